@@ -1,0 +1,42 @@
+"""Sakuga's client: drawn and anime pictures, enlarged by NVIDIA Triton, over gRPC."""
+
+from sakuga.config import Config, load_config
+from sakuga.errors import (
+    BadImage,
+    BadInput,
+    BadOption,
+    ConfigError,
+    DeadlineExceeded,
+    ModelNotLoaded,
+    Overloaded,
+    SakugaError,
+    ServerError,
+    ServerUnavailable,
+    TooLarge,
+)
+from sakuga.images import Images, connect
+from sakuga.provider import ImageProvider, RealESRGANProvider
+from sakuga.triton import Reply
+from sakuga.wire import ImageAction
+
+__all__ = [
+    "BadImage",
+    "BadInput",
+    "BadOption",
+    "Config",
+    "ConfigError",
+    "DeadlineExceeded",
+    "ImageAction",
+    "ImageProvider",
+    "Images",
+    "ModelNotLoaded",
+    "Overloaded",
+    "RealESRGANProvider",
+    "Reply",
+    "SakugaError",
+    "ServerError",
+    "ServerUnavailable",
+    "TooLarge",
+    "connect",
+    "load_config",
+]

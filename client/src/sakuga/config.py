@@ -1,0 +1,164 @@
+"""config.yaml: the operator's one file, read once, checked whole.
+
+Priority of a setting: flag or call > environment > config.yaml > default. The environment has
+SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); nothing else reads it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sakuga.errors import ConfigError
+from sakuga.wire import UpscaleOptions, canonical, explain, parse_options
+
+DEFAULT_FILE = "config.yaml"
+DEFAULT_MODEL = "realesrgan-x4plus-anime"
+
+
+class Block(BaseModel):
+    """A part of the file. Assigning to a field checks the value like reading it does."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+
+
+class UpscaleBlock(UpscaleOptions):
+    """What the operator sets for every picture; a request's own options go first."""
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
+
+    def options(self) -> dict[str, Any]:
+        """The options that the file, or an assignment, really set."""
+        return self.model_dump(exclude_unset=True, include=set(UpscaleOptions.model_fields))
+
+
+class RealESRGAN(UpscaleBlock):
+    gpu_id: int | list[int] = 0
+
+
+class AuraSR(UpscaleBlock):
+    overlapping_tiles: bool = True
+
+
+class RembgBlock(Block):
+    model: str | None = None
+    alpha_matting: bool = False
+    alpha_matting_foreground_threshold: Annotated[int, Field(ge=0, le=300)] = 240
+    alpha_matting_background_threshold: Annotated[int, Field(ge=0, le=255)] = 10
+    alpha_matting_erode_size: Annotated[int, Field(ge=0, le=100)] = 10
+
+
+class FixArtifactsBlock(UpscaleBlock):
+    detector: str = "auto"
+    inpaint: str = "auto"
+
+
+class ImageProviders(Block):
+    """Which model serves which action."""
+
+    upscale: UpscaleBlock = UpscaleBlock()
+    rembg: RembgBlock = RembgBlock()
+    fix_artifacts: FixArtifactsBlock = FixArtifactsBlock()
+    enhance: UpscaleBlock = UpscaleBlock()
+
+
+class Providers(Block):
+    image: ImageProviders = ImageProviders()
+
+
+Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int | None, Field(ge=1, le=65535)]
+
+
+class Server(Block):
+    """How the server is reached, and how it is run."""
+
+    url: str = "localhost:8001"
+    timeout: Annotated[float, Field(gt=0)] = 600.0
+    """Seconds a client waits for one picture."""
+    repository: Path = Path("model_repository")
+    """The model repository; a relative path counts from the folder of config.yaml."""
+    http_port: Port = None
+    metrics_port: Port = None
+    pipelines: Count = 4
+    """Pictures decoded, tiled and encoded at the same time, a process each."""
+    queue_size: Count = 256
+    """Pictures, or tiles of a network, that may wait; one more is refused as Overloaded."""
+    queue_delay: Annotated[int, Field(ge=0)] = 500
+    """Microseconds a network waits for more tiles before it starts a batch."""
+    cpu_threads: Annotated[int, Field(ge=0)] = 0
+    """Threads of a network on the CPU; 0 means one a core."""
+
+
+class Limits(Block):
+    """What one request may cost. The server refuses more before it decodes the picture."""
+
+    input_bytes: Count = 256 * 2**20
+    input_pixels: Count = 4096 * 4096
+    output_pixels: Count = 16384 * 16384
+    tile_size: Annotated[int, Field(ge=32, le=2048)] = 512
+    """The largest `tile_size` a request may ask for: it bounds a network's memory."""
+
+
+class Config(Block):
+    providers: Providers = Providers()
+    realesrgan: RealESRGAN = RealESRGAN()
+    rembg: RembgBlock = RembgBlock()
+    aurasr: AuraSR = AuraSR()
+    server: Server = Server()
+    limits: Limits = Limits()
+
+    def upscale_options(self, block: UpscaleBlock, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The options one picture gets: its family's, overridden by its action's, by its own.
+
+        Raises:
+            BadOption: an option of the request is unknown or not allowed.
+        """
+        own = parse_options(UpscaleOptions, request).model_dump(exclude_unset=True)
+        model = canonical(own.get("model") or block.model or self.realesrgan.model or DEFAULT_MODEL)
+        family = self.aurasr if model.startswith("aura-sr") else self.realesrgan
+        return family.options() | block.options() | own | {"model": model}
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml.
+
+    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
+
+    Raises:
+        ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
+    """
+    named = path or os.environ.get("SAKUGA_CONFIG")
+    file = Path(named or DEFAULT_FILE)
+    config = _read(file) if named or file.exists() else Config()
+    config.server.repository = file.resolve().parent / config.server.repository
+    if url := os.environ.get("SAKUGA_URL"):
+        config.server.url = url
+    return config
+
+
+def _read(file: Path) -> Config:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: isn't YAML: {error}") from error
+    try:
+        return Config.model_validate(values or {})
+    except ValidationError as error:
+        lines = [explain(_block(e["loc"]), e, f"{file}: ") for e in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _block(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The class of the block that the last name of `location` lies in."""
+    kind: type[BaseModel] = Config
+    for name in location[:-1]:
+        field = kind.model_fields.get(str(name))
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            kind = field.annotation
+    return kind

@@ -1,0 +1,89 @@
+"""Every error that Sakuga raises on purpose, with the gRPC status it travels under.
+
+SakugaError
+├── ConfigError            config.yaml or the environment can't be used as it is
+├── BadInput               the request is at fault: mend it, then send it again
+│   ├── BadImage           INVALID_ARGUMENT   not a picture, truncated, of an unknown kind
+│   ├── BadOption          INVALID_ARGUMENT   an unknown option, or a value that isn't allowed
+│   └── TooLarge           INVALID_ARGUMENT   over one of the server's limits
+├── ModelNotLoaded         NOT_FOUND          the server knows the model, but doesn't serve it now
+├── ServerUnavailable      UNAVAILABLE        nobody answers, or the server is stopping
+│   └── Overloaded         UNAVAILABLE        the server's queue is full
+├── DeadlineExceeded       DEADLINE_EXCEEDED  the answer didn't come in the time allowed
+└── ServerError            INTERNAL           the server failed; its log has the reason
+
+On the wire an error is its status and the text "ClassName: message", so the class survives Triton's
+short list of statuses, and a client in any language can tell one from another.
+"""
+
+import re
+
+
+class SakugaError(Exception):
+    """The root: catch this one to catch them all. Its text is for a person to act on."""
+
+    status = "INTERNAL"
+
+    def to_wire(self) -> str:
+        return f"{type(self).__name__}: {self}"
+
+
+class ConfigError(SakugaError):
+    status = "INVALID_ARGUMENT"
+
+
+class BadInput(SakugaError):
+    status = "INVALID_ARGUMENT"
+
+
+class BadImage(BadInput):
+    pass
+
+
+class BadOption(BadInput):
+    pass
+
+
+class TooLarge(BadInput):
+    pass
+
+
+class ModelNotLoaded(SakugaError):
+    status = "NOT_FOUND"
+
+
+class ServerUnavailable(SakugaError):
+    status = "UNAVAILABLE"
+
+
+class Overloaded(ServerUnavailable):
+    pass
+
+
+class DeadlineExceeded(SakugaError):
+    status = "DEADLINE_EXCEEDED"
+
+
+class ServerError(SakugaError):
+    pass
+
+
+_BY_NAME: dict[str, type[SakugaError]] = {
+    error.__name__: error
+    for error in (
+        *(BadInput, BadImage, BadOption, TooLarge, ModelNotLoaded, ServerUnavailable),
+        *(Overloaded, DeadlineExceeded, ServerError),
+    )
+}
+
+_WIRE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
+
+
+def from_wire(text: str) -> SakugaError | None:
+    """The error that `to_wire` wrote into `text`, or None where it holds none.
+
+    Triton puts its own words before the text (an ensemble names the step that failed), so the
+    class name is looked for anywhere.
+    """
+    found = _WIRE.search(text)
+    return _BY_NAME[found[1]](found[2]) if found else None

@@ -1,0 +1,65 @@
+"""`sakuga-export`: weights to networks, config.yaml to config.pbtxt."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from sakuga.config import Config, load_config
+from sakuga.errors import SakugaError
+from sakuga.wire import canonical
+from sakuga_export import repository
+from sakuga_export.fetch import FetchError
+from sakuga_export.networks import NETWORKS, by_name
+
+
+@click.command()
+@click.argument("networks", nargs=-1, metavar="[NET]...")
+@click.option("--config", "file", type=click.Path(), help="config.yaml to use")
+@click.option("--all", "every", is_flag=True, help="every network there is")
+@click.option("--weights", type=click.Path(path_type=Path), help="folder of the weight files")
+@click.option("--check", is_flag=True, help="only fail if a config.pbtxt isn't up to date")
+def main(
+    networks: tuple[str, ...], file: str | None, every: bool, weights: Path | None, check: bool
+) -> None:
+    """Export networks into the model repository, and write its config.pbtxt files.
+
+    NET is a network's name; left out, the networks that config.yaml names.
+    """
+    try:
+        config = load_config(file)
+    except SakugaError as error:
+        raise click.ClickException(str(error)) from None
+    if check:
+        sys.exit(_check(config))
+    for written in repository.write(config.server.repository, config):
+        click.echo(f"wrote {written}")
+    names = [n.name for n in NETWORKS] if every else list(networks) or _configured(config)
+    if failed := [name for name in names if not _export(name, config, weights)]:
+        raise click.ClickException(f"not exported: {', '.join(failed)}")
+
+
+def _check(config: Config) -> int:
+    changed = repository.drift(config.server.repository, config)
+    for file in changed:
+        click.echo(f"{file} isn't what networks.py and config.yaml ask for; run `sakuga-export`")
+    return 1 if changed else 0
+
+
+def _configured(config: Config) -> list[str]:
+    image, known = config.providers.image, {n.name for n in NETWORKS}
+    blocks = (image.upscale, image.fix_artifacts, image.enhance, config.realesrgan)
+    named = [canonical(block.model) for block in blocks if block.model]
+    defaults = [str(config.upscale_options(image.upscale, {})["model"])]
+    return [name for name in dict.fromkeys(defaults + named) if name in known]
+
+
+def _export(name: str, config: Config, weights: Path | None) -> bool:
+    from sakuga_export import convert  # torch takes seconds to import; --check goes without
+
+    try:
+        convert.export(by_name(name), config.server.repository, weights, click.echo)
+    except (KeyError, FetchError, convert.ExportError) as error:
+        click.echo(f"{name}: {error.args[0]}", err=True)
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What runs inside Triton (the picture pipelines) and beside it (the embedded server)."""

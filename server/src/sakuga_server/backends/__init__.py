@@ -1,0 +1,1 @@
+"""Python stand-ins for Triton's native backends, a folder each, named as Triton names them."""

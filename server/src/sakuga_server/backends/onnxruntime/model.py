@@ -1,0 +1,80 @@
+"""Triton's `onnxruntime` backend, for a Triton that comes without it.
+
+A Python-based backend: a folder of this name in Triton's backend directory makes
+`backend: "onnxruntime"` work there, with the conventions of the native one, so one config.pbtxt
+serves both. Where the native library is installed, Triton finds that first.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as pb
+
+# Pixels of one call into the engine. On a CPU larger calls gain nothing, and memory grows with
+# them; one item always goes.
+CALL_PIXELS = 512 * 512
+
+
+class TritonPythonModel:
+    @staticmethod
+    def auto_complete_config(config):
+        return config
+
+    def initialize(self, args):
+        config = json.loads(args["model_config"])
+        file = config.get("default_model_filename") or "model.onnx"
+        path = Path(args["model_repository"], args["model_version"], file)
+        threads = config["parameters"].get("intra_op_thread_count", {"string_value": "0"})
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(threads["string_value"])
+        self.session = onnxruntime.InferenceSession(path, options, _providers(args))
+        self.inputs = [tensor["name"] for tensor in config["input"]]
+
+    def execute(self, requests):
+        try:
+            batch = {name: _joined(requests, name) for name in self.inputs}
+            names = sorted({name for r in requests for name in r.requested_output_names()})
+            results = self._run(names, batch)
+        except Exception as error:
+            pb.Logger.log_error(f"onnxruntime: {error}")
+            failure = pb.TritonError("onnxruntime failed; the server's log has the reason")
+            return [pb.InferenceResponse(error=failure) for _ in requests]
+        return _parted(requests, self.inputs[0], results)
+
+    def _run(self, names, batch):
+        """The batch in calls of at most CALL_PIXELS, put together again."""
+        shape = next(iter(batch.values())).shape
+        step = max(1, CALL_PIXELS // max(1, shape[1] * shape[2]))
+        calls = []
+        for at in range(0, shape[0], step):
+            feed = {name: tensor[at : at + step] for name, tensor in batch.items()}
+            calls.append(self.session.run(names, feed))
+        if len(calls) == 1:
+            return dict(zip(names, calls[0], strict=True))
+        return dict(zip(names, map(np.concatenate, zip(*calls, strict=True)), strict=True))
+
+
+def _providers(args):
+    wanted = ["CPUExecutionProvider"]
+    if args["model_instance_kind"] == "GPU":
+        wanted.insert(0, ("CUDAExecutionProvider", {"device_id": args["model_instance_device_id"]}))
+    return wanted
+
+
+def _joined(requests, name):
+    tensors = [pb.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
+    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+
+
+def _parted(requests, first_input, results):
+    """Each request's share of the results: as many rows as it brought."""
+    responses, at = [], 0
+    for request in requests:
+        end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
+        wanted = request.requested_output_names()
+        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
+        responses.append(pb.InferenceResponse(output_tensors=tensors))
+        at = end
+    return responses

@@ -1,0 +1,209 @@
+"""A real Triton without a container: starts the tritonserver that the nvidia-pytriton wheel holds.
+
+It is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319, -23320,
+-23334), so it listens on loopback only, and those interfaces need a key that nobody is given.
+"""
+
+import ctypes
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from sakuga.config import Config, Server
+from sakuga.errors import ConfigError, ServerError
+from sakuga_server import backends
+
+HOST = "127.0.0.1"
+START_SECONDS = 120
+STOP_SECONDS = 30
+RESTRICTED = "shared-memory,model-repository,trace,logging"
+
+# Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
+# pictures need. The pool of one instance starts at half a 4096² tile's result.
+SHM_START, SHM_GROWTH = 32 * 2**20, 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A running server."""
+
+    url: str
+    models: list[str]
+    process: subprocess.Popen[bytes]
+
+
+def servable(repository: Path) -> list[str]:
+    """The models of a repository that are complete: configured, and exported where need be."""
+    configured = sorted(file.parent for file in repository.glob("*/config.pbtxt"))
+    return [folder.name for folder in configured if any(folder.glob("1/model.*"))]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def run_triton(
+    config: Config, port: int, log: IO[bytes] | int | None = None
+) -> Iterator[Embedded]:
+    """Starts Triton, waits until it serves, and stops it when the block ends.
+
+    Args:
+        config: tells the repository, the further ports and the GPUs.
+        port: of gRPC, on loopback.
+        log: where Triton's own log goes; left out, this process's standard error.
+
+    Raises:
+        ConfigError: the repository has nothing to serve, the port is taken, or a part of Triton is
+            missing on this machine.
+        ServerError: Triton ended, or wasn't ready within two minutes.
+    """
+    repository = config.server.repository
+    models = servable(repository)
+    if not models:
+        raise ConfigError(
+            f"the repository {repository} has no model; run `sakuga-export` first"
+        )
+    _check_port(port)
+    with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
+        _assemble_backends(Path(folder))
+        command = _command(config.server, models, Path(folder), port)
+        process = subprocess.Popen(
+            command,
+            env=_environment(config),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends Triton
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            _wait(process, port)
+            yield Embedded(f"{HOST}:{port}", models, process)
+        finally:
+            _stop(process)
+
+
+def _wheel() -> Path:
+    found = importlib.util.find_spec("pytriton")
+    if found is None or found.origin is None:
+        raise ConfigError(
+            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
+        )
+    return Path(found.origin).parent / "tritonserver"
+
+
+def _assemble_backends(folder: Path) -> None:
+    """The backend directory: the wheel's Python backend with our Python's stub, and stand-ins."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    stub = _wheel() / "python_backend_stubs" / version / "triton_python_backend_stub"
+    if not stub.exists():
+        raise ConfigError(f"Triton's wheel has no stub for Python {version}")
+    shutil.copytree(_wheel() / "backends" / "python", folder / "python")
+    shutil.copy(stub, folder / "python")
+    for stand_in in Path(backends.__file__).parent.glob("*/model.py"):
+        shutil.copytree(stand_in.parent, folder / stand_in.parent.name)
+
+
+def _command(settings: Server, models: list[str], backends: Path, port: int) -> list[str]:
+    key = secrets.token_urlsafe()
+    options = {
+        "model-repository": settings.repository,
+        "backend-directory": backends,
+        "model-control-mode": "explicit",
+        "strict-readiness": "true",
+        "grpc-address": HOST,
+        "grpc-port": port,
+        "grpc-restricted-protocol": f"{RESTRICTED}:admin={key}",
+        "http-restricted-api": f"{RESTRICTED}:admin={key}",
+        "exit-timeout-secs": STOP_SECONDS - 5,
+        "log-info": "false",
+        "allow-gpu-metrics": "false",
+        **_door("http", settings.http_port),
+        **_door("metrics", settings.metrics_port),
+    }
+    shm = {"shm-default-byte-size": SHM_START, "shm-growth-byte-size": SHM_GROWTH}
+    return [
+        str(_wheel() / "bin" / "tritonserver"),
+        "--disable-auto-complete-config",
+        *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--load-model={model}" for model in models),
+        *(f"--backend-config=python,{name}={value}" for name, value in shm.items()),
+    ]
+
+
+def _door(name: str, port: int | None) -> dict[str, object]:
+    if port is None:
+        return {f"allow-{name}": "false"}
+    return {f"allow-{name}": "true", f"{name}-address": HOST, f"{name}-port": port}
+
+
+def _environment(config: Config) -> dict[str, str]:
+    python = Path(str(sysconfig.get_config_var("LIBDIR")))
+    libraries = [_wheel().parents[1] / "nvidia_pytriton.libs", python]
+    inherited = os.environ.get("LD_LIBRARY_PATH")
+    paths = [*map(str, libraries), *([inherited] if inherited else [])]
+    # The stub takes its packages from the first `python` on PATH.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    gpus = config.realesrgan.gpu_id
+    return {
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus if isinstance(gpus, list) else [gpus])),
+        **os.environ,
+        "PATH": path,
+        "LD_LIBRARY_PATH": os.pathsep.join(paths),
+    }
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise ConfigError(
+                f"port {port} is in use; is a server running already? `sakuga status` tells"
+            ) from None
+
+
+def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+    """Until gRPC's port opens, which Triton does once every model is loaded."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise ServerError(f"Triton ended with status {process.returncode} before it served")
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.05)
+    raise ServerError(f"Triton wasn't ready within {START_SECONDS} seconds")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Lets running pictures finish, within reason."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _die_with_parent() -> None:
+    # Should this process be killed hard, Linux ends Triton too: prctl(PR_SET_PDEATHSIG, SIGTERM).
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,0 +1,1 @@
+"""Picture code: arrays and files. Nothing in here knows Triton."""

@@ -1,0 +1,49 @@
+"""A picture in memory, between its decoder, the pipelines and its encoder."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says beside its pixels."""
+
+    icc: bytes | None = None
+    """ICC colour profile."""
+    exif: bytes | None = None
+    """EXIF from its TIFF header on, without "Exif\\0\\0"; its orientation is 1."""
+
+
+@dataclass
+class Picture:
+    colour: Array
+    """uint8 or uint16; (H, W, 3) RGB, or (H, W) gray. Not premultiplied."""
+    alpha: Array | None = None
+    """(H, W), of the same type; None where the file has no transparency."""
+    metadata: Metadata = Metadata()
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def height(self) -> int:
+        return int(self.colour.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.colour.shape[1])
+
+    @property
+    def deep(self) -> bool:
+        """Whether a sample has 16 bits."""
+        return self.colour.dtype == np.uint16
+
+    @property
+    def mode(self) -> str:
+        """gray, gray+alpha, rgb or rgb+alpha, with its bits: `rgb+alpha 8 bit`."""
+        kind = "gray" if self.colour.ndim == 2 else "rgb"
+        alpha = "" if self.alpha is None else "+alpha"
+        return f"{kind}{alpha} {16 if self.deep else 8} bit"

@@ -1,0 +1,70 @@
+"""Tiles: windows of a picture that a network sees one by one, as if it saw the whole.
+
+A window shows the network a halo around the part that is kept. Where the halo is as wide as the
+network's receptive field, and the picture's own borders stay borders, the kept parts put together
+are exactly what the whole picture would give.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+# Windows' sides are multiples of this where the picture is long enough: pictures of different
+# sizes then have windows of one shape more often, and Triton can join those into one batch.
+SIDE_STEP = 16
+
+
+@dataclass(frozen=True)
+class Span:
+    """One axis of a tile, in pixels of the input."""
+
+    start: int
+    """Where the window begins…"""
+    stop: int
+    """…and ends: what the network sees."""
+    keep_start: int
+    """Where the part that is kept begins…"""
+    keep_stop: int
+    """…and ends."""
+
+    @property
+    def window(self) -> slice:
+        return slice(self.start, self.stop)
+
+    def inner(self, scale: int) -> slice:
+        """The kept part, in pixels of the window's result."""
+        return slice((self.keep_start - self.start) * scale, (self.keep_stop - self.start) * scale)
+
+    def target(self, scale: int) -> slice:
+        """The kept part, in pixels of the whole result."""
+        return slice(self.keep_start * scale, self.keep_stop * scale)
+
+
+def split(height: int, width: int, tile_size: int, halo: int) -> Iterator[tuple[Span, Span]]:
+    """The tiles of a picture, as (rows, columns), row by row."""
+    return product(spans(height, tile_size, halo), spans(width, tile_size, halo))
+
+
+def spans(length: int, tile_size: int, halo: int) -> list[Span]:
+    """One axis cut into windows of one size, as few and as small as `tile_size` allows.
+
+    Args:
+        length: of the axis, in pixels.
+        tile_size: most pixels that a window in the middle of a picture keeps. A window is at most
+            `tile_size + 2 * halo` long, so up to that length a picture stays whole.
+        halo: pixels that a window sees beyond what it keeps, except at the picture's border.
+
+    Returns:
+        Spans whose kept parts cover 0…length once each, in order.
+    """
+    longest = tile_size + 2 * halo
+    if length <= longest:
+        return [Span(0, length, 0, length)]
+    count = -(-(length - 2 * halo) // tile_size)
+    shortest = -(-(length + 2 * halo * (count - 1)) // count)
+    window = min(-(-shortest // SIDE_STEP) * SIDE_STEP, longest)
+    starts = [i * (length - window) // (count - 1) for i in range(count)]
+    # Neighbours overlap by two halos at least; the cut goes through the middle of the overlap.
+    inner = [(left + window + right) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    cuts = [0, *inner, length]
+    return [Span(starts[i], starts[i] + window, cuts[i], cuts[i + 1]) for i in range(count)]

@@ -1,0 +1,231 @@
+"""The way of a picture through a super-resolution network."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from sakuga.errors import SakugaError, TooLarge
+from sakuga.wire import NetworkFacts, UpscaleOptions, canonical, parse_options
+from sakuga_server.pipelines import tiling
+from sakuga_server.pipelines.alpha import bleed, pin
+from sakuga_server.pipelines.decode import decode
+from sakuga_server.pipelines.encode import encode
+from sakuga_server.pipelines.picture import Array, Picture
+from sakuga_server.pipelines.resize import resize
+from sakuga_server.settings import Settings
+
+DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
+
+# Tiles that one picture has under way at once: enough for full batches, while memory stays bounded.
+TILES_IN_FLIGHT = 8
+
+
+class Net(Protocol):
+    """A network, wherever it runs.
+
+    Takes its name, a uint8 batch (1, H, W, 3) or, for 16 bits, (1, H, W, 6), and the denoise
+    strength where the network takes one. Gives (1, scale·H, scale·W, 3): uint8, or int32 in
+    0…65535.
+    """
+
+    def __call__(self, model: str, tile: Array, denoise: float | None) -> Awaitable[Array]: ...
+
+
+@dataclass
+class Job:
+    """One request: its options, and what its report will say."""
+
+    options: UpscaleOptions
+    model: str
+    facts: NetworkFacts
+    tile_size: int
+    notes: list[str]
+    cancelled: Callable[[], bool]
+    tiles: int = 0
+    milliseconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def strength(self) -> float | None:
+        """What the network is told of denoising; None where it can't be told."""
+        asked = self.options.denoise_strength
+        return (DEFAULT_DENOISE if asked is None else asked) if self.facts.denoise else None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.milliseconds[name] = round(1000 * (time.perf_counter() - start), 1)
+
+
+class Upscale:
+    """Decode, tile, network, join, scale, encode.
+
+    Args:
+        net: runs a network on one tile.
+        settings: networks, default options and limits.
+    """
+
+    def __init__(self, net: Net, settings: Settings) -> None:
+        self.net = net
+        self.settings = settings
+
+    async def __call__(
+        self,
+        data: bytes,
+        options: Mapping[str, Any],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Enlarges one encoded picture.
+
+        Args:
+            data: an encoded file; see `decode`.
+            options: of `UpscaleOptions`, over the defaults of the settings.
+            cancelled: asked before each tile; True ends the work.
+
+        Returns:
+            The enlarged picture as an encoded file, and the report.
+
+        Raises:
+            SakugaError: BadOption, BadImage, TooLarge or ModelNotLoaded.
+        """
+        job = self._job(options, cancelled)
+        with job.stage("total"):
+            with job.stage("decode"):
+                picture = decode(data, self.settings.limits)
+                width, height = self._target(picture, job)
+            with job.stage("network"):
+                large = await self._enlarge(picture, job)
+            with job.stage("resize"):
+                result = _resized(large, width, height, job.options.reference_resize)
+            with job.stage("encode"):
+                options_ = job.options
+                format, quality = options_.format, options_.quality
+                encoded = encode(result, format, quality, options_.keep_metadata)
+        return encoded, _report(job, picture, result, len(data), len(encoded))
+
+    def _job(self, values: Mapping[str, Any], cancelled: Callable[[], bool]) -> Job:
+        own = parse_options(UpscaleOptions, values).model_dump(exclude_unset=True)
+        options = parse_options(UpscaleOptions, self.settings.defaults | own)
+        model = canonical(options.model or "")
+        facts = self.settings.network(model)
+        most, notes = self.settings.limits.tile_size, []
+        if (options.tile_size or 0) > most:
+            notes.append(f"tile_size is {options.tile_size}; this server allows {most}")
+        if options.denoise_strength is not None and not facts.denoise:
+            notes.append(f"denoise_strength has no effect on {model}")
+        tile_size = min(options.tile_size or most, most)
+        return Job(options, model, facts, tile_size, notes, cancelled)
+
+    def _target(self, picture: Picture, job: Job) -> tuple[int, int]:
+        """Width and height of the result, rounded down as Real-ESRGAN does."""
+        scale, own, most = job.options.scale, job.facts.scale, self.settings.limits.output_pixels
+        factor = max(own, scale or own)  # the network's result exists at its own scale first
+        if picture.width * picture.height * factor**2 > most:
+            raise TooLarge(
+                f"{picture.width}x{picture.height} at scale {factor} has more than {most} pixels, "
+                "the most this server makes"
+            )
+        factor = scale or own
+        return int(picture.width * factor), int(picture.height * factor)
+
+    async def _enlarge(self, picture: Picture, job: Job) -> Picture:
+        """The picture at the network's own scale; its warnings go on."""
+        if picture.alpha is None:
+            colour, alpha = await self._tiled(picture.colour, job), None
+        elif job.options.reference_alpha:
+            colour = await self._tiled(picture.colour, job)
+            alpha = await self._tiled(picture.alpha, job)
+        else:
+            colour, alpha = await asyncio.gather(
+                self._tiled(bleed(picture.colour, picture.alpha), job),
+                self._alpha(picture.alpha, job),
+            )
+        return Picture(colour, alpha, picture.metadata, picture.warnings)
+
+    async def _alpha(self, alpha: Array, job: Job) -> Array:
+        scale = job.facts.scale
+        if alpha.min() == alpha.max():
+            height, width = alpha.shape
+            return np.full((height * scale, width * scale), alpha.flat[0])
+        return pin(await self._tiled(alpha, job), alpha, scale)
+
+    async def _tiled(self, pixels: Array, job: Job) -> Array:
+        """(H, W) or (H, W, 3) through the network, tile by tile, into one array of its kind."""
+        scale, halo = job.facts.scale, job.facts.halo
+        height, width = pixels.shape[:2]
+        whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
+        places = asyncio.Semaphore(TILES_IN_FLIGHT)
+
+        async def one(rows: tiling.Span, columns: tiling.Span) -> None:
+            async with places:
+                if job.cancelled():
+                    raise SakugaError("the caller doesn't wait any more")
+                tile = _packed(pixels[rows.window, columns.window])
+                result = await self.net(job.model, tile, job.strength)
+                kept = result[0, rows.inner(scale), columns.inner(scale)]
+                whole[rows.target(scale), columns.target(scale)] = _as_kind_of(pixels, kept)
+
+        tiles = list(tiling.split(height, width, job.tile_size, halo))
+        job.tiles += len(tiles)
+        await _all_or_none([one(rows, columns) for rows, columns in tiles])
+        return whole
+
+
+async def _all_or_none(work: list[Any]) -> None:
+    """Runs them all; the first failure stops the rest, so no tile outlives its picture."""
+    tasks = [asyncio.ensure_future(w) for w in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _packed(window: Array) -> Array:
+    """A window as the networks take it: (1, H, W, 3), or 6 for 16 bits, high bytes first."""
+    if window.ndim == 2:
+        window = np.repeat(window[..., None], 3, axis=2)
+    if window.dtype == np.uint16:
+        window = np.concatenate((window >> 8, window & 255), axis=2).astype(np.uint8)
+    return np.ascontiguousarray(window)[None]
+
+
+def _as_kind_of(pixels: Array, result: Array) -> Array:
+    """A network's result as `pixels` are: of their type, and gray where they are gray."""
+    result = result.astype(pixels.dtype, copy=False)
+    return cv2.cvtColor(result, cv2.COLOR_RGB2GRAY) if pixels.ndim == 2 else result
+
+
+def _resized(large: Picture, width: int, height: int, reference: bool) -> Picture:
+    colour = resize(large.colour, width, height, reference)
+    alpha = None if large.alpha is None else resize(large.alpha, width, height, reference)
+    return Picture(colour, alpha, large.metadata, large.warnings)
+
+
+def _report(
+    job: Job, source: Picture, result: Picture, bytes_in: int, bytes_out: int
+) -> dict[str, Any]:
+    return {
+        "action": "upscale",
+        "model": job.model,
+        "input": _facts(source, bytes_in),
+        "output": {**_facts(result, bytes_out), "format": job.options.format},
+        "tiles": job.tiles,
+        "tile_size": job.tile_size,
+        "halo": job.facts.halo,
+        "milliseconds": job.milliseconds,
+        "warnings": result.warnings,
+        "notes": job.notes,
+    }
+
+
+def _facts(picture: Picture, size: int) -> dict[str, Any]:
+    about = {"width": picture.width, "height": picture.height}
+    return {**about, "mode": picture.mode, "bytes": size}

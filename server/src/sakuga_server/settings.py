@@ -1,0 +1,40 @@
+"""What a pipeline is told by its config.pbtxt, which `sakuga-export` writes from config.yaml."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from sakuga.config import Limits
+from sakuga.errors import BadOption
+from sakuga.wire import NetworkFacts, canonical
+
+
+class Settings(BaseModel):
+    """The parameters of the `upscale` pipeline."""
+
+    model_config = ConfigDict(frozen=True)
+
+    networks: dict[str, NetworkFacts]
+    defaults: dict[str, Any]
+    """Options of requests that name none."""
+    limits: Limits
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, Mapping[str, str]]) -> "Settings":
+        """`parameters` of a Triton model config: each value is JSON text."""
+        return cls.model_validate(
+            {name: json.loads(value["string_value"]) for name, value in parameters.items()}
+        )
+
+    def network(self, model: str) -> NetworkFacts:
+        """
+        Raises:
+            BadOption: no network has that name.
+        """
+        try:
+            return self.networks[canonical(model)]
+        except KeyError:
+            allowed = ", ".join(self.networks)
+            raise BadOption(f"option 'model' is {model!r}; allowed: {allowed}") from None
