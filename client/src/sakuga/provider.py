@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, runtime_checkable
-
-from typing_extensions import Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from sakuga import wire
 from sakuga.config import Config, UpscaleBlock, load_config

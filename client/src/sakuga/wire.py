@@ -5,7 +5,7 @@ written once.
 """
 
 from collections.abc import Iterable, Mapping
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
@@ -69,7 +69,7 @@ class NetworkFacts(BaseModel):
     licence: str
 
 
-class ImageAction(str, Enum):
+class ImageAction(StrEnum):
     """What can be done to a picture."""
 
     UPSCALE = "upscale"

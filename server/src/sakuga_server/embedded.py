@@ -15,12 +15,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import TextIO
 
 from sakuga.config import Config, Server
 from sakuga.errors import ConfigError, ServerError
@@ -58,15 +59,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_triton(
-    config: Config, port: int, log: IO[bytes] | int | None = None
-) -> Iterator[Embedded]:
+def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
     Args:
         config: tells the repository, the further ports and the GPUs.
         port: of gRPC, on loopback.
-        log: where Triton's own log goes; left out, this process's standard error.
+        log: where Triton's own warnings and errors go; left out, standard error.
 
     Raises:
         ConfigError: the repository has nothing to serve, the port is taken, or a part of Triton is
@@ -76,9 +75,7 @@ def run_triton(
     repository = config.server.repository
     models = servable(repository)
     if not models:
-        raise ConfigError(
-            f"the repository {repository} has no model; run `sakuga-export` first"
-        )
+        raise ConfigError(f"the repository {repository} has no model; run `sakuga-export` first")
     _check_port(port)
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
         _assemble_backends(Path(folder))
@@ -87,16 +84,18 @@ def run_triton(
             command,
             env=_environment(config),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends Triton
             preexec_fn=_die_with_parent,
         )
+        relay = _Relay(process, log or sys.stderr)
         try:
-            _wait(process, port)
+            _wait(process, port, relay)
             yield Embedded(f"{HOST}:{port}", models, process)
         finally:
             _stop(process)
+            relay.join()
 
 
 def _wheel() -> Path:
@@ -180,12 +179,32 @@ def _check_port(port: int) -> None:
             ) from None
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+class _Relay(threading.Thread):
+    """Passes Triton's log on, line by line, without what it says of a machine that has no GPU."""
+
+    HARMLESS = ("CudaDriverHelper", "pinned_memory_manager", "unable to create stream", "Signal (")
+
+    def __init__(self, process: subprocess.Popen[bytes], target: TextIO) -> None:
+        super().__init__(daemon=True)
+        self.source, self.target, self.last = process.stdout, target, ""
+        self.start()
+
+    def run(self) -> None:
+        for raw in self.source or ():
+            line = raw.decode(errors="replace")
+            if not any(word in line for word in self.HARMLESS):
+                self.last = line.strip() or self.last
+                self.target.write(line)
+                self.target.flush()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, relay: _Relay) -> None:
     """Until gRPC's port opens, which Triton does once every model is loaded."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise ServerError(f"Triton ended with status {process.returncode} before it served")
+            relay.join()
+            raise ServerError(f"Triton ended before it served: {relay.last or 'no reason given'}")
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:
                 return

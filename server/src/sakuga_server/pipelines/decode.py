@@ -11,7 +11,7 @@ from sakuga.config import Limits
 from sakuga.errors import BadImage, TooLarge
 from sakuga_server.pipelines.picture import Array, Metadata, Picture
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 ALLOWED = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 
 # Our own limits are checked before any pixel is decoded; Pillow's would only warn.
@@ -85,7 +85,8 @@ def _is_deep(file: Image.Image, data: bytes) -> bool:
 
 
 def _tiff_bits(file: Image.Image) -> int:
-    return max(file.tag_v2.get(ExifTags.Base.BitsPerSample, (1,)))  # type: ignore[attr-defined]
+    bits: tuple[int, ...] = file.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))  # type: ignore[attr-defined]
+    return max(bits)
 
 
 def _deep(file: Image.Image, data: bytes) -> tuple[Array, Array | None]:
@@ -129,7 +130,9 @@ def _cmyk_to_srgb(file: Image.Image, icc: bytes | None) -> Image.Image:
 def _upright(exif: Image.Exif) -> bytes | None:
     if not exif:
         return None
-    exif[ExifTags.Base.Orientation] = 1  # the pixels are turned, so the tag must not turn them again
+    exif[ExifTags.Base.Orientation] = (
+        1  # the pixels are turned, so the tag must not turn them again
+    )
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 

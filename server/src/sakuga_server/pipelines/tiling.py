@@ -7,7 +7,7 @@ are exactly what the whole picture would give.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 
 # Windows' sides are multiples of this where the picture is long enough: pictures of different
 # sizes then have windows of one shape more often, and Triton can join those into one batch.
@@ -65,6 +65,6 @@ def spans(length: int, tile_size: int, halo: int) -> list[Span]:
     window = min(-(-shortest // SIDE_STEP) * SIDE_STEP, longest)
     starts = [i * (length - window) // (count - 1) for i in range(count)]
     # Neighbours overlap by two halos at least; the cut goes through the middle of the overlap.
-    inner = [(left + window + right) // 2 for left, right in zip(starts, starts[1:], strict=False)]
+    inner = [(left + window + right) // 2 for left, right in pairwise(starts)]
     cuts = [0, *inner, length]
     return [Span(starts[i], starts[i] + window, cuts[i], cuts[i + 1]) for i in range(count)]

@@ -104,9 +104,8 @@ class Upscale:
             with job.stage("resize"):
                 result = _resized(large, width, height, job.options.reference_resize)
             with job.stage("encode"):
-                options_ = job.options
-                format, quality = options_.format, options_.quality
-                encoded = encode(result, format, quality, options_.keep_metadata)
+                asked = job.options
+                encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
         return encoded, _report(job, picture, result, len(data), len(encoded))
 
     def _job(self, values: Mapping[str, Any], cancelled: Callable[[], bool]) -> Job:

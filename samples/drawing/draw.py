@@ -1,6 +1,6 @@
 """Draws Sakuga's sample pictures, so that the project carries no foreign art.
 
-``python samples/draw.py [OUT_DIR]`` writes the small pictures that the upscaler is given.
+``python samples/drawing/draw.py [OUT_DIR]`` writes the small pictures that the upscaler is given.
 ``pictures(size)`` draws the same pictures clean at any scale, to compare results against.
 """
 
@@ -12,8 +12,6 @@ from pathlib import Path
 
 from PIL import Image
 
-# The drawing's own modules: their group depends on where the sorter is run from.
-# isort: split
 from heroine import heroine
 from lineart import lineart
 from mascot import mascot
@@ -53,8 +51,8 @@ def write(folder: Path) -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write into the folder given, else beside this file."""
-    folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parent
+    """Write into the folder given, else into `samples/`."""
+    folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parents[1]
     for file in write(folder):
         print(f"{file}  {file.stat().st_size} bytes")
     return 0

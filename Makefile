@@ -1,0 +1,66 @@
+# The only commands there are; continuous integration calls these, too.
+#   make run     set up, get the weights, enlarge the samples, show them in out/index.html
+#   make test    check the code, run every test
+#   make serve   a server on this machine      make bench   side by side with the peer
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
+
+# PyPI's torch for Linux brings 3 GB of CUDA; exporting needs none of it. Where this index can't be
+# reached, PyPI's is taken. On a machine with a GPU, PyPI's is the right one.
+TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://download.pytorch.org/whl/cpu)
+
+DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3
+PROJECTS := $(wildcard client/pyproject.toml server/pyproject.toml export/pyproject.toml)
+
+.PHONY: run setup test check bench serve samples clean
+.DELETE_ON_ERROR:
+
+run: setup
+	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
+	@$(BIN)/python samples/showcase.py
+
+setup: $(VENV)/set-up
+
+test: $(VENV)/set-up-tests check
+	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
+	$(BIN)/pytest
+
+check: $(VENV)/set-up-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sakuga-export --check
+
+bench: $(VENV)/set-up-tests
+	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
+	$(BIN)/python benchmarks/upscale.py
+
+serve: setup
+	@$(BIN)/sakuga-export
+	@$(BIN)/sakuga serve
+
+samples: setup
+	$(BIN)/python samples/drawing/draw.py
+
+clean:
+	rm -rf $(VENV) out
+
+$(VENV)/set-up: constraints.txt $(PROJECTS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+		{ echo "Sakuga needs Python 3.11 or 3.12; name one: make PYTHON=python3.11"; exit 1; }
+	@echo "Setting up $(VENV); this is done once"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --no-deps --retries 1 $(TORCH_INDEX) torch
+	@$(PIP) -e client -e 'server[embedded]' -e export
+	@touch $@
+
+# The reference projects ask for packages that only their training needs, so they come without;
+# tests/requirements.txt names what their inference imports.
+$(VENV)/set-up-tests: $(VENV)/set-up tests/requirements.txt tests/reference.txt
+	@echo "Adding what the tests need; this is done once"
+	@$(PIP) -r tests/requirements.txt
+	@$(PIP) --no-deps -r tests/reference.txt
+	@touch $@

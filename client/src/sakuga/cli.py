@@ -1,0 +1,244 @@
+"""The command `sakuga`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import click
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from sakuga import wire
+from sakuga.config import Config, load_config
+from sakuga.errors import SakugaError
+from sakuga.files import Job, find
+from sakuga.images import Images, connect
+from sakuga.wire import ImageAction
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+IN_FLIGHT = 4  # pictures of one command under way at once: the server's default of pipelines
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sakuga")
+@click.option("--config", "file", type=click.Path(), help="config.yaml to use")
+@click.option("--url", help="host:port of Triton's gRPC")
+@click.pass_context
+def main(context: click.Context, file: str | None, url: str | None) -> None:
+    """Enlarge drawn and anime pictures on NVIDIA Triton."""
+    with _said():
+        config = load_config(file)
+    if url:
+        config.server.url = url
+    context.obj = config
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Our errors as one line and status 1, not a traceback."""
+    try:
+        yield
+    except SakugaError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def option_flags(kind: type[BaseModel]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Every option of a request as a flag of its name; flags left out aren't sent."""
+
+    def add(command: Callable[P, T]) -> Callable[P, T]:
+        for name, field in reversed(kind.model_fields.items()):
+            command = _flag(name, field)(command)
+        return command
+
+    return add
+
+
+def _flag(name: str, field: FieldInfo) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    kinds = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
+    dashed = name.replace("_", "-")
+    help_text = field.description
+    if kinds == [bool]:
+        both = f"--{dashed}/--no-{dashed}"
+        return click.option(both, name, default=None, help=help_text)
+    if isinstance(kinds[0], str):
+        return click.option(f"--{dashed}", name, type=click.Choice(kinds), help=help_text)
+    names = [f"--{dashed}", *(["--denoise"] if name == "denoise_strength" else [])]
+    return click.option(*names, name, type=kinds[0], help=help_text)
+
+
+@main.command()
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"))
+@click.option("--embedded", is_flag=True, help="start a server for this command alone")
+@click.option("--report", is_flag=True, help="print the server's report on each picture, as JSON")
+@option_flags(wire.UpscaleOptions)
+@click.pass_obj
+def upscale(
+    config: Config,
+    /,
+    pictures: tuple[Path, ...],
+    output: Path,
+    embedded: bool,
+    report: bool,
+    **flags: Any,
+) -> None:
+    """Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT."""
+    options = {name: value for name, value in flags.items() if value is not None}
+    with _said():
+        jobs = find(pictures, output, options)
+        if not jobs:
+            raise click.ClickException("no picture found; pictures end in .png, .jpg, .webp, …")
+        with _server(config, embedded) as url:
+            failed = asyncio.run(_process_all(config, url, ImageAction.UPSCALE, jobs, report))
+    if failed:
+        names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
+        raise click.ClickException(f"{len(failed)} of {len(jobs)} failed:\n{names}")
+
+
+async def _process_all(
+    config: Config, url: str, action: ImageAction, jobs: list[Job], report: bool
+) -> dict[Path, SakugaError | OSError]:
+    """Does every job, a few at a time; gives those that failed, and why."""
+    failed: dict[Path, SakugaError | OSError] = {}
+    places = asyncio.Semaphore(IN_FLIGHT)
+
+    async def one(images: Images, job: Job, bar: Any) -> None:
+        async with places:
+            try:
+                await _process(images, action, job, report, quiet=bar is not None)
+            except (SakugaError, OSError) as error:
+                failed[job.source] = error
+        if bar is not None:
+            bar.update(1)
+
+    with _progress(len(jobs)) as bar:
+        async with connect(config, url=url) as images:
+            await asyncio.gather(*(one(images, job, bar) for job in jobs))
+    return failed
+
+
+def _progress(count: int) -> AbstractContextManager[Any]:
+    """A bar where there is a terminal and more than one picture; it gives None elsewhere."""
+    if count < 2 or not sys.stderr.isatty():
+        return nullcontext()
+    return click.progressbar(length=count, label="pictures", show_pos=True, file=sys.stderr)
+
+
+async def _process(
+    images: Images, action: ImageAction, job: Job, report: bool, quiet: bool
+) -> None:
+    reply = await images.run(job.source.read_bytes(), action, job.options)
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    job.target.write_bytes(reply.result)
+    if report:
+        click.echo(json.dumps({"file": str(job.target), **reply.report}))
+    elif not quiet:
+        click.echo(f"{job.target}  {_summary(reply.report)}")
+    for warning in reply.report["warnings"]:
+        click.echo(f"{job.source}: {warning}", err=True)
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    before, after = report["input"], report["output"]
+    seconds = report["milliseconds"]["total"] / 1000
+    sizes = [f"{side['width']}x{side['height']}" for side in (before, after)]
+    return f"{' to '.join(sizes)} in {seconds:.2f} s by {report['model']}"
+
+
+@main.command()
+@click.option("--port", type=int, help="of gRPC; left out, that of server.url")
+@click.pass_obj
+def serve(config: Config, port: int | None) -> None:
+    """Run a Triton server on this machine until Ctrl-C."""
+    with _said():
+        server = _embedded_module()
+        _refresh_repository(config)
+        with server.run_triton(config, port or _port(config)) as running:
+            click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
+            try:
+                status = running.process.wait()
+                raise click.ClickException(f"Triton ended by itself, with status {status}")
+            except KeyboardInterrupt:
+                click.echo("Finishing the pictures in hand…")
+        click.echo("Stopped.")
+
+
+@main.command()
+@click.pass_obj
+def models(config: Config) -> None:
+    """List every network the server knows, and whether it is loaded."""
+    with _said():
+        networks = asyncio.run(_ask(config, lambda images: images.triton.networks()))
+    width = max(map(len, networks))
+    for name, facts in networks.items():
+        state = "loaded" if facts["loaded"] else "not loaded"
+        click.echo(f"{name:{width}}  {state:10}  {facts['scale']}x  {facts['title']}")
+        click.echo(f"{'':{width}}  {facts['licence']}")
+
+
+@main.command()
+@click.pass_obj
+def status(config: Config) -> None:
+    """Show whether the server is ready, and what each model has done."""
+    with _said():
+        state = asyncio.run(_ask(config, lambda images: images.triton.status()))
+    ready = "ready" if state["ready"] else "not ready"
+    click.echo(f"Triton {state['version']} at {state['url']}: {ready}")
+    for name, done in state["models"].items():
+        click.echo(
+            f"{name:28} {done['requests']:6} requests  {done['failed']:4} failed  "
+            f"{done['batches']:6} batches  {done['queue_ms']:8.1f} ms queued  "
+            f"{done['compute_ms']:8.1f} ms computed"
+        )
+
+
+async def _ask(config: Config, question: Callable[[Images], Any]) -> Any:
+    async with connect(config) as images:
+        return await question(images)
+
+
+@contextmanager
+def _server(config: Config, embedded: bool) -> Iterator[str]:
+    """The address to send pictures to."""
+    if not embedded:
+        yield config.server.url
+        return
+    server = _embedded_module()
+    _refresh_repository(config)
+    with server.run_triton(config, server.free_port()) as running:
+        yield running.url
+
+
+def _embedded_module() -> ModuleType:
+    # Looked up late: the client is used without the server's package, too.
+    try:
+        from sakuga_server import embedded
+    except ImportError:
+        raise click.ClickException(
+            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
+        ) from None
+    return embedded
+
+
+def _refresh_repository(config: Config) -> None:
+    """Brings config.pbtxt files up to config.yaml, where the package that writes them is here."""
+    try:
+        from sakuga_export import repository
+    except ImportError:
+        return
+    for written in repository.write(config.server.repository, config):
+        click.echo(f"config.yaml changed: wrote {written}", err=True)
+
+
+def _port(config: Config) -> int:
+    _, _, port = config.server.url.rpartition(":")
+    if not port.isdigit():
+        raise click.ClickException(f"server.url is {config.server.url!r}; allowed: host:port")
+    return int(port)
