@@ -100,6 +100,8 @@ class Served(nn.Module):
         super().__init__()
         self.net, self.states = net, states
         net.load_state_dict(states[0], strict=True)
+        # The tracer freezes parameters; of two states, plain tensors take their places.
+        self.places = _emptied(net) if len(states) == 2 else {}
 
     def forward(self, image: Tensor, denoise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         # High and low bytes. With three channels both slices are the same, and 257·v / 65535 is
@@ -116,7 +118,19 @@ class Served(nn.Module):
         strength = (torch._shape_as_tensor(denoise)[1] - 1).float() / wire.DENOISE_STEPS
         first, second = self.states
         mixed = {k: strength * first[k] + (1 - strength) * second[k] for k in first}
-        return torch.func.functional_call(self.net, mixed, (image,))  # type: ignore[no-any-return]
+        for name, (module, leaf) in self.places.items():
+            setattr(module, leaf, mixed[name])
+        return self.net(image)  # type: ignore[no-any-return]
+
+
+def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Takes the parameters out of `net`; gives each one's module and attribute, by its name."""
+    places = {}
+    for name in dict(net.named_parameters()):
+        owner, _, leaf = name.rpartition(".")
+        places[name] = (net.get_submodule(owner), leaf)
+        delattr(*places[name])
+    return places
 
 
 def _load(network: Network, weights: Weights, fetched: Fetched) -> State:

@@ -102,8 +102,9 @@ def _lossy(picture: Picture, format: Format, quality: int | None, metadata: Meta
     if picture.alpha is not None:
         colour = pixels if pixels.ndim == 3 else np.dstack((pixels,) * 3)
         pixels = np.dstack((colour, picture.alpha))
-    extra = {"icc_profile": metadata.icc, "exif": metadata.exif}
-    kept = {name: value for name, value in extra.items() if value}
+    kept = {"icc_profile": metadata.icc} if metadata.icc else {}
+    if metadata.exif:
+        kept["exif"] = b"Exif\0\0" + metadata.exif
     if format == "jpeg":
         # 4:4:4: halved chroma bleeds over the hard edges of drawn art.
         return _pillow(pixels, "JPEG", quality=quality or 95, subsampling=0, **kept)

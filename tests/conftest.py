@@ -1,0 +1,76 @@
+"""What tests share: networks, a repository, and a real Triton that serves it."""
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from sakuga import Config, Images, connect
+from sakuga_export import convert, repository
+from sakuga_export.networks import NETWORKS, Network, by_name
+from sakuga_server.embedded import free_port, run_triton
+from sakuga_server.settings import Settings
+
+PROJECT = Path(__file__).parents[1]
+EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
+
+
+def generated_states(network: Network) -> list[convert.State]:
+    """Weights nobody trained, of the exact architecture, whose results stay mostly in 0…1."""
+    states = []
+    for seed in range(len(network.weights)):
+        torch.manual_seed(seed)
+        state = convert.build(network).state_dict()
+        states.append({name: value.clone() for name, value in state.items()})
+    return states
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    config = Config()
+    return Settings(
+        networks={network.name: network.facts for network in NETWORKS},
+        defaults=config.upscale_options(config.providers.image.upscale, {}),
+        limits=config.limits,
+    )
+
+
+@pytest.fixture(scope="session")
+def general_states() -> list[convert.State]:
+    return generated_states(by_name("realesr-general-x4v3"))
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, general_states: list[convert.State]) -> Path:
+    """A repository with the real networks, and realesr-general-x4v3 on generated weights."""
+    folder = tmp_path_factory.mktemp("repository")
+    repository.write(folder, Config())
+    for name in EXPORTED:
+        source = PROJECT / "model_repository" / by_name(name).folder / "1"
+        (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
+    shutil.copytree(PROJECT / "model_repository" / "upscale" / "1", folder / "upscale" / "1")
+    general = by_name("realesr-general-x4v3")
+    convert.place(general, general_states, folder / general.folder / "1" / convert.FILE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(served: Path) -> Config:
+    config = Config()
+    config.server.repository = served
+    return config
+
+
+@pytest.fixture(scope="session")
+def url(config: Config) -> Iterator[str]:
+    """A real Triton, for the whole session."""
+    with run_triton(config, free_port()) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+async def images(config: Config, url: str) -> AsyncIterator[Images]:
+    async with connect(config, url=url) as images:
+        yield images

@@ -1,0 +1,63 @@
+"""Pictures for tests: drawn by the samples' code, or by arithmetic, and encoded as people send them."""
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from draw import picture as drawn
+
+
+def sample(name: str, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
+    """A sample picture (H, W), (H, W, 3) or (H, W, 4), whole or its part (left, top, right, bottom)."""
+    from pathlib import Path
+
+    folder = Path(__file__).parents[1] / "samples"
+    image = Image.open(next(folder.glob(f"{name}.*")))
+    return np.asarray(image.crop(box) if box else image)
+
+
+def gradient(height: int, width: int, dtype: type = np.uint8) -> np.ndarray:
+    """(H, W, 3) with another ramp in each channel, over the whole range of `dtype`."""
+    y, x = np.mgrid[0:height, 0:width]
+    most = np.iinfo(dtype).max
+    ramps = (x / max(width - 1, 1), y / max(height - 1, 1), (x + y) / max(width + height - 2, 1))
+    return np.stack([ramp * most for ramp in ramps], axis=-1).astype(dtype)
+
+
+def encoded(pixels: np.ndarray, format: str = "PNG", **options: object) -> bytes:
+    """An 8-bit picture as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format, **options)
+    return file.getvalue()
+
+
+def encoded_16(pixels: np.ndarray, suffix: str = ".png") -> bytes:
+    """A 16-bit picture, gray, RGB or RGBA, as a file."""
+    order = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    turned = cv2.cvtColor(pixels, order[channels]) if channels > 1 else pixels
+    done, data = cv2.imencode(suffix, turned)
+    assert done
+    return data.tobytes()
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    """Any file's pixels, all of its bits: (H, W), (H, W, 3) RGB or (H, W, 4) RGBA."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels.ndim == 2:
+        return pixels
+    return cv2.cvtColor(
+        pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+    )
+
+
+def off(found: np.ndarray, expected: np.ndarray) -> int:
+    """The largest difference in levels."""
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    return int(np.abs(found.astype(np.int64) - expected).max())
+
+
+__all__ = ["drawn", "encoded", "encoded_16", "gradient", "off", "pixels_of", "sample"]

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from sakuga import BadOption, Config, ConfigError, load_config
+
+USERS_WORDS = """
+providers:
+  image:
+    upscale:       {model: realesrgan-x4plus-anime}
+    rembg:         {model: isnet-anime}
+    fix_artifacts: {model: realesrgan-x4plus-anime, scale: 2, denoise_strength: 0.7, detector: auto, inpaint: auto}
+    enhance:       {model: aura-sr-v2}
+realesrgan: {model: realesrgan-x4plus-anime, scale: 4, denoise_strength: 0.5, tile_size: 512, gpu_id: 0}
+rembg: {model: isnet-anime, alpha_matting: true, alpha_matting_foreground_threshold: 270, alpha_matting_background_threshold: 5}
+aurasr: {model: aura-sr-v2, scale: 4, overlapping_tiles: true}
+server: {url: "localhost:8001"}
+limits: {}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SAKUGA_CONFIG", raising=False)
+    monkeypatch.delenv("SAKUGA_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "config.yaml"
+    file.write_text(text)
+    return file
+
+
+def test_the_users_own_words_load_as_they_stand(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, USERS_WORDS))
+    assert config.rembg.alpha_matting_foreground_threshold == 270
+    assert config.providers.image.fix_artifacts.denoise_strength == 0.7
+    assert config.upscale_options(config.providers.image.upscale, {}) == {
+        "model": "realesrgan-x4plus-anime",
+        "scale": 4,
+        "denoise_strength": 0.5,
+        "tile_size": 512,
+    }
+
+
+def test_the_projects_own_file_loads() -> None:
+    file = Path(__file__).parents[2] / "config.yaml"
+    assert load_config(file).server.repository == file.parent / "model_repository"
+
+
+def test_a_requests_option_goes_before_its_actions_before_its_familys(tmp_path: Path) -> None:
+    text = "{realesrgan: {scale: 4, tile_size: 256}, providers: {image: {upscale: {scale: 3}}}}"
+    config = load_config(write(tmp_path, text))
+    block = config.providers.image.upscale
+    assert config.upscale_options(block, {})["scale"] == 3
+    assert config.upscale_options(block, {"scale": 2})["scale"] == 2
+    assert config.upscale_options(block, {"scale": 2})["tile_size"] == 256
+
+
+def test_the_familys_model_serves_where_the_action_names_none(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "realesrgan: {model: realesr-animevideov3}"))
+    options = config.upscale_options(config.providers.image.upscale, {})
+    assert options == {"model": "realesr-animevideov3"}
+
+
+def test_an_assignment_takes_effect_and_is_checked() -> None:
+    config = Config()
+    config.providers.image.upscale.model = "aura-sr-v2"
+    config.aurasr.scale = 2
+    options = config.upscale_options(config.providers.image.upscale, {})
+    assert options == {"model": "aura-sr-v2", "scale": 2}
+    with pytest.raises(ValidationError):
+        config.providers.image.upscale.scale = 9
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("server: {prot: 1}", "'server.prot' is unknown; allowed: url, timeout"),
+        ("realesrgan: {scale: 7}", "'realesrgan.scale' is 7; allowed: a number from 1 to 4"),
+        ("providers: {image: {upscale: {sclae: 2}}}", "'providers.image.upscale.sclae' is unknown"),
+        ("limits: {input_pixels: 0}", "'limits.input_pixels' is 0; allowed: a whole number from 1"),
+        ("server: 7", "'server' is 7"),
+        ("[1, 2]", "allowed: a mapping"),
+        ("server: {url: [", "isn't YAML"),
+    ],
+)
+def test_an_error_names_file_path_value_and_what_is_allowed(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert str(file) in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_without_any_file_there_are_defaults() -> None:
+    assert load_config().server.url == "localhost:8001"
+
+
+def test_the_environment_goes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write(tmp_path, "server: {url: 'gpu:1'}")
+    monkeypatch.setenv("SAKUGA_CONFIG", str(file))
+    assert load_config().server.url == "gpu:1"
+    monkeypatch.setenv("SAKUGA_URL", "gpu:2")
+    assert load_config().server.url == "gpu:2"
+
+
+def test_a_bad_request_option_is_an_error() -> None:
+    with pytest.raises(BadOption):
+        Config().upscale_options(Config().providers.image.upscale, {"scale": 9})

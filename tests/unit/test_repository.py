@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import pytest
+from google.protobuf import json_format, text_format
+from tritonclient.grpc.model_config_pb2 import ModelConfig
+
+from sakuga import Config, load_config
+from sakuga_export import repository
+from sakuga_export.networks import NETWORKS, by_name
+from sakuga_server.settings import Settings
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_the_committed_files_are_what_the_generator_writes() -> None:
+    config = load_config(PROJECT / "config.yaml")
+    assert repository.drift(PROJECT / "model_repository", config) == []
+
+
+def test_every_network_has_a_folder_and_no_other_has() -> None:
+    folders = {path.parent.name for path in (PROJECT / "model_repository").glob("*/config.pbtxt")}
+    assert folders == {network.folder for network in NETWORKS} | {"upscale"}
+
+
+def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
+    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + 1
+    edited = tmp_path / "upscale" / "config.pbtxt"
+    edited.write_text(edited.read_text() + "\n")
+    assert repository.drift(tmp_path, Config()) == [edited]
+    assert repository.write(tmp_path, Config()) == [edited]
+    assert repository.drift(tmp_path, Config()) == []
+
+
+@pytest.mark.parametrize("text", repository.texts(Config()).values())
+def test_files_parse_as_tritons_model_config(text: str) -> None:
+    config = text_format.Parse(text, ModelConfig())
+    assert config.backend in ("python", "onnxruntime")
+    assert "max_batch_size: " in text
+
+
+def test_a_misspelt_field_is_refused() -> None:
+    with pytest.raises(json_format.ParseError):
+        repository.as_text({"name": "x", "max_batch_sise": 4, "max_batch_size": 4})
+
+
+def test_every_network_is_batched_by_triton() -> None:
+    for network in NETWORKS:
+        assert "dynamic_batching" in repository.net(network, Config())
+
+
+def test_a_batch_stays_within_tensorrts_largest_tensor() -> None:
+    for network in NETWORKS:
+        batch = repository.largest_batch(network, Config())
+        side = 512 + 2 * network.halo
+        assert batch == 1 or batch * side**2 * 64 * 16 <= 2**31
+
+
+def test_smaller_tiles_allow_larger_batches() -> None:
+    config, network = Config(), by_name("realesrgan-x4plus-anime")
+    before = repository.largest_batch(network, config)
+    config.limits.tile_size = 128
+    assert repository.largest_batch(network, config) > before
+
+
+def test_operators_settings_reach_the_files() -> None:
+    config = Config()
+    config.server.pipelines, config.server.queue_size, config.server.queue_delay = 7, 33, 250
+    config.limits.input_pixels = 1234
+    texts = repository.texts(config)
+    assert "count: 7" in texts["upscale"]
+    assert "max_queue_size: 33" in texts["upscale"]
+    assert r"\"input_pixels\": 1234" in texts["upscale"]
+    assert "max_queue_delay_microseconds: 250" in texts["realesrgan_x4plus_anime"]
+
+
+def test_the_pipeline_reads_back_what_was_written() -> None:
+    model = repository.upscale(Config())
+    settings = Settings.from_parameters(model["parameters"])
+    assert settings.network("realesrgan-anime-6b") == NETWORKS[0].facts
+    assert settings.limits == Config().limits

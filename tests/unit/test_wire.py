@@ -1,0 +1,58 @@
+import pytest
+
+from sakuga import BadOption, errors, wire
+from sakuga.wire import UpscaleOptions, parse_options
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scale": 7}, "option 'scale' is 7; allowed: a number from 1 to 4"),
+        ({"scale": "wide"}, "option 'scale' is 'wide'; allowed: a number from 1 to 4"),
+        ({"scale": float("nan")}, "option 'scale' is nan; allowed: a number from 1 to 4"),
+        ({"format": "bmp"}, "option 'format' is 'bmp'; allowed: png, webp, jpeg"),
+        ({"tile_size": 1.5}, "option 'tile_size' is 1.5; allowed: a whole number from 32 to 2048"),
+        ({"denoise": 2}, "option 'denoise' is 2; allowed: a number from 0 to 1"),
+        ({"keep_metadata": "so"}, "option 'keep_metadata' is 'so'; allowed: true or false"),
+        ({"sclae": 2}, "option 'sclae' is unknown; allowed: model, scale, denoise_strength,"),
+    ],
+)
+def test_a_bad_option_is_named_with_what_is_allowed(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadOption) as caught:
+        parse_options(UpscaleOptions, options)
+    assert str(caught.value).startswith(message)
+
+
+def test_denoise_is_an_alias() -> None:
+    assert parse_options(UpscaleOptions, {"denoise": 0.3}).denoise_strength == 0.3
+
+
+def test_folders_are_names_with_underscores() -> None:
+    assert wire.folder("realesr-animevideov3") == "realesr_animevideov3"
+    assert wire.folder("realesrgan-anime-6b") == "realesrgan_x4plus_anime"
+
+
+def test_different_strengths_have_different_lengths() -> None:
+    lengths = [wire.denoise_length(step / 1000) for step in range(1001)]
+    assert lengths == list(range(1, 1002))
+
+
+@pytest.mark.parametrize("kind", [errors.BadImage, errors.TooLarge, errors.Overloaded])
+def test_an_error_survives_the_wire(kind: type[errors.SakugaError]) -> None:
+    text = "in ensemble 'rembg_isnet_anime', " + kind("too bad: it's 7").to_wire()
+    found = errors.from_wire(text)
+    assert type(found) is kind
+    assert str(found) == "too bad: it's 7"
+
+
+def test_a_foreign_text_is_no_error_of_ours() -> None:
+    assert errors.from_wire("Failed: something else") is None
+
+
+def test_the_drawn_tree_is_the_tree() -> None:
+    drawn = errors.__doc__ or ""
+    for error in vars(errors).values():
+        if isinstance(error, type) and issubclass(error, errors.SakugaError):
+            assert error.__name__ in drawn
