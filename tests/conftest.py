@@ -5,26 +5,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
+from networks_for_tests import EXPORTED, PROJECT, generated_states
 from sakuga import Config, Images, connect
 from sakuga_export import convert, repository
-from sakuga_export.networks import NETWORKS, Network, by_name
+from sakuga_export.networks import NETWORKS, by_name
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
-
-PROJECT = Path(__file__).parents[1]
-EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
-
-
-def generated_states(network: Network) -> list[convert.State]:
-    """Weights nobody trained, of the exact architecture, whose results stay mostly in 0…1."""
-    states = []
-    for seed in range(len(network.weights)):
-        torch.manual_seed(seed)
-        state = convert.build(network).state_dict()
-        states.append({name: value.clone() for name, value in state.items()})
-    return states
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 import torch
 
-from conftest import generated_states
+from networks_for_tests import generated_states
 from pictures import off
 from sakuga_export import convert
 from sakuga_export.fetch import FetchError, sha256
@@ -93,7 +93,7 @@ def test_an_export_that_differs_is_not_placed(
     real = convert.reference
     monkeypatch.setattr(convert, "reference", wrong)
     target = tmp_path / "1" / convert.FILE
-    with pytest.raises(convert.ExportError, match="differs from torch by [23] levels"):
+    with pytest.raises(convert.ExportError, match=r"differs from torch by [23] levels"):
         convert.place(GENERAL, general_states, target)
     assert not target.exists()
 

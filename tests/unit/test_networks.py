@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import EXPORTED
+from networks_for_tests import EXPORTED
 from sakuga_export import convert, ncnn
 from sakuga_export.fetch import fetch
 from sakuga_export.networks import NETWORKS, Network, by_name

@@ -20,6 +20,14 @@ Image.MAX_IMAGE_PIXELS = None
 # Pillow's modes whose samples have more than 8 bits, or aren't whole numbers.
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
+# A TIFF's EXIF stands among tags that tell how its own pixels lie; these describe the picture.
+_TAG = ExifTags.Base
+DESCRIPTIVE = {
+    *(_TAG.ImageDescription, _TAG.Make, _TAG.Model, _TAG.Software, _TAG.DateTime, _TAG.Artist),
+    *(_TAG.Copyright, _TAG.XResolution, _TAG.YResolution, _TAG.ResolutionUnit),
+    *(_TAG.ExifOffset, _TAG.GPSInfo, _TAG.Rating),
+}
+
 
 def decode(data: bytes, limits: Limits) -> Picture:
     """Decodes a picture file, upright.
@@ -72,7 +80,7 @@ def _read(file: Image.Image, data: bytes) -> Picture:
         if file.mode == "CMYK":
             file, icc = _cmyk_to_srgb(file, icc), None
         colour, alpha = _shallow(file)
-    metadata = Metadata(icc or None, _upright(exif))
+    metadata = Metadata(icc or None, _upright(file, exif))
     turned = None if alpha is None else orient(alpha, orientation)
     return Picture(orient(colour, orientation), turned, metadata, notes)
 
@@ -127,9 +135,12 @@ def _cmyk_to_srgb(file: Image.Image, icc: bytes | None) -> Image.Image:
     return file.convert("RGB")
 
 
-def _upright(exif: Image.Exif) -> bytes | None:
+def _upright(file: Image.Image, exif: Image.Exif) -> bytes | None:
     if not exif:
         return None
+    if file.format == "TIFF":
+        for tag in set(exif) - DESCRIPTIVE:
+            del exif[tag]
     exif[ExifTags.Base.Orientation] = (
         1  # the pixels are turned, so the tag must not turn them again
     )

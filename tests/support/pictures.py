@@ -1,19 +1,18 @@
-"""Pictures for tests: drawn by the samples' code, or by arithmetic, and encoded as people send them."""
+"""Pictures for tests: the samples, or made by arithmetic, encoded as people send them."""
 
 import io
+import struct
+import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from draw import picture as drawn
-
 
 def sample(name: str, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-    """A sample picture (H, W), (H, W, 3) or (H, W, 4), whole or its part (left, top, right, bottom)."""
-    from pathlib import Path
-
-    folder = Path(__file__).parents[1] / "samples"
+    """A sample: (H, W), (H, W, 3) or (H, W, 4); whole, or its part (left, top, right, bottom)."""
+    folder = Path(__file__).parents[2] / "samples"
     image = Image.open(next(folder.glob(f"{name}.*")))
     return np.asarray(image.crop(box) if box else image)
 
@@ -48,9 +47,23 @@ def pixels_of(data: bytes) -> np.ndarray:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels.ndim == 2:
         return pixels
-    return cv2.cvtColor(
-        pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-    )
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png_header(width: int, height: int, depth: int = 8, colour_type: int = 2) -> bytes:
+    """A PNG file's signature and IHDR."""
+    body = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", body)
+
+
+def bomb() -> bytes:
+    """10 GB of black in a few bytes; incomplete, so decoding it would fail for another reason."""
+    return png_header(60000, 60000) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
 
 
 def off(found: np.ndarray, expected: np.ndarray) -> int:
@@ -58,6 +71,3 @@ def off(found: np.ndarray, expected: np.ndarray) -> int:
     assert found.shape == expected.shape
     assert found.dtype == expected.dtype
     return int(np.abs(found.astype(np.int64) - expected).max())
-
-
-__all__ = ["drawn", "encoded", "encoded_16", "gradient", "off", "pixels_of", "sample"]

@@ -1,0 +1,73 @@
+"""Real-ESRGAN as its authors published it: the `realesrgan` package over `basicsr`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sakuga_export.convert import State
+from sakuga_export.networks import Network
+
+
+def import_reference() -> Any:
+    """The `realesrgan` package, after what its unmaintained dependencies need to be imported."""
+    try:
+        import torchvision.transforms.functional as functional
+    except RuntimeError:
+        # A CPU build of torch beside PyPI's torchvision, which is built for CUDA: its compiled
+        # operators don't load, and it stops at these two. Nothing here calls them.
+        for name in [name for name in sys.modules if name.startswith("torchvision")]:
+            del sys.modules[name]
+        library = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms"):
+            library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
+        import_reference.library = library  # type: ignore[attr-defined]  # kept alive
+        import torchvision.transforms.functional as functional
+    # basicsr 1.4.2 imports a module that torchvision 0.17 renamed.
+    sys.modules["torchvision.transforms.functional_tensor"] = functional
+    import realesrgan
+
+    return realesrgan
+
+
+def architecture(network: Network) -> torch.nn.Module:
+    """The reference's own network of that row."""
+    import_reference()
+    if network.architecture == "RRDBNet":
+        from basicsr.archs.rrdbnet_arch import RRDBNet
+
+        return RRDBNet(3, 3, scale=4, num_block=network.settings["blocks"])
+    from realesrgan.archs.srvgg_arch import SRVGGNetCompact
+
+    return SRVGGNetCompact(num_conv=network.settings["convs"], upscale=4)
+
+
+def upsampler(
+    network: Network,
+    states: list[State],
+    folder: Path,
+    strength: float | None = None,
+    **options: Any,
+) -> Any:
+    """A RealESRGANer with these weights: tile 0, float32, no pre-padding, as its script has it."""
+    files = []
+    for index, state in enumerate(states):
+        files.append(str(folder / f"{network.name}-{index}.pth"))
+        torch.save({"params": dict(state)}, files[-1])
+    return import_reference().RealESRGANer(
+        scale=4,
+        model_path=files if strength is not None else files[0],
+        dni_weight=None if strength is None else [strength, 1 - strength],
+        model=architecture(network),
+        **{"tile": 0, "pre_pad": 0, "half": False, **options},
+    )
+
+
+def enhance(reference: Any, pixels: np.ndarray, scale: float | None = None) -> np.ndarray:
+    """What the reference makes of RGB, RGBA or gray pixels; it takes and gives OpenCV's order."""
+    swap = [2, 1, 0, 3][: pixels.shape[2]] if pixels.ndim == 3 else slice(None)
+    source = np.ascontiguousarray(pixels[..., swap] if pixels.ndim == 3 else pixels)
+    result, _ = reference.enhance(source, outscale=scale)
+    return np.asarray(result[..., swap] if result.ndim == 3 else result)

@@ -1,0 +1,117 @@
+"""The commands, as a person calls them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from networks_for_tests import PROJECT
+from pictures import encoded, gradient
+from sakuga import Config
+from sakuga_server.embedded import free_port
+
+SAKUGA = Path(sys.executable).with_name("sakuga")
+VIDEO = ["--model", "realesr-animevideov3"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "a.png").write_bytes(encoded(gradient(10, 12)))
+    (tmp_path / "in" / "sub" / "b.jpg").write_bytes(encoded(gradient(11, 13), "JPEG"))
+    return tmp_path
+
+
+def sakuga(folder: Path, *arguments: object, url: str = "") -> subprocess.CompletedProcess[str]:
+    command = [str(SAKUGA), *map(str, arguments)]
+    environment = {**os.environ, **({"SAKUGA_URL": url} if url else {})}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_files_and_folders_are_enlarged(folder: Path, url: str) -> None:
+    done = sakuga(folder, "upscale", "in", "-o", "out", "--scale", 2, *VIDEO, url=url)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(folder / "out" / "a.png").size == (24, 20)
+    assert Image.open(folder / "out" / "sub" / "b.png").size == (26, 22)
+    assert "12x10 to 24x20" in done.stdout
+
+
+def test_every_option_is_a_flag_and_reports_are_json(folder: Path, url: str) -> None:
+    flags = ["--denoise", 0.5, "--tile-size", 64, "--reference-alpha", "--no-keep-metadata"]
+    flags += ["--format", "webp", "--quality", 80, "--reference-resize"]
+    done = sakuga(folder, "upscale", "in/a.png", *VIDEO, *flags, "--report", url=url)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["file"] == "out/a.webp"
+    assert report["output"]["format"] == "webp"
+    assert Image.open(folder / "out" / "a.webp").size == (48, 40)
+
+
+def test_a_failed_file_is_named_and_the_others_are_done(folder: Path, url: str) -> None:
+    (folder / "in" / "bad.png").write_bytes(b"no picture")
+    done = sakuga(folder, "upscale", "in", "-o", "out", *VIDEO, url=url)
+    assert done.returncode == 1
+    assert re.search(r"1 of 3 failed:\n  in/bad.png: the image is of no known kind", done.stderr)
+    assert (folder / "out" / "a.png").exists()
+    assert not (folder / "out" / "bad.png").exists()
+
+
+def test_without_a_server_the_way_to_start_one_is_said(folder: Path) -> None:
+    done = sakuga(folder, "upscale", "in/a.png", url=f"127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "sakuga serve" in done.stderr
+    assert "--embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_embedded_starts_a_server_for_the_command(folder: Path) -> None:
+    config = ["--config", PROJECT / "config.yaml"]
+    done = sakuga(folder, *config, "upscale", "in/a.png", "-o", "x.png", "--embedded", *VIDEO)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(folder / "x.png").size == (48, 40)
+
+
+def test_models_and_status(folder: Path, url: str) -> None:
+    models = sakuga(folder, "models", url=url)
+    assert re.search(r"realesr-animevideov3 +loaded", models.stdout)
+    assert re.search(r"realesrgan-x4plus +not loaded", models.stdout)
+    status = sakuga(folder, "status", url=url)
+    assert "ready" in status.stdout
+    assert "upscale" in status.stdout
+
+
+def test_a_bad_config_is_one_line(folder: Path) -> None:
+    (folder / "config.yaml").write_text("server: {prot: 1}")
+    done = sakuga(folder, "models")
+    assert done.returncode == 1
+    assert "'server.prot' is unknown" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_runs_until_ctrl_c(config: Config, folder: Path) -> None:
+    port = free_port()
+    text = f"server: {{url: '127.0.0.1:{port}', repository: {config.server.repository}}}"
+    (folder / "config.yaml").write_text(text)
+    with subprocess.Popen(
+        [SAKUGA, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        assert server.stdout is not None
+        lines = []
+        for line in server.stdout:
+            lines.append(line)
+            if line.startswith("Serving at"):
+                break
+        assert lines[-1].startswith(f"Serving at 127.0.0.1:{port}:"), lines
+        assert sakuga(folder, "upscale", "in/a.png", *VIDEO).returncode == 0
+        taken = sakuga(folder, "serve")
+        assert f"port {port} is in use" in taken.stderr
+        server.send_signal(signal.SIGINT)
+        rest = server.stdout.read()
+        assert server.wait(40) == 0, rest
+    assert "Stopped." in rest

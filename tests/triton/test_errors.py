@@ -1,0 +1,166 @@
+"""Everything a caller or the world can do wrong, against a real Triton that must stay up."""
+
+import asyncio
+import sys
+
+import numpy as np
+import pytest
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from pictures import bomb, encoded, gradient, sample
+from sakuga import (
+    BadImage,
+    BadOption,
+    Config,
+    DeadlineExceeded,
+    Images,
+    ModelNotLoaded,
+    Overloaded,
+    SakugaError,
+    ServerUnavailable,
+    TooLarge,
+    connect,
+)
+from sakuga.triton import Triton
+from sakuga_export import repository
+from sakuga_server.embedded import free_port, run_triton
+
+PICTURE = encoded(gradient(16, 16))
+VIDEO = {"model": "realesr-animevideov3"}
+
+
+BAD_REQUESTS = {
+    "nothing": (b"", {}, BadImage, "empty"),
+    "text": (b"I am no picture", {}, BadImage, "allowed: PNG, JPEG"),
+    "truncated": (encoded(sample("sunset"))[:9000], {}, BadImage, "truncated"),
+    "bomb": (bomb(), {}, TooLarge, "60000x60000"),
+    "unknown option": (PICTURE, {"sclae": 2}, BadOption, "'sclae' is unknown; allowed: model"),
+    "scale 7": (PICTURE, {"scale": 7}, BadOption, "a number from 1 to 4"),
+    "unknown model": (PICTURE, {"model": "waifu2x"}, BadOption, "allowed: realesrgan-x4plus-anime"),
+    "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga-export"),
+    "no json": (PICTURE, b"{scale: 2", BadOption, "a JSON object"),
+    "a list": (PICTURE, b"[1]", BadOption, "a JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REQUESTS)
+async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case: str) -> None:
+    image, options, kind, message = BAD_REQUESTS[case]
+    # Past the client's own checks, as a client in another language would be.
+    with pytest.raises(kind, match=message) as caught:
+        await raw(url, image, options)
+    assert "/" not in str(caught.value).replace("`", "")  # no path
+    assert "Traceback" not in str(caught.value)
+    await raw(url, PICTURE, VIDEO)
+
+
+async def raw(url: str, image: bytes, options: object) -> None:
+    triton = Triton(url, 60)
+    if isinstance(options, dict):
+        try:
+            await triton.infer("upscale", image, options)
+        finally:
+            await triton.close()
+        return
+    inputs = []
+    for name, value in (("IMAGE", image), ("OPTIONS", options)):
+        tensor = InferInput(name, [1], "BYTES")
+        tensor.set_data_from_numpy(np.array([value], dtype=object))
+        inputs.append(tensor)
+    try:
+        async with triton._errors("upscale"):
+            await triton.client.infer("upscale", inputs)
+    finally:
+        await triton.close()
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "code"),
+    [
+        (b"no picture", {}, "INVALID_ARGUMENT"),
+        (PICTURE, {"scale": 7}, "INVALID_ARGUMENT"),
+        (PICTURE, {"model": "realesrgan-x4plus"}, "NOT_FOUND"),
+    ],
+)
+async def test_errors_have_their_grpc_status(
+    url: str, image: bytes, options: dict[str, object], code: str
+) -> None:
+    client = InferenceServerClient(url)
+    tensors = []
+    for name, value in (("IMAGE", image), ("OPTIONS", str(options).replace("'", '"').encode())):
+        tensor = InferInput(name, [1], "BYTES")
+        tensor.set_data_from_numpy(np.array([value], dtype=object))
+        tensors.append(tensor)
+    with pytest.raises(InferenceServerException) as caught:
+        await client.infer("upscale", tensors)
+    assert caught.value.status() == f"StatusCode.{code}"
+    await client.close()
+
+
+async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
+    with pytest.raises(BadOption, match="allowed: upscale, rembg"):
+        await images.process(PICTURE, "polish")
+    with pytest.raises(BadOption, match="this version has: upscale"):
+        await images.process(PICTURE, "rembg")
+
+
+async def test_a_deadline_passes_and_the_server_serves_on(url: str, images: Images) -> None:
+    triton = Triton(url, timeout=0.3)
+    with pytest.raises(DeadlineExceeded, match=r"server\.timeout"):
+        await triton.infer("upscale", encoded(sample("heroine")), {"tile_size": 64})
+    await triton.close()
+    await images.process(PICTURE, "upscale", VIDEO)
+
+
+async def test_no_server_is_said_with_how_to_start_one() -> None:
+    async with connect(Config(), url=f"127.0.0.1:{free_port()}") as images:
+        with pytest.raises(ServerUnavailable, match="sakuga serve"):
+            await images.process(PICTURE, "upscale")
+
+
+async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
+    with run_triton(config, free_port()) as server:
+        async with connect(config, url=server.url) as images:
+            work = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
+            await asyncio.sleep(1)
+            server.process.kill()
+            with pytest.raises(ServerUnavailable):
+                await work
+
+
+async def test_a_full_queue_answers_at_once(config: Config, tmp_path: object) -> None:
+    narrow = config.model_copy(deep=True)
+    narrow.server.pipelines = narrow.server.queue_size = 1
+    folder = config.server.repository.with_name("narrow")
+    repository.write(folder, narrow)
+    for model in ("upscale", "realesr_animevideov3"):
+        (folder / model / "1").symlink_to(config.server.repository / model / "1")
+    narrow.server.repository = folder
+    with run_triton(narrow, free_port()) as server:
+        async with connect(narrow, url=server.url) as images:
+            data = encoded(sample("sunset"))
+            work = [images.process(data, "upscale", VIDEO) for _ in range(6)]
+            answers = await asyncio.gather(*work, return_exceptions=True)
+    assert {type(a) for a in answers} == {bytes, Overloaded}
+
+
+async def test_an_unknown_failure_is_answered_without_its_reason(
+    config: Config, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # A repository whose network isn't one at all: loading it fails inside the server.
+    broken = config.model_copy(deep=True)
+    folder = config.server.repository.with_name("broken")
+    repository.write(folder, broken)
+    (folder / "upscale" / "1").symlink_to(config.server.repository / "upscale" / "1")
+    source = config.server.repository / "realesr_general_x4v3" / "1"
+    # The general network where the pipeline expects another: its DENOISE input is missing.
+    (folder / "realesr_animevideov3" / "1").symlink_to(source)
+    broken.server.repository = folder
+    with run_triton(broken, free_port(), sys.stderr) as server:
+        async with connect(broken, url=server.url) as images:
+            with pytest.raises(SakugaError) as caught:
+                await images.process(PICTURE, "upscale", VIDEO)
+    assert str(caught.value) == "internal error; the server's log has the reason"
+    assert "DENOISE" in capfd.readouterr().err
