@@ -36,7 +36,7 @@ check: $(VENV)/set-up-tests
 
 bench: $(VENV)/set-up-tests
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	$(BIN)/python benchmarks/upscale.py
+	PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/upscale.py
 
 serve: setup
 	@$(BIN)/sakuga-export

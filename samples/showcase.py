@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from string import Template
 
+from PIL import Image
+
 from sakuga import Images, Reply, connect, load_config
 from sakuga_server.embedded import free_port, run_triton
 
@@ -67,6 +69,17 @@ def figure(name: str, reply: Reply) -> str:
     )
 
 
+def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
+    """A part of a sample, as a viewer would enlarge it and as Sakuga did: the README's picture."""
+    left, top, right, bottom = (4 * edge for edge in box)
+    size = (right - left, bottom - top)
+    before = Image.open(SAMPLES / name).crop(box).resize(size, Image.Resampling.BICUBIC)
+    both = Image.new("RGB", (2 * size[0] + 8, size[1]), "white")
+    both.paste(before, (0, 0))
+    both.paste(Image.open(OUT / name).crop((left, top, right, bottom)), (size[0] + 8, 0))
+    return both
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     start = time.perf_counter()
@@ -77,6 +90,7 @@ def main() -> None:
         start = time.perf_counter()
         replies = asyncio.run(enlarge(server.url))
         print(f"{len(replies)} pictures in {time.perf_counter() - start:.1f} s")
+    before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
     index = OUT / "index.html"
     index.write_text(page(replies), encoding="utf-8")
     print(f"Before and after, side by side: {index.resolve().as_uri()}")

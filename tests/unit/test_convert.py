@@ -59,11 +59,10 @@ def test_a_published_checkpoint_is_loaded_verified_and_served(
     tmp_path: Path, general_states: list[convert.State]
 ) -> None:
     network = with_files(GENERAL, general_states, tmp_path)
-    said: list[str] = []
-    target = convert.export(network, tmp_path / "repository", tmp_path, said.append)
-    assert target.exists()
-    convert.export(network, tmp_path / "repository", tmp_path, said.append)
-    assert said == [f"{GENERAL.name}: exported", f"{GENERAL.name}: up to date"]
+    repository = tmp_path / "repository"
+    assert convert.export(network, repository, tmp_path)
+    assert (repository / GENERAL.folder / "1" / convert.FILE).exists()
+    assert not convert.export(network, repository, tmp_path)
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(
@@ -73,14 +72,14 @@ def test_a_file_that_is_not_the_published_one_is_refused(
     file = tmp_path / network.weights[0].file
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(FetchError, match="another file"):
-        convert.export(network, tmp_path / "repository", tmp_path, print)
+        convert.export(network, tmp_path / "repository", tmp_path)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     other = generated_states(by_name("realesr-animevideov3")) * 2
     network = with_files(GENERAL, other, tmp_path)
     with pytest.raises(convert.ExportError, match="isn't a checkpoint of realesr-general-x4v3"):
-        convert.export(network, tmp_path / "repository", tmp_path, print)
+        convert.export(network, tmp_path / "repository", tmp_path)
     assert not list(tmp_path.glob("repository/**/model.onnx"))
 
 

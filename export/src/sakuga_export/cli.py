@@ -1,6 +1,7 @@
 """`sakuga-export`: weights to networks, config.yaml to config.pbtxt."""
 
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -57,9 +58,12 @@ def _configured(config: Config) -> list[str]:
 def _export(name: str, config: Config, weights: Path | None) -> bool:
     from sakuga_export import convert  # torch takes seconds to import; --check goes without
 
+    start = time.perf_counter()
     try:
-        convert.export(by_name(name), config.server.repository, weights, click.echo)
+        done = convert.export(by_name(name), config.server.repository, weights)
     except (KeyError, FetchError, convert.ExportError) as error:
         click.echo(f"{name}: {error.args[0]}", err=True)
         return False
+    seconds = f" in {time.perf_counter() - start:.1f} s"
+    click.echo(f"{name}: exported{seconds}" if done else f"{name}: up to date")
     return True

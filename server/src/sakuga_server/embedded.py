@@ -33,8 +33,8 @@ STOP_SECONDS = 30
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 
 # Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
-# pictures need. The pool of one instance starts at half a 4096² tile's result.
-SHM_START, SHM_GROWTH = 32 * 2**20, 64 * 2**20
+# pictures need; the result of one tile has up to 24 MB.
+SHM_START, SHM_GROWTH, SHM_LEAST = 32 * 2**20, 64 * 2**20, 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
     if not models:
         raise ConfigError(f"the repository {repository} has no model; run `sakuga-export` first")
     _check_port(port)
+    _check_shared_memory()
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
         _assemble_backends(Path(folder))
         command = _command(config.server, models, Path(folder), port)
@@ -196,6 +197,15 @@ class _Relay(threading.Thread):
                 self.last = line.strip() or self.last
                 self.target.write(line)
                 self.target.flush()
+
+
+def _check_shared_memory() -> None:
+    free = shutil.disk_usage("/dev/shm").free
+    if free < SHM_LEAST:
+        raise ConfigError(
+            f"/dev/shm has {free >> 20} MB free; Triton needs {SHM_LEAST >> 20} MB or more "
+            "(a container takes --shm-size=2g)"
+        )
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, relay: _Relay) -> None:

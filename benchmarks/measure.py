@@ -1,0 +1,91 @@
+"""Measuring side by side: alternating runs, medians, ratios; and tables of them."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "realesrgan", "numpy")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison."""
+
+    what: str
+    ours_s: float
+    """Median seconds of ours…"""
+    peer_s: float
+    """…and of the peer, in the same run."""
+    ratio: float
+    """Median of peer / ours, pair by pair: above 1, ours is faster."""
+    quality: str
+    """How far apart the two results are."""
+
+
+def side_by_side(
+    what: str, ours: Callable[[], object], peer: Callable[[], object], runs: int, quality: str = ""
+) -> Row:
+    """Runs both in turn, after one uncounted run of each."""
+    ours(), peer()
+    pairs = [(seconds(ours), seconds(peer)) for _ in range(runs)]
+    ratio = statistics.median(theirs / mine for mine, theirs in pairs)
+    mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
+    row = Row(what, round(mine, 3), round(theirs, 3), round(ratio, 2), quality)
+    print(
+        f"{what}: {row.ours_s} s against {row.peer_s} s, ratio {row.ratio}. {quality}", flush=True
+    )
+    return row
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> str:
+    """The largest difference in levels, and the PSNR, of two 8-bit pictures."""
+    apart = first.astype(np.float64) - second
+    error = float(np.mean(apart**2))
+    decibels = f"{10 * np.log10(255**2 / error):.1f} dB" if error else "identical"
+    return f"at most {int(np.abs(apart).max())} level apart, {decibels}"
+
+
+def machine() -> dict[str, str]:
+    """What the figures were taken on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    return {
+        "date": date.today().isoformat(),
+        "processor": f"{model}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def write(name: str, title: str, peer: str, rows: Iterable[Row], notes: Iterable[str]) -> None:
+    """`results/<name>.md` for people, `.json` for programs."""
+    rows, about = list(rows), machine()
+    RESULTS.mkdir(exist_ok=True)
+    everything = {"machine": about, "rows": [asdict(row) for row in rows], "notes": list(notes)}
+    (RESULTS / f"{name}.json").write_text(json.dumps(everything, indent=2) + "\n")
+    table = [
+        f"# {title}\n",
+        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
+        f"| | Sakuga, s | {peer}, s | ratio | difference |",
+        "|---|---|---|---|---|",
+        *(f"| {r.what} | {r.ours_s} | {r.peer_s} | {r.ratio} | {r.quality} |" for r in rows),
+        "",
+        *(f"- {note}" for note in notes),
+    ]
+    (RESULTS / f"{name}.md").write_text("\n".join(table) + "\n")

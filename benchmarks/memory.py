@@ -1,0 +1,90 @@
+"""Peak memory and time against picture size: a server of its own for each size.
+
+`python benchmarks/memory.py`; about ten minutes on two cores.
+"""
+
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+from measure import RESULTS, machine, seconds
+from upscale import Loop, drawn
+
+from pictures import encoded
+from sakuga import Images, connect, load_config
+from sakuga_server.embedded import free_port, run_triton
+
+CASES = [
+    ("realesr-animevideov3", 512),
+    ("realesr-animevideov3", 1024),
+    ("realesr-animevideov3", 2048),
+    ("realesr-animevideov3", 4096),
+    ("realesrgan-x4plus-anime", 512),
+    ("realesrgan-x4plus-anime", 700),
+    ("realesrgan-x4plus-anime", 1024),
+]
+NOTES = [
+    "Memory is the sum of the high-water marks of all of the server's processes, shared memory "
+    "among them once for each process that touched it: an upper bound.",
+    "A picture's own arrays grow with it (a 4096² result has 805 MB); a network's memory doesn't, "
+    "once pictures are tiled.",
+]
+
+
+def family(process: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [process, *(p for child in children for p in family(int(child)))]
+
+
+def high_water(process: int) -> float:
+    """Gigabytes that a process has held at most."""
+    status = Path(f"/proc/{process}/status").read_text().splitlines()
+    mark = next((line.split()[1] for line in status if line.startswith("VmHWM")), "0")
+    return int(mark) / 2**20
+
+
+def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
+    config = load_config()
+    data = encoded(drawn(side))
+    with run_triton(config, free_port(), io.StringIO()) as server:
+        connection = connect(config, url=server.url)
+        images = loop(connection.__aenter__())
+        assert isinstance(images, Images)
+        took = seconds(lambda: loop(images.process(data, "upscale", {"model": model})))
+        peak = sum(high_water(process) for process in family(server.process.pid))
+        loop(connection.__aexit__(None, None, None))
+    row = {"model": model, "side": side, "seconds": round(took, 1), "server_gb": round(peak, 2)}
+    row["us_per_pixel"] = round(took * 1e6 / side**2, 2)
+    print(row, flush=True)
+    return row
+
+
+def main() -> None:
+    loop = Loop()
+    rows = [measure(model, side, loop) for model, side in CASES]
+    client = round(high_water(os.getpid()), 2)
+    RESULTS.mkdir(exist_ok=True)
+    about = {"machine": machine(), "rows": rows, "client_gb": client, "notes": NOTES}
+    (RESULTS / "memory.json").write_text(json.dumps(about, indent=2) + "\n")
+    table = [
+        "# Memory and time against picture size\n",
+        ", ".join(f"{key} {value}" for key, value in machine().items()) + ".\n",
+        "| model | input | seconds | µs a pixel | server's peak, GB |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {r['model']} | {r['side']}² | {r['seconds']} | {r['us_per_pixel']} "
+            f"| {r['server_gb']} |"
+            for r in rows
+        ),
+        "",
+        *(f"- {note}" for note in NOTES),
+        f"- The client's peak, over all of these pictures: {client} GB.",
+    ]
+    (RESULTS / "memory.md").write_text("\n".join(table) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Upscaling side by side: Sakuga over a running Triton, against RealESRGANer and the bare network.
+
+`python benchmarks/upscale.py [--quick]`; about ten minutes on two cores, two with --quick.
+"""
+
+import asyncio
+import io
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime
+from measure import Row, difference, side_by_side, write
+
+from draw import picture
+from networks_for_tests import EXPORTED
+from pictures import encoded, pixels_of
+from reference import upsampler
+from sakuga import Images, Reply, connect, load_config
+from sakuga_export import convert
+from sakuga_export.fetch import fetch
+from sakuga_export.networks import Network, by_name
+from sakuga_server.embedded import free_port, run_triton
+from sakuga_server.pipelines import tiling
+
+NOTES = [
+    "Both sides go from the bytes of a PNG to the bytes of a PNG. RealESRGANer runs as its own "
+    "script does: tile 0, no pre-padding, float32, on all cores; its file work is OpenCV's.",
+    "`over Triton, bare`: what a picture costs over gRPC and Triton against the same tiles in "
+    "onnxruntime alone, in one process with the same threads; the ratio is bare / served, and the "
+    "rest is decoding, encoding and carrying the picture.",
+    "Pictures over 700 pixels are tiled (tile_size 512), with a halo of 94 pixels for the anime "
+    "network: that is work the peer's whole picture doesn't have, for memory that stays bounded.",
+]
+
+
+class Loop:
+    """An event loop in a thread, so that synchronous measuring can call the client."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+
+    def __call__(self, work: object) -> object:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()  # type: ignore[arg-type]
+
+
+def drawn(side: int) -> np.ndarray:
+    """A square of the heroine, drawn at the size at which it fills it."""
+    image = picture("heroine", size=side / 360)
+    return np.asarray(image.crop((0, 0, side, side)))
+
+
+def peer_of(network: Network) -> Callable[[bytes], bytes]:
+    weights = network.weights[0]
+    state = convert._load(network, weights, fetch(weights))
+    with tempfile.TemporaryDirectory() as folder:
+        reference = upsampler(network, [state], Path(folder))
+
+    def enlarge(data: bytes) -> bytes:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        result, _ = reference.enhance(pixels)
+        return bytes(cv2.imencode(".png", result)[1])
+
+    return enlarge
+
+
+def bare_of(network: Network, repository: Path) -> Callable[[np.ndarray], None]:
+    file = repository / network.folder / "1" / convert.FILE
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def run(pixels: np.ndarray) -> None:
+        for rows, columns in tiling.split(*pixels.shape[:2], 512, network.halo):
+            convert.run_file(session, pixels[None, rows.window, columns.window])
+
+    return run
+
+
+def compare(images: Images, loop: Loop, network: Network, sides: list[int], runs: int) -> list[Row]:
+    peer, rows = peer_of(network), []
+    bare = bare_of(network, images.config.server.repository)
+    for side in sides:
+        pixels = drawn(side)
+        data = encoded(pixels)
+
+        def ours(data: bytes = data) -> object:
+            return loop(images.process(data, "upscale", {"model": network.name}))
+
+        def theirs(data: bytes = data) -> object:
+            return peer(data)
+
+        def alone(pixels: np.ndarray = pixels) -> None:
+            bare(pixels)
+
+        quality = difference(pixels_of(ours()), pixels_of(theirs()))  # type: ignore[arg-type]
+        name = f"{network.name} {side}²"
+        rows.append(side_by_side(f"{name} against RealESRGANer", ours, theirs, runs, quality))
+        reply = loop(images.run(data, "upscale", {"model": network.name}))
+        assert isinstance(reply, Reply)
+        rows.append(side_by_side(f"{name} over Triton, bare", ours, alone, runs, stages(reply)))
+    return rows
+
+
+def stages(reply: Reply) -> str:
+    """Where the time of a served picture went, besides the network."""
+    spent = reply.report["milliseconds"]
+    return f"codec: {spent['decode'] + spent['encode']:.0f} ms of {spent['total']:.0f}"
+
+
+def main(quick: bool) -> None:
+    config, loop, rows = load_config(), Loop(), []
+    sides, runs = ([256], 3) if quick else ([256, 512, 1024], 5)
+    with run_triton(config, free_port(), io.StringIO()) as server:
+        connection = connect(config, url=server.url)
+        images = loop(connection.__aenter__())
+        assert isinstance(images, Images)
+        for name in EXPORTED:
+            rows += compare(images, loop, by_name(name), sides, runs)
+        loop(connection.__aexit__(None, None, None))
+    if not quick:
+        write("upscale", "Upscaling", "the peer", rows, NOTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--quick" in sys.argv))

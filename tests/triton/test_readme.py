@@ -1,0 +1,46 @@
+"""What the README shows is what happens."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from networks_for_tests import PROJECT
+from sakuga.wire import UpscaleOptions
+from sakuga_export.networks import NETWORKS
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_python_example_runs(tmp_path: Path, url: str) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shutil.copytree(PROJECT / "samples", tmp_path / "samples")
+    shutil.copy(PROJECT / "config.yaml", tmp_path)
+    environment = {**os.environ, "SAKUGA_URL": url}
+    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, env=environment, check=True)
+    assert Image.open(tmp_path / "heroine-2x.png").size == (720, 960)
+
+
+@pytest.mark.parametrize("option", UpscaleOptions.model_fields)
+def test_every_option_is_in_the_table(option: str) -> None:
+    assert f"\n| `{option}`" in README
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
+def test_every_network_is_in_the_table(network: object) -> None:
+    assert f"\n| `{network.name}`" in README  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("target", re.findall(r"make (\w+)", README))
+def test_every_make_command_exists(target: str) -> None:
+    assert re.search(rf"^{target}:", (PROJECT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_every_link_leads_somewhere(link: str) -> None:
+    assert (PROJECT / link).exists()
