@@ -51,7 +51,7 @@ clean:
 $(VENV)/set-up: constraints.txt $(PROJECTS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "Sakuga needs Python 3.11 or 3.12; name one: make PYTHON=python3.11"; exit 1; }
-	@echo "Setting up $(VENV); this is done once"
+	@echo "Setting up $(VENV); this is done once, and takes about a minute"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) --no-deps --retries 1 $(TORCH_INDEX) torch
 	@$(PIP) -e client -e 'server[embedded]' -e export

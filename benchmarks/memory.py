@@ -1,6 +1,6 @@
 """Peak memory and time against picture size: a server of its own for each size.
 
-`python benchmarks/memory.py`; about ten minutes on two cores.
+`python benchmarks/memory.py`; about half an hour on two cores.
 """
 
 import io
@@ -24,6 +24,7 @@ CASES = [
     ("realesrgan-x4plus-anime", 512),
     ("realesrgan-x4plus-anime", 700),
     ("realesrgan-x4plus-anime", 1024),
+    ("realesrgan-x4plus-anime", 4096),
 ]
 NOTES = [
     "Memory is the sum of the high-water marks of all of the server's processes, shared memory "
@@ -48,6 +49,7 @@ def high_water(process: int) -> float:
 
 def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
     config = load_config()
+    config.server.timeout = 3600
     data = encoded(drawn(side))
     with run_triton(config, free_port(), io.StringIO()) as server:
         connection = connect(config, url=server.url)

@@ -50,9 +50,10 @@ class Loop:
 
 
 def drawn(side: int) -> np.ndarray:
-    """A square of the heroine, drawn at the size at which it fills it."""
-    image = picture("heroine", size=side / 360)
-    return np.asarray(image.crop((0, 0, side, side)))
+    """A square of the heroine, drawn at the size at which it fills it; beyond 1024², of several."""
+    most = min(side, 1024)
+    image = np.asarray(picture("heroine", size=most / 360).crop((0, 0, most, most)))
+    return np.tile(image, (-(-side // most), -(-side // most), 1))[:side, :side]
 
 
 def peer_of(network: Network) -> Callable[[bytes], bytes]:

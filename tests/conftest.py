@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from networks_for_tests import EXPORTED, PROJECT, generated_states
@@ -12,6 +13,10 @@ from sakuga_export import convert, repository
 from sakuga_export.networks import NETWORKS, by_name
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
+
+# How long an example takes says nothing on a shared machine.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -99,6 +99,14 @@ async def test_errors_have_their_grpc_status(
     await client.close()
 
 
+async def test_administration_is_locked(url: str) -> None:
+    client = InferenceServerClient(url)
+    for call in (client.unload_model("upscale"), client.get_system_shared_memory_status()):
+        with pytest.raises(InferenceServerException, match="restricted"):
+            await call
+    await client.close()
+
+
 async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
     with pytest.raises(BadOption, match="allowed: upscale, rembg"):
         await images.process(PICTURE, "polish")
@@ -106,12 +114,19 @@ async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
         await images.process(PICTURE, "rembg")
 
 
-async def test_a_deadline_passes_and_the_server_serves_on(url: str, images: Images) -> None:
+async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
+    before = (await images.triton.status())["models"]
     triton = Triton(url, timeout=0.3)
     with pytest.raises(DeadlineExceeded, match=r"server\.timeout"):
         await triton.infer("upscale", encoded(sample("heroine")), {"tile_size": 64})
     await triton.close()
-    await images.process(PICTURE, "upscale", VIDEO)
+    await images.process(PICTURE, "upscale", VIDEO)  # the server serves on
+    after = before
+    while after["upscale"]["requests"] < before["upscale"]["requests"] + 2:
+        await asyncio.sleep(0.2)
+        after = (await images.triton.status())["models"]
+    tiles = [state["realesrgan_x4plus_anime"]["images"] for state in (before, after)]
+    assert tiles[1] - tiles[0] < 15  # as many as the whole picture has
 
 
 async def test_no_server_is_said_with_how_to_start_one() -> None:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from sakuga import BadInput
 from sakuga.files import find
 
 
@@ -30,6 +31,13 @@ def test_two_pictures_never_share_a_result(folder: Path) -> None:
     jobs = find(pictures, folder / "out", {})
     assert len({job.source for job in jobs}) == len(jobs) == 4
     assert len({job.target for job in jobs}) == 4
+
+
+def test_a_result_never_replaces_a_picture(folder: Path) -> None:
+    jobs = find([folder], folder, {})
+    assert not {job.target for job in jobs} & {job.source for job in jobs}
+    with pytest.raises(BadInput, match="itself"):
+        find([folder / "a.png"], folder / "a.png", {})
 
 
 @pytest.mark.parametrize(

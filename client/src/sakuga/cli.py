@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -92,6 +93,7 @@ def upscale(
     """Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT."""
     options = {name: value for name, value in flags.items() if value is not None}
     with _said():
+        wire.parse_options(wire.UpscaleOptions, options)  # once, before a folder fails file by file
         jobs = find(pictures, output, options)
         if not jobs:
             raise click.ClickException("no picture found; pictures end in .png, .jpg, .webp, …")
@@ -161,6 +163,7 @@ def serve(config: Config, port: int | None) -> None:
         server = _embedded_module()
         _refresh_repository(config)
         with server.run_triton(config, port or _port(config)) as running:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
             try:
                 status = running.process.wait()

@@ -6,6 +6,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
+from sakuga.errors import BadInput
+
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
@@ -24,16 +26,24 @@ def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> 
         output: a folder, in which folders keep their shape; for one file also a file, whose
             suffix (.png, .jpg, .webp) names the format unless `options` do.
         options: of every request.
+
+    Raises:
+        BadInput: the one result would replace its own picture.
     """
     kind = FORMATS.get(output.suffix.lower())
     if kind and len(pictures) == 1 and pictures[0].is_file() and not output.is_dir():
+        if output.exists() and output.samefile(pictures[0]):
+            raise BadInput(f"the result would replace {output} itself; name another file")
         return [Job(pictures[0], output, {"format": kind, **options})]
     suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(options.get("format", "png"), ".png")
     sources = {s: place for picture in pictures for s, place in _walk(picture, output)}
-    targets: dict[Path, Path] = {}
+    taken = {source.resolve() for source in sources}  # a result never replaces a picture
+    jobs = []
     for source, place in sources.items():
-        targets[_free(output / place, suffix, targets)] = source
-    return [Job(source, target, options) for target, source in targets.items()]
+        target = _free(output / place, suffix, taken)
+        taken.add(target.resolve())
+        jobs.append(Job(source, target, options))
+    return jobs
 
 
 def _free(place: Path, suffix: str, taken: Container[Path]) -> Path:
@@ -41,7 +51,7 @@ def _free(place: Path, suffix: str, taken: Container[Path]) -> Path:
     name = place.name
     further = (place.with_name(f"{name}-{i}{suffix}") for i in count(2))
     names = chain([place.with_suffix(suffix), place.with_name(name + suffix)], further)
-    return next(target for target in names if target not in taken)
+    return next(target for target in names if target.resolve() not in taken)
 
 
 def _walk(picture: Path, output: Path) -> Iterator[tuple[Path, Path]]:

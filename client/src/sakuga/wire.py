@@ -4,7 +4,7 @@ Nothing here knows Triton or pictures. Client and server both read it, so a name
 written once.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -136,16 +136,13 @@ def explain(kind: type[BaseModel], error: ErrorDetails, prefix: str) -> str:
     """One validation error as a sentence that names the field, the value and what is allowed."""
     name = ".".join(str(part) for part in error["loc"]) or "the whole"
     if error["type"] == "extra_forbidden":
-        return f"{prefix}{name!r} is unknown; allowed: {', '.join(option_names(kind))}"
+        return f"{prefix}{name!r} is unknown; allowed: {', '.join(kind.model_fields)}"
     allowed = _allowed(kind, str(error["loc"][-1])) if error["loc"] else "a mapping"
     return f"{prefix}{name!r} is {error['input']!r}; allowed: {allowed or error['msg']}"
 
 
-def option_names(kind: type[BaseModel]) -> Iterable[str]:
-    return kind.model_fields.keys()
-
-
 def _allowed(kind: type[BaseModel], name: str) -> str:
+    """What a field allows, in words; nothing where its type doesn't say."""
     field = kind.model_fields.get("denoise_strength" if name == "denoise" else name)
     if field is None:
         return ""
@@ -153,10 +150,10 @@ def _allowed(kind: type[BaseModel], name: str) -> str:
     if isinstance(kinds[0], str):
         return ", ".join(kinds)
     word = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
-    bounds = {k: v for m in field.metadata for k, v in vars_of(m).items()}
-    ends = [f"{w} {bounds[k]}" for k, w in (("ge", "from"), ("le", "to")) if k in bounds]
+    ends = [
+        f"{say} {getattr(constraint, end)}"
+        for end, say in (("ge", "from"), ("gt", "over"), ("le", "to"))
+        for constraint in field.metadata
+        if hasattr(constraint, end)
+    ]
     return " ".join([word.get(kinds[0], ""), *ends]).strip()
-
-
-def vars_of(constraint: Any) -> dict[str, Any]:
-    return {k: getattr(constraint, k) for k in ("ge", "le") if hasattr(constraint, k)}

@@ -62,6 +62,8 @@ def free_port() -> int:
 def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
+    Triton ends with the thread that called this, too, should that be killed.
+
     Args:
         config: tells the repository, the further ports and the GPUs.
         port: of gRPC, on loopback.
