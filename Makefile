@@ -15,7 +15,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3
 PROJECTS := $(wildcard client/pyproject.toml server/pyproject.toml export/pyproject.toml)
 
-.PHONY: run setup test check bench serve samples clean
+.PHONY: run setup test test-full check bench serve samples clean
 .DELETE_ON_ERROR:
 
 run: setup
@@ -26,7 +26,11 @@ setup: $(VENV)/set-up
 
 test: $(VENV)/set-up-tests check
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not full"
+
+test-full: $(VENV)/set-up-tests check
+	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
+	OPENCV_IO_MAX_IMAGE_PIXELS=1000000000 $(BIN)/pytest
 
 check: $(VENV)/set-up-tests
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Peak memory and time against picture size: a server of its own for each size.
 
-`python benchmarks/memory.py`; about half an hour on two cores.
+`python benchmarks/memory.py`; about ten minutes on two cores.
 """
 
 import io
@@ -24,7 +24,7 @@ CASES = [
     ("realesrgan-x4plus-anime", 512),
     ("realesrgan-x4plus-anime", 700),
     ("realesrgan-x4plus-anime", 1024),
-    ("realesrgan-x4plus-anime", 4096),
+    ("realesrgan-x4plus-anime", 2048),
 ]
 NOTES = [
     "Memory is the sum of the high-water marks of all of the server's processes, shared memory "

@@ -1,6 +1,6 @@
 """Upscaling side by side: Sakuga over a running Triton, against RealESRGANer and the bare network.
 
-`python benchmarks/upscale.py [--quick]`; about ten minutes on two cores, two with --quick.
+`python benchmarks/upscale.py [--quick]`; about fifteen minutes on two cores, one with --quick.
 """
 
 import asyncio
@@ -81,11 +81,11 @@ def bare_of(network: Network, repository: Path) -> Callable[[np.ndarray], None]:
     return run
 
 
-def compare(images: Images, loop: Loop, network: Network, sides: list[int], runs: int) -> list[Row]:
+def compare(images: Images, loop: Loop, network: Network, sides: list[int]) -> list[Row]:
     peer, rows = peer_of(network), []
     bare = bare_of(network, images.config.server.repository)
     for side in sides:
-        pixels = drawn(side)
+        pixels, runs = drawn(side), 3 if side > 512 else 5
         data = encoded(pixels)
 
         def ours(data: bytes = data) -> object:
@@ -114,13 +114,13 @@ def stages(reply: Reply) -> str:
 
 def main(quick: bool) -> None:
     config, loop, rows = load_config(), Loop(), []
-    sides, runs = ([256], 3) if quick else ([256, 512, 1024], 5)
+    sides = [256] if quick else [256, 512, 1024]
     with run_triton(config, free_port(), io.StringIO()) as server:
         connection = connect(config, url=server.url)
         images = loop(connection.__aenter__())
         assert isinstance(images, Images)
         for name in EXPORTED:
-            rows += compare(images, loop, by_name(name), sides, runs)
+            rows += compare(images, loop, by_name(name), sides)
         loop(connection.__aexit__(None, None, None))
     if not quick:
         write("upscale", "Upscaling", "the peer", rows, NOTES)

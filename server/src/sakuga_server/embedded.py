@@ -98,7 +98,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
             yield Embedded(f"{HOST}:{port}", models, process)
         finally:
             _stop(process)
-            relay.join()
+            relay.join(STOP_SECONDS)  # a stub that outlives Triton may hold the log open
 
 
 def _wheel() -> Path:

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +19,8 @@ from sakuga_server.pipelines.encode import encode
 from sakuga_server.pipelines.picture import Array, Picture
 from sakuga_server.pipelines.resize import resize
 from sakuga_server.settings import Settings
+
+T = TypeVar("T")
 
 DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
 
@@ -141,10 +143,9 @@ class Upscale:
             colour = await self._tiled(picture.colour, job)
             alpha = await self._tiled(picture.alpha, job)
         else:
-            colour, alpha = await asyncio.gather(
-                self._tiled(bleed(picture.colour, picture.alpha), job),
-                self._alpha(picture.alpha, job),
-            )
+            visible = bleed(picture.colour, picture.alpha)
+            work = [self._tiled(visible, job), self._alpha(picture.alpha, job)]
+            colour, alpha = await _all_or_none(work)
         return Picture(colour, alpha, picture.metadata, picture.warnings)
 
     async def _alpha(self, alpha: Array, job: Job) -> Array:
@@ -172,15 +173,15 @@ class Upscale:
 
         tiles = list(tiling.split(height, width, job.tile_size, halo))
         job.tiles += len(tiles)
-        await _all_or_none([one(rows, columns) for rows, columns in tiles])
+        await _all_or_none(one(rows, columns) for rows, columns in tiles)
         return whole
 
 
-async def _all_or_none(work: list[Any]) -> None:
+async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Runs them all; the first failure stops the rest, so no tile outlives its picture."""
     tasks = [asyncio.ensure_future(w) for w in work]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
