@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sakuga.errors import ConfigError
 from sakuga.wire import UpscaleOptions, canonical, explain, parse_options
@@ -35,8 +35,13 @@ class UpscaleBlock(UpscaleOptions):
         return self.model_dump(exclude_unset=True, include=set(UpscaleOptions.model_fields))
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
 class RealESRGAN(UpscaleBlock):
-    gpu_id: int | list[int] = 0
+    gpu_id: Annotated[list[int], BeforeValidator(_listed)] = [0]
+    """One, or several; read as a list."""
 
 
 class AuraSR(UpscaleBlock):

@@ -162,9 +162,8 @@ def _environment(config: Config) -> dict[str, str]:
     paths = [*map(str, libraries), *([inherited] if inherited else [])]
     # The stub takes its packages from the first `python` on PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    gpus = config.realesrgan.gpu_id
     return {
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus if isinstance(gpus, list) else [gpus])),
+        "CUDA_VISIBLE_DEVICES": ",".join(map(str, config.realesrgan.gpu_id)),
         **os.environ,
         "PATH": path,
         "LD_LIBRARY_PATH": os.pathsep.join(paths),
