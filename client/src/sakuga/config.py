@@ -40,7 +40,7 @@ def _listed(value: Any) -> Any:
 
 
 class RealESRGAN(UpscaleBlock):
-    gpu_id: Annotated[list[int], BeforeValidator(_listed)] = [0]
+    gpu_id: Annotated[list[int], BeforeValidator(_listed)] = Field(default_factory=lambda: [0])
     """One, or several; read as a list."""
 
 
