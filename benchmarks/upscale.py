@@ -58,7 +58,7 @@ def drawn(side: int) -> np.ndarray:
 
 def peer_of(network: Network) -> Callable[[bytes], bytes]:
     weights = network.weights[0]
-    state = convert._load(network, weights, fetch(weights))
+    state = convert.load(network, weights, fetch(weights))
     with tempfile.TemporaryDirectory() as folder:
         reference = upsampler(network, [state], Path(folder))
 

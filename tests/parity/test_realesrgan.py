@@ -25,7 +25,7 @@ def network(request: pytest.FixtureRequest) -> Network:
 def reference_of(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("reference")
     weights = network.weights[0]
-    states = [convert._load(network, weights, fetch(weights))]
+    states = [convert.load(network, weights, fetch(weights))]
     return reference.upsampler(network, states, folder)
 
 

@@ -56,7 +56,7 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
     origin = _origin(network, fetched)
     if target.exists() and _origin_of(target) == origin:
         return False
-    states = [_load(network, w, f) for w, f in zip(network.weights, fetched, strict=True)]
+    states = [load(network, w, f) for w, f in zip(network.weights, fetched, strict=True)]
     place(network, states, target, origin)
     return True
 
@@ -129,7 +129,12 @@ def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return places
 
 
-def _load(network: Network, weights: Weights, fetched: Fetched) -> State:
+def load(network: Network, weights: Weights, fetched: Fetched) -> State:
+    """The state dict of one of a network's checkpoints.
+
+    Raises:
+        ExportError: the file isn't a checkpoint of that network.
+    """
     net = build(network)
     try:
         if fetched.packaged:
@@ -145,15 +150,6 @@ def _load(network: Network, weights: Weights, fetched: Fetched) -> State:
     return state
 
 
-def _example(network: Network, denoise: float = 0.5) -> dict[str, Tensor]:
-    """Small inputs, by name, that don't look like each other in any dimension."""
-    inputs = {wire.NET_IMAGE: torch.randint(0, 256, (2, 24, 20, 3), dtype=torch.uint8)}
-    if network.denoise:
-        shape = (2, wire.denoise_length(denoise))
-        inputs[wire.NET_DENOISE] = torch.zeros(shape, dtype=torch.uint8)
-    return inputs
-
-
 def _write(served: Served, file: Path, origin: str) -> None:
     inputs = [wire.NET_IMAGE, wire.NET_DENOISE][: len(served.states)]
     outputs = [wire.NET_RESULT, wire.NET_RESULT_16]
@@ -161,9 +157,8 @@ def _write(served: Served, file: Path, origin: str) -> None:
     result = {0: "batch", 1: "result_height", 2: "result_width"}
     example = (torch.zeros(2, 24, 20, 3, dtype=torch.uint8), torch.zeros(2, 501).byte())
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter(
-            "ignore"
-        )  # of the tracer: what it can't follow, `_compare` would show
+        # The tracer's warnings of what it can't follow: `_compare` would show it.
+        warnings.simplefilter("ignore")
         torch.onnx.export(
             served,
             example[: len(inputs)],

