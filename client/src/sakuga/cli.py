@@ -159,11 +159,13 @@ def _summary(report: Mapping[str, Any]) -> str:
 @click.pass_obj
 def serve(config: Config, port: int | None) -> None:
     """Run a Triton server on this machine until Ctrl-C."""
+    # SIGTERM ends it like Ctrl-C; a shell's background job would ignore even that.
+    for end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(end, signal.default_int_handler)
     with _said():
         server = _embedded_module()
         _refresh_repository(config)
         with server.run_triton(config, port or _port(config)) as running:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
             click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
             try:
                 status = running.process.wait()
