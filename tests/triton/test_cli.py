@@ -4,8 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -94,7 +98,9 @@ def test_a_bad_config_is_one_line(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_serve_runs_until_ctrl_c(config: Config, folder: Path) -> None:
+@contextmanager
+def serving(config: Config, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """`sakuga serve`, once it serves, and its port."""
     port = free_port()
     text = f"server: {{url: '127.0.0.1:{port}', repository: {config.server.repository}}}"
     (folder / "config.yaml").write_text(text)
@@ -102,12 +108,23 @@ def test_serve_runs_until_ctrl_c(config: Config, folder: Path) -> None:
         [SAKUGA, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:
         assert server.stdout is not None
-        lines = []
-        for line in server.stdout:
-            lines.append(line)
-            if line.startswith("Serving at"):
-                break
-        assert lines[-1].startswith(f"Serving at 127.0.0.1:{port}:"), lines
+        assert any(line.startswith(f"Serving at 127.0.0.1:{port}:") for line in server.stdout)
+        yield port, server
+
+
+def test_a_server_killed_hard_takes_triton_along(config: Config, folder: Path) -> None:
+    with serving(config, folder) as (port, server):
+        server.kill()
+        for _ in range(600):
+            if socket.socket().connect_ex(("127.0.0.1", port)) != 0:
+                return
+            time.sleep(0.1)
+    pytest.fail("Triton serves on")
+
+
+def test_serve_runs_until_ctrl_c(config: Config, folder: Path) -> None:
+    with serving(config, folder) as (port, server):
+        assert server.stdout is not None
         assert sakuga(folder, "upscale", "in/a.png", *VIDEO).returncode == 0
         taken = sakuga(folder, "serve")
         assert f"port {port} is in use" in taken.stderr

@@ -4,12 +4,10 @@ It is version 2.51, which has known holes in its administrative interfaces (CVE-
 -23334), so it listens on loopback only, and those interfaces need a key that nobody is given.
 """
 
-import ctypes
 import importlib.util
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +33,12 @@ RESTRICTED = "shared-memory,model-repository,trace,logging"
 # Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
 # pictures need; the result of one tile has up to 24 MB.
 SHM_START, SHM_GROWTH, SHM_LEAST = 32 * 2**20, 64 * 2**20, 512 * 2**20
+
+# Should this process be killed hard, Linux ends Triton too: prctl(PR_SET_PDEATHSIG, SIGTERM). Done
+# by a process of its own: `preexec_fn` would fork this one, and gRPC's threads don't survive that.
+END_WITH_PARENT = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,6 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C reaches this process alone, which then ends Triton
-            preexec_fn=_die_with_parent,
         )
         relay = _Relay(process, log or sys.stderr)
         try:
@@ -141,6 +144,7 @@ def _command(settings: Server, models: list[str], backends: Path, port: int) -> 
     }
     shm = {"shm-default-byte-size": SHM_START, "shm-growth-byte-size": SHM_GROWTH}
     return [
+        *(sys.executable, "-c", END_WITH_PARENT),
         str(_wheel() / "bin" / "tritonserver"),
         "--disable-auto-complete-config",
         *(f"--{name}={value}" for name, value in options.items()),
@@ -232,8 +236,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _die_with_parent() -> None:
-    # Should this process be killed hard, Linux ends Triton too: prctl(PR_SET_PDEATHSIG, SIGTERM).
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
