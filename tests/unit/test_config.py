@@ -65,6 +65,19 @@ def test_the_familys_model_serves_where_the_action_names_none(tmp_path: Path) ->
     assert options == {"model": "realesr-animevideov3"}
 
 
+def test_two_configurations_share_nothing() -> None:
+    first = Config()
+    first.realesrgan.scale = 2
+    first.realesrgan.gpu_id = [3]
+    first.providers.image.upscale.model = "aura-sr-v2"
+    first.server.pipelines = 9
+    assert Config() == Config.model_validate({})
+    assert Config().realesrgan.scale is None
+    assert Config().realesrgan.gpu_id == [0]
+    assert Config().providers.image.upscale.model is None
+    assert Config().server.pipelines == 4
+
+
 def test_an_assignment_takes_effect_and_is_checked() -> None:
     config = Config()
     config.providers.image.upscale.model = "aura-sr-v2"

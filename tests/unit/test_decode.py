@@ -98,18 +98,40 @@ def test_cmyk_becomes_rgb() -> None:
     assert np.abs(picture.colour.astype(int) - RGB).mean() < 6
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_orientation_is_applied_as_pillow_does(orientation: int) -> None:
+def test_orientation_is_applied_as_pillow_does(orientation: int, format: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(RGB, "PNG", exif=exif)
-    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+    data = encoded(RGB, format, exif=exif)
+    loaded = Image.open(io.BytesIO(data))
+    loaded.load()  # which turns a TIFF, and takes its tag away
+    expected = np.asarray(ImageOps.exif_transpose(loaded))
     picture = decode(data, LIMITS)
     assert off(picture.colour, expected) == 0
     assert picture.metadata.exif is not None
     kept = Image.Exif()
     kept.load(picture.metadata.exif)
     assert kept[0x0112] == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_16_bit_tiff_is_turned_as_its_8_bit_twin(orientation: int) -> None:
+    gray = np.ascontiguousarray(RGB[..., 0])
+    files = [
+        encoded(pixels, "TIFF", tiffinfo={0x0112: orientation})
+        for pixels in (gray, gray.astype(np.uint16) * 257)
+    ]
+    shallow, deep = (decode(data, LIMITS).colour for data in files)
+    assert off(deep, shallow.astype(np.uint16) * 257) == 0
+
+
+def test_a_cmyk_tiffs_own_layout_is_no_exif() -> None:
+    file = io.BytesIO()
+    Image.fromarray(RGB).convert("CMYK").save(file, "TIFF", tiffinfo={0x010E: "a heroine"})
+    kept = Image.Exif()
+    kept.load(decode(file.getvalue(), LIMITS).metadata.exif or b"")
+    assert set(kept) == {0x010E, 0x0112}
 
 
 def test_an_orientation_out_of_range_is_none() -> None:

@@ -93,6 +93,13 @@ def test_metadata_is_written_and_can_be_left_out(format: Format) -> None:
     assert not bare.getexif()
 
 
+def test_exif_too_long_for_jpeg_is_left_out_and_said() -> None:
+    source = picture()
+    source.metadata = Metadata(None, b"MM\0*" + bytes(70000))
+    assert not Image.open(io.BytesIO(encode(source, "jpeg", None, True))).getexif()
+    assert "EXIF" in source.warnings[0]
+
+
 def test_a_picture_too_long_for_its_format_is_refused() -> None:
     with pytest.raises(TooLarge, match="16383"):
         encode(Picture(np.zeros((1, 16384, 3), np.uint8)), "webp", None, True)

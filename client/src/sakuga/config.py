@@ -62,16 +62,16 @@ class FixArtifactsBlock(UpscaleBlock):
 
 
 class ImageProviders(Block):
-    """Which model serves which action."""
+    """Which model serves which action; blocks of actions not served yet are only checked."""
 
-    upscale: UpscaleBlock = UpscaleBlock()
-    rembg: RembgBlock = RembgBlock()
-    fix_artifacts: FixArtifactsBlock = FixArtifactsBlock()
-    enhance: UpscaleBlock = UpscaleBlock()
+    upscale: UpscaleBlock = Field(default_factory=UpscaleBlock)
+    rembg: RembgBlock = Field(default_factory=RembgBlock)
+    fix_artifacts: FixArtifactsBlock = Field(default_factory=FixArtifactsBlock)
+    enhance: UpscaleBlock = Field(default_factory=UpscaleBlock)
 
 
 class Providers(Block):
-    image: ImageProviders = ImageProviders()
+    image: ImageProviders = Field(default_factory=ImageProviders)
 
 
 Count = Annotated[int, Field(ge=1)]
@@ -91,7 +91,7 @@ class Server(Block):
     pipelines: Count = 4
     """Pictures decoded, tiled and encoded at the same time, a process each."""
     queue_size: Count = 256
-    """Pictures, or tiles of a network, that may wait; one more is refused as Overloaded."""
+    """Pictures that may wait; one more is refused as Overloaded."""
     queue_delay: Annotated[int, Field(ge=0)] = 500
     """Microseconds a network waits for more tiles before it starts a batch."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
@@ -99,7 +99,8 @@ class Server(Block):
 
 
 class Limits(Block):
-    """What one request may cost. The server refuses more before it decodes the picture."""
+    """What one request may cost: the input's limits are checked before the picture is decoded, the
+    output's before a network runs."""
 
     input_bytes: Count = 256 * 2**20
     input_pixels: Count = 4096 * 4096
@@ -109,12 +110,12 @@ class Limits(Block):
 
 
 class Config(Block):
-    providers: Providers = Providers()
-    realesrgan: RealESRGAN = RealESRGAN()
-    rembg: RembgBlock = RembgBlock()
-    aurasr: AuraSR = AuraSR()
-    server: Server = Server()
-    limits: Limits = Limits()
+    providers: Providers = Field(default_factory=Providers)
+    realesrgan: RealESRGAN = Field(default_factory=RealESRGAN)
+    rembg: RembgBlock = Field(default_factory=RembgBlock)
+    aurasr: AuraSR = Field(default_factory=AuraSR)
+    server: Server = Field(default_factory=Server)
+    limits: Limits = Field(default_factory=Limits)
 
     def upscale_options(self, block: UpscaleBlock, request: Mapping[str, Any]) -> dict[str, Any]:
         """The options one picture gets: its family's, overridden by its action's, by its own.

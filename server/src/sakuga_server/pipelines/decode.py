@@ -72,14 +72,17 @@ def _read(file: Image.Image, data: bytes) -> Picture:
     if file.mode == "F" or (file.format == "TIFF" and _tiff_bits(file) > 16):
         raise BadImage("the image has more than 16 bits a sample; allowed: 8 or 16")
     exif = file.getexif()
-    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    # Both decoders turn TIFFs by themselves.
+    orientation = 1 if file.format == "TIFF" else exif.get(ExifTags.Base.Orientation, 1)
     icc = file.info.get("icc_profile")
     if _is_deep(file, data):
         colour, alpha = _deep(file, data)
     else:
+        rgb = file
         if file.mode == "CMYK":
-            file, icc = _cmyk_to_srgb(file, icc), None
-        colour, alpha = _shallow(file)
+            rgb, icc = _cmyk_to_srgb(file, icc), None
+        colour, alpha = _shallow(rgb)
+    # Last, since loading a TIFF's pixels still reads the orientation that this sets to 1.
     metadata = Metadata(icc or None, _upright(file, exif))
     turned = None if alpha is None else orient(alpha, orientation)
     return Picture(orient(colour, orientation), turned, metadata, notes)
@@ -141,9 +144,7 @@ def _upright(file: Image.Image, exif: Image.Exif) -> bytes | None:
     if file.format == "TIFF":
         for tag in set(exif) - DESCRIPTIVE:
             del exif[tag]
-    exif[ExifTags.Base.Orientation] = (
-        1  # the pixels are turned, so the tag must not turn them again
-    )
+    exif[ExifTags.Base.Orientation] = 1  # the pixels are turned: the tag must not do it again
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 

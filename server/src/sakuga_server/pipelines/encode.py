@@ -13,6 +13,7 @@ from sakuga.wire import Format
 from sakuga_server.pipelines.picture import Array, Metadata, Picture
 
 LARGEST_SIDE = {"webp": 16383, "jpeg": 65535}  # what the formats can say
+LONGEST_JPEG_EXIF = 65535 - 2 - 6  # a segment, less its length field and "Exif\0\0"
 
 
 def encode(picture: Picture, format: Format, quality: int | None, keep_metadata: bool) -> bytes:
@@ -103,7 +104,9 @@ def _lossy(picture: Picture, format: Format, quality: int | None, metadata: Meta
         colour = pixels if pixels.ndim == 3 else np.dstack((pixels,) * 3)
         pixels = np.dstack((colour, picture.alpha))
     kept = {"icc_profile": metadata.icc} if metadata.icc else {}
-    if metadata.exif:
+    if metadata.exif and format == "jpeg" and len(metadata.exif) > LONGEST_JPEG_EXIF:
+        picture.warnings.append("jpeg can't hold so long an EXIF; it was left out")
+    elif metadata.exif:
         kept["exif"] = b"Exif\0\0" + metadata.exif
     if format == "jpeg":
         # 4:4:4: halved chroma bleeds over the hard edges of drawn art.
