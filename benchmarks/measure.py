@@ -14,7 +14,10 @@ from pathlib import Path
 import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "realesrgan", "numpy")
+PACKAGES = (
+    *("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "numpy"),
+    *("realesrgan", "rembg", "pymatting", "numba"),
+)
 
 
 @dataclass(frozen=True)

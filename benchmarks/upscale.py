@@ -23,7 +23,7 @@ from reference import upsampler
 from sakuga import Images, Reply, connect, load_config
 from sakuga_export import convert
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import Network, by_name
+from sakuga_export.networks import Upscaler, by_name
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.pipelines import tiling
 
@@ -56,7 +56,7 @@ def drawn(side: int) -> np.ndarray:
     return np.tile(image, (-(-side // most), -(-side // most), 1))[:side, :side]
 
 
-def peer_of(network: Network) -> Callable[[bytes], bytes]:
+def peer_of(network: Upscaler) -> Callable[[bytes], bytes]:
     weights = network.weights[0]
     state = convert.load(network, weights, fetch(weights))
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def peer_of(network: Network) -> Callable[[bytes], bytes]:
     return enlarge
 
 
-def bare_of(network: Network, repository: Path) -> Callable[[np.ndarray], None]:
+def bare_of(network: Upscaler, repository: Path) -> Callable[[np.ndarray], None]:
     file = repository / network.folder / "1" / convert.FILE
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
@@ -81,7 +81,7 @@ def bare_of(network: Network, repository: Path) -> Callable[[np.ndarray], None]:
     return run
 
 
-def compare(images: Images, loop: Loop, network: Network, sides: list[int]) -> list[Row]:
+def compare(images: Images, loop: Loop, network: Upscaler, sides: list[int]) -> list[Row]:
     peer, rows = peer_of(network), []
     bare = bare_of(network, images.config.server.repository)
     for side in sides:

@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples enlarged by a real Triton, before and after, on one page."""
+"""What `make run` shows: the samples enlarged and cut out by a real Triton, on one page."""
 
 import asyncio
 import base64
@@ -9,12 +9,13 @@ from string import Template
 
 from PIL import Image
 
-from sakuga import Images, Reply, connect, load_config
+from sakuga import Images, Reply, connect, load_config, wire
 from sakuga_server.embedded import free_port, run_triton
 
 SAMPLES = Path(__file__).parent
 OUT = Path("out")
 FIRST, FOLDER = "heroine.png", ["lineart.png", "sunset.png", "mascot.png", "heroine_q25.jpg"]
+CUT_OUT = "heroine-cut-out.png"
 
 FIGURE = Template("""
 <figure style="--width: ${width}px; aspect-ratio: $width / $height">
@@ -25,16 +26,25 @@ FIGURE = Template("""
 </figure>""")
 
 
-async def enlarge(url: str) -> dict[str, Reply]:
-    """The first sample alone, then the folder of the others at once."""
+async def work(url: str, cutout_model: str) -> list[str]:
+    """Enlarges the first sample alone, then the folder of the others at once; then cuts the first
+    one out. Gives a figure each."""
     async with connect(url=url) as images:
-        replies = {FIRST: await _one(images, FIRST)}
-        rest = await asyncio.gather(*(_one(images, name) for name in FOLDER))
-    return replies | dict(zip(FOLDER, rest, strict=True))
+        names = [FIRST, *FOLDER]
+        sources = [(SAMPLES / name).read_bytes() for name in names]
+        replies = [await _one(images, FIRST, sources[0], "upscale", {})]
+        rest = (_one(images, n, s, "upscale", {}) for n, s in zip(FOLDER, sources[1:], strict=True))
+        replies += await asyncio.gather(*rest)
+        options = {"model": cutout_model}
+        cut_out = await _one(images, CUT_OUT, replies[0].result, "rembg", options)
+    names, sources = [*names, CUT_OUT], [*sources, replies[0].result]
+    return [figure(*row) for row in zip(names, sources, [*replies, cut_out], strict=True)]
 
 
-async def _one(images: Images, name: str) -> Reply:
-    reply = await images.run((SAMPLES / name).read_bytes(), "upscale")
+async def _one(
+    images: Images, name: str, source: bytes, action: str, options: dict[str, str]
+) -> Reply:
+    reply = await images.run(source, action, options)
     target = (OUT / name).with_suffix(".png")
     target.write_bytes(reply.result)
     print(f"  {target}: {describe(reply)}")
@@ -49,15 +59,13 @@ def describe(reply: Reply) -> str:
     return f"{sizes}; ms: {stages}"
 
 
-def page(replies: dict[str, Reply]) -> str:
+def page(figures: list[str]) -> str:
     """A page with everything in it: it can be mailed, or opened years later."""
-    figures = "".join(figure(name, reply) for name, reply in replies.items())
     template = Template((SAMPLES / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(figures=figures)
+    return template.substitute(figures="".join(figures))
 
 
-def figure(name: str, reply: Reply) -> str:
-    source = (SAMPLES / name).read_bytes()
+def figure(name: str, source: bytes, reply: Reply) -> str:
     kind = "jpeg" if name.endswith("jpg") else "png"
     return FIGURE.substitute(
         name=html.escape(name),
@@ -80,6 +88,17 @@ def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
     return both
 
 
+def cut_out_over(colour: str, box: tuple[int, int, int, int]) -> Image.Image:
+    """A part of the cut-out beside the picture that it was cut from: the README's other picture."""
+    before = Image.open(OUT / FIRST).convert("RGB").crop(box)
+    after = Image.open(OUT / CUT_OUT).crop(box)
+    both = Image.new("RGB", (2 * before.width + 8, before.height), "white")
+    both.paste(before, (0, 0))
+    both.paste(Image.new("RGB", after.size, colour), (before.width + 8, 0))
+    both.paste(after, (before.width + 8, 0), after)
+    return both
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     start = time.perf_counter()
@@ -88,11 +107,13 @@ def main() -> None:
             f"Triton serves after {time.perf_counter() - start:.1f} s: {', '.join(server.models)}"
         )
         start = time.perf_counter()
-        replies = asyncio.run(enlarge(server.url))
-        print(f"{len(replies)} pictures in {time.perf_counter() - start:.1f} s")
+        best = "isnet-anime" if wire.ensemble("isnet-anime") in server.models else "u2net"
+        figures = asyncio.run(work(server.url, best))
+        print(f"{len(figures)} pictures in {time.perf_counter() - start:.1f} s")
     before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
+    cut_out_over("#2f7d5b", (0, 240, 480, 640)).save(OUT / "cut-out.png")
     index = OUT / "index.html"
-    index.write_text(page(replies), encoding="utf-8")
+    index.write_text(page(figures), encoding="utf-8")
     print(f"Before and after, side by side: {index.resolve().as_uri()}")
 
 

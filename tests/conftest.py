@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
+import onnx
 import pytest
 
-from networks_for_tests import EXPORTED, PROJECT, generated_states
+from networks_for_tests import EXPORTED, PROJECT, generated_isnet, generated_states
 from sakuga import Config, Images, connect
-from sakuga_export import convert, repository
-from sakuga_export.networks import NETWORKS, by_name
+from sakuga.wire import NetworkFacts
+from sakuga_export import convert, masks, repository
+from sakuga_export.fetch import fetch
+from sakuga_export.networks import UPSCALERS, Cutout, by_name
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
 
@@ -20,10 +23,10 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def settings() -> Settings:
+def settings() -> Settings[NetworkFacts]:
     config = Config()
-    return Settings(
-        networks={network.name: network.facts for network in NETWORKS},
+    return Settings[NetworkFacts](
+        networks={network.name: network.facts for network in UPSCALERS},
         defaults=config.upscale_options(config.providers.image.upscale, {}),
         limits=config.limits,
     )
@@ -35,16 +38,33 @@ def general_states() -> list[convert.State]:
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory, general_states: list[convert.State]) -> Path:
-    """A repository with the real networks, and realesr-general-x4v3 on generated weights."""
+def cutouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Networks in rembg's own form: u2net as published, isnet-anime on generated weights."""
+    generated = generated_isnet(tmp_path_factory.mktemp("isnet"))
+    return {"u2net": fetch(by_name("u2net").weights[0]).path, "isnet-anime": generated}
+
+
+@pytest.fixture(scope="session")
+def served(
+    tmp_path_factory: pytest.TempPathFactory,
+    general_states: list[convert.State],
+    cutouts: dict[str, Path],
+) -> Path:
+    """A repository with the real networks, and those on generated weights."""
     folder = tmp_path_factory.mktemp("repository")
     repository.write(folder, Config())
-    for name in EXPORTED:
+    for name in (*EXPORTED, "u2net"):
         source = PROJECT / "model_repository" / by_name(name).folder / "1"
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
-    shutil.copytree(PROJECT / "model_repository" / "upscale" / "1", folder / "upscale" / "1")
+    for code in (PROJECT / "model_repository").glob("*/1/model.py"):
+        shutil.copytree(code.parent, folder / code.parts[-3] / "1")
     general = by_name("realesr-general-x4v3")
     convert.place(general, general_states, folder / general.folder / "1" / convert.FILE)
+    anime = by_name("isnet-anime")
+    assert isinstance(anime, Cutout)
+    target = folder / anime.folder / "1" / convert.FILE
+    target.parent.mkdir()
+    onnx.save(masks.served(anime, onnx.load(cutouts[anime.name])), target)
     return folder
 
 

@@ -13,16 +13,16 @@ from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Images
 from sakuga_export import convert
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import NETWORKS, Network, by_name
+from sakuga_export.networks import UPSCALERS, Upscaler, by_name
 
 
 @pytest.fixture(scope="module", params=EXPORTED)
-def network(request: pytest.FixtureRequest) -> Network:
+def network(request: pytest.FixtureRequest) -> Upscaler:
     return by_name(request.param)
 
 
 @pytest.fixture(scope="module")
-def reference_of(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def reference_of(network: Upscaler, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("reference")
     weights = network.weights[0]
     states = [convert.load(network, weights, fetch(weights))]
@@ -44,7 +44,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 async def test_at_most_one_level_from_the_reference(
-    images: Images, network: Network, reference_of: Any, name: str
+    images: Images, network: Upscaler, reference_of: Any, name: str
 ) -> None:
     pixels = PICTURES[name]
     data = encoded_16(pixels) if pixels.dtype == np.uint16 else encoded(pixels)
@@ -60,7 +60,7 @@ async def test_at_most_one_level_from_the_reference(
 
 @pytest.mark.parametrize("scale", [1.5, 2, 3])
 async def test_reference_resize_is_the_references(
-    images: Images, network: Network, reference_of: Any, scale: float
+    images: Images, network: Upscaler, reference_of: Any, scale: float
 ) -> None:
     pixels = sample("heroine", (100, 180, 180, 240))
     options = {"model": network.name, "scale": scale, "reference_resize": True}
@@ -81,8 +81,8 @@ async def test_denoise_strength_is_the_references(
     assert off(found, reference.enhance(theirs, pixels)) <= 1
 
 
-@pytest.mark.parametrize("row", NETWORKS, ids=lambda network: network.name)
-def test_the_architecture_is_the_references(row: Network) -> None:
+@pytest.mark.parametrize("row", UPSCALERS, ids=lambda network: network.name)
+def test_the_architecture_is_the_references(row: Upscaler) -> None:
     torch.manual_seed(0)
     ours, theirs = convert.build(row), reference.architecture(row).eval()
     theirs.load_state_dict(ours.state_dict(), strict=True)

@@ -1,17 +1,20 @@
 """Which networks the tests serve, and weights for those that can't be had everywhere."""
 
+from functools import cache
 from pathlib import Path
 
+import onnxruntime
 import torch
 
 from sakuga_export import convert
-from sakuga_export.networks import Network
+from sakuga_export.architectures import isnet
+from sakuga_export.networks import Upscaler
 
 PROJECT = Path(__file__).parents[2]
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
 
 
-def generated_states(network: Network) -> list[convert.State]:
+def generated_states(network: Upscaler) -> list[convert.State]:
     """Weights nobody trained, of the exact architecture, whose results stay mostly in 0…1."""
     states = []
     for seed in range(len(network.weights)):
@@ -19,3 +22,35 @@ def generated_states(network: Network) -> list[convert.State]:
         state = convert.build(network).state_dict()
         states.append({name: value.clone() for name, value in state.items()})
     return states
+
+
+def generated_isnet(folder: Path, side: int = 1024) -> Path:
+    """Writes `isnet-anime.onnx` on weights nobody trained, in the form of rembg's file: every size
+    that a Resize gives is a constant, batch of 1 included."""
+    traced, target = folder / "traced.onnx", folder / "isnet-anime.onnx"
+    isnet.write(generated_isnet_net(), traced, side)
+    # rembg's file went through onnxsim; onnxruntime folds the same constants.
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(target)
+    onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
+    traced.unlink()
+    return target
+
+
+@cache
+def generated_isnet_net() -> isnet.ISNet:
+    """IS-Net whose masks span nearly 0 to 1. Its norms have the statistics of a smooth picture and
+    of noise, and biases that leave few ReLUs near their corner: without both, a change of 1e-7 in
+    a picture would come out as one of 0.1 in its mask."""
+    torch.manual_seed(0)
+    net = isnet.ISNet()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # a plain mean of what was seen
+            torch.nn.init.ones_(module.bias)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 16, 16), size=512, mode="bilinear")
+    with torch.no_grad():
+        net(torch.cat((smooth, torch.rand(1, 3, 512, 512))) - 0.45)
+        net.get_submodule("side1").weight *= 2  # type: ignore[operator]
+    return net.eval()

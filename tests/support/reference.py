@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from sakuga_export.convert import State
-from sakuga_export.networks import Network
+from sakuga_export.networks import Upscaler
 
 
 def import_reference() -> Any:
@@ -32,7 +32,7 @@ def import_reference() -> Any:
     return realesrgan
 
 
-def architecture(network: Network) -> torch.nn.Module:
+def architecture(network: Upscaler) -> torch.nn.Module:
     """The reference's own network of that row."""
     import_reference()
     if network.architecture == "RRDBNet":
@@ -45,7 +45,7 @@ def architecture(network: Network) -> torch.nn.Module:
 
 
 def upsampler(
-    network: Network,
+    network: Upscaler,
     states: list[State],
     folder: Path,
     strength: float | None = None,

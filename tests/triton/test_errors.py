@@ -9,6 +9,7 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from calls import raw
 from pictures import bomb, encoded, gradient, sample
 from sakuga import (
     BadImage,
@@ -50,30 +51,10 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case:
     image, options, kind, message = BAD_REQUESTS[case]
     # Past the client's own checks, as a client in another language would be.
     with pytest.raises(kind, match=message) as caught:
-        await raw(url, image, options)
+        await raw(url, "upscale", image, options)
     assert "/" not in str(caught.value).replace("`", "")  # no path
     assert "Traceback" not in str(caught.value)
-    await raw(url, PICTURE, VIDEO)
-
-
-async def raw(url: str, image: bytes, options: object) -> None:
-    triton = Triton(url, 60)
-    if isinstance(options, dict):
-        try:
-            await triton.infer("upscale", image, options)
-        finally:
-            await triton.close()
-        return
-    inputs = []
-    for name, value in (("IMAGE", image), ("OPTIONS", options)):
-        tensor = InferInput(name, [1], "BYTES")
-        tensor.set_data_from_numpy(np.array([value], dtype=object))
-        inputs.append(tensor)
-    try:
-        async with triton._errors("upscale"):
-            await triton.client.infer("upscale", inputs)
-    finally:
-        await triton.close()
+    await raw(url, "upscale", PICTURE, VIDEO)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +91,8 @@ async def test_administration_is_locked(url: str) -> None:
 async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
     with pytest.raises(BadOption, match="allowed: upscale, rembg"):
         await images.process(PICTURE, "polish")
-    with pytest.raises(BadOption, match="this version has: upscale"):
-        await images.process(PICTURE, "rembg")
+    with pytest.raises(BadOption, match="this version has: upscale, rembg"):
+        await images.process(PICTURE, "enhance")
 
 
 async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
@@ -145,18 +126,27 @@ async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None
                 await work
 
 
-async def test_a_full_queue_answers_at_once(config: Config, tmp_path: object) -> None:
+@pytest.mark.parametrize(
+    ("action", "options", "models", "pictures"),
+    [
+        ("upscale", VIDEO, ["upscale", "realesr_animevideov3"], 6),
+        ("rembg", {"model": "u2net"}, ["rembg_prepare", "u2net", "alpha_matting"], 40),
+    ],
+)
+async def test_a_full_queue_answers_at_once(
+    config: Config, action: str, options: dict[str, object], models: list[str], pictures: int
+) -> None:
     narrow = config.model_copy(deep=True)
     narrow.server.pipelines = narrow.server.queue_size = 1
-    folder = config.server.repository.with_name("narrow")
+    folder = config.server.repository.with_name(f"narrow-{action}")
     repository.write(folder, narrow)
-    for model in ("upscale", "realesr_animevideov3"):
+    for model in models:
         (folder / model / "1").symlink_to(config.server.repository / model / "1")
     narrow.server.repository = folder
     with run_triton(narrow, free_port()) as server:
         async with connect(narrow, url=server.url) as images:
             data = encoded(sample("sunset"))
-            work = [images.process(data, "upscale", VIDEO) for _ in range(6)]
+            work = [images.process(data, action, options) for _ in range(pictures)]
             answers = await asyncio.gather(*work, return_exceptions=True)
     assert {type(a) for a in answers} == {bytes, Overloaded}
 

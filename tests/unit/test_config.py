@@ -132,3 +132,24 @@ def test_the_environment_goes_before_the_file(
 def test_a_bad_request_option_is_an_error() -> None:
     with pytest.raises(BadOption):
         Config().upscale_options(Config().providers.image.upscale, {"scale": 9})
+
+
+def test_a_cut_outs_options_come_from_family_action_and_request_in_that_order(
+    tmp_path: Path,
+) -> None:
+    config = load_config(write(tmp_path, USERS_WORDS))
+    assert config.rembg_options({}) == {
+        "model": "isnet-anime",
+        "alpha_matting": True,
+        "alpha_matting_foreground_threshold": 270,
+        "alpha_matting_background_threshold": 5,
+    }
+    config.providers.image.rembg.only_mask = True
+    options = config.rembg_options({"model": "u2net", "alpha_matting": False})
+    assert (options["model"], options["only_mask"], options["alpha_matting"]) == (
+        "u2net",
+        True,
+        False,
+    )
+    with pytest.raises(BadOption, match="from 0 to 255"):
+        config.rembg_options({"alpha_matting_background_threshold": 256})

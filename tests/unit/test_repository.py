@@ -5,8 +5,9 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import Config, load_config
+from sakuga.wire import NetworkFacts
 from sakuga_export import repository
-from sakuga_export.networks import NETWORKS, by_name
+from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, Cutout, by_name
 from sakuga_server.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -19,11 +20,13 @@ def test_the_committed_files_are_what_the_generator_writes() -> None:
 
 def test_every_network_has_a_folder_and_no_other_has() -> None:
     folders = {path.parent.name for path in (PROJECT / "model_repository").glob("*/config.pbtxt")}
-    assert folders == {network.folder for network in NETWORKS} | {"upscale"}
+    networks = {network.folder for network in NETWORKS}
+    ensembles = {f"rembg_{network.folder}" for network in CUTOUTS}
+    assert folders == networks | ensembles | {"upscale", "rembg_prepare", "alpha_matting"}
 
 
 def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
-    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + 1
+    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 3
     edited = tmp_path / "upscale" / "config.pbtxt"
     edited.write_text(edited.read_text() + "\n")
     assert repository.drift(tmp_path, Config()) == [edited]
@@ -34,7 +37,7 @@ def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", repository.texts(Config()).values())
 def test_files_parse_as_tritons_model_config(text: str) -> None:
     config = text_format.Parse(text, ModelConfig())
-    assert config.backend in ("python", "onnxruntime")
+    assert config.backend in ("python", "onnxruntime") or config.platform == "ensemble"
     assert "max_batch_size: " in text
 
 
@@ -44,12 +47,38 @@ def test_a_misspelt_field_is_refused() -> None:
 
 
 def test_every_network_is_batched_by_triton() -> None:
-    for network in NETWORKS:
+    for network in UPSCALERS:
         assert "dynamic_batching" in repository.net(network, Config())
+    for network in CUTOUTS:
+        assert "dynamic_batching" in repository.cutout_net(network, Config())
+
+
+@pytest.mark.parametrize("network", CUTOUTS, ids=lambda network: network.name)
+def test_an_ensembles_steps_pass_on_what_the_next_ones_take(network: Cutout) -> None:
+    model = repository.ensemble(network)
+    known = {tensor["name"] for tensor in model["input"]}
+    configs = {
+        name: text_format.Parse(t, ModelConfig()) for name, t in repository.texts(Config()).items()
+    }
+    for step in model["ensemble_scheduling"]["step"]:
+        config = configs[step["model_name"]]
+        assert set(step["input_map"]) == {tensor.name for tensor in config.input}
+        assert set(step["input_map"].values()) <= known
+        assert set(step["output_map"]) <= {tensor.name for tensor in config.output}
+        assert not set(step["output_map"].values()) & known
+        known |= set(step["output_map"].values())
+    assert {tensor["name"] for tensor in model["output"]} <= known
+
+
+def test_only_the_first_step_of_an_ensemble_bounds_its_queue() -> None:
+    texts = repository.texts(Config())
+    assert "max_queue_size: 256" in texts["rembg_prepare"]
+    for name in ("alpha_matting", *(network.folder for network in CUTOUTS)):
+        assert "max_queue_size" not in texts[name]
 
 
 def test_a_batch_stays_within_tensorrts_largest_tensor() -> None:
-    for network in NETWORKS:
+    for network in UPSCALERS:
         batch = repository.largest_batch(network, Config())
         side = 512 + 2 * network.halo
         assert batch == 1 or batch * side**2 * 64 * 16 <= 2**31
@@ -66,15 +95,19 @@ def test_operators_settings_reach_the_files() -> None:
     config = Config()
     config.server.pipelines, config.server.queue_size, config.server.queue_delay = 7, 33, 250
     config.limits.input_pixels = 1234
+    config.server.matting_instances = 3
+    config.rembg.alpha_matting = True
     texts = repository.texts(config)
     assert "count: 7" in texts["upscale"]
     assert "max_queue_size: 33" in texts["upscale"]
     assert r"\"input_pixels\": 1234" in texts["upscale"]
+    assert "count: 3" in texts["alpha_matting"]
+    assert r"\"alpha_matting\": true" in texts["rembg_prepare"]
     assert "max_queue_delay_microseconds: 250" in texts["realesrgan_x4plus_anime"]
 
 
 def test_the_pipeline_reads_back_what_was_written() -> None:
     model = repository.upscale(Config())
-    settings = Settings.from_parameters(model["parameters"])
-    assert settings.network("realesrgan-anime-6b") == NETWORKS[0].facts
+    settings = Settings[NetworkFacts].from_parameters(model["parameters"])
+    assert settings.network("realesrgan-anime-6b") == UPSCALERS[0].facts
     assert settings.limits == Config().limits

@@ -1,4 +1,4 @@
-"""Sakuga's client: drawn and anime pictures, enlarged by NVIDIA Triton, over gRPC."""
+"""Sakuga's client: drawn and anime pictures, enlarged and cut out by NVIDIA Triton, over gRPC."""
 
 from sakuga.config import Config, load_config
 from sakuga.errors import (
@@ -15,7 +15,7 @@ from sakuga.errors import (
     TooLarge,
 )
 from sakuga.images import Images, connect
-from sakuga.provider import ImageProvider, RealESRGANProvider
+from sakuga.provider import ImageProvider, RealESRGANProvider, RembgProvider
 from sakuga.triton import Reply
 from sakuga.wire import ImageAction
 
@@ -32,6 +32,7 @@ __all__ = [
     "ModelNotLoaded",
     "Overloaded",
     "RealESRGANProvider",
+    "RembgProvider",
     "Reply",
     "SakugaError",
     "ServerError",

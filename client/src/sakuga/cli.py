@@ -19,11 +19,12 @@ from sakuga.config import Config, load_config
 from sakuga.errors import SakugaError
 from sakuga.files import Job, find
 from sakuga.images import Images, connect
-from sakuga.wire import ImageAction
+from sakuga.wire import ImageAction, PictureOptions
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+EXISTING = click.Path(exists=True, path_type=Path)
 IN_FLIGHT = 4  # pictures of one command under way at once: the server's default of pipelines
 
 
@@ -33,7 +34,7 @@ IN_FLIGHT = 4  # pictures of one command under way at once: the server's default
 @click.option("--url", help="host:port of Triton's gRPC")
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:
-    """Enlarge drawn and anime pictures on NVIDIA Triton."""
+    """Enlarge and cut out drawn and anime pictures on NVIDIA Triton."""
     with _said():
         config = load_config(file)
     if url:
@@ -74,34 +75,48 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[P, T]], Callable[P,
     return click.option(*names, name, type=kinds[0], help=help_text)
 
 
-@main.command()
-@click.argument("pictures", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"))
-@click.option("--embedded", is_flag=True, help="start a server for this command alone")
-@click.option("--report", is_flag=True, help="print the server's report on each picture, as JSON")
-@option_flags(wire.UpscaleOptions)
-@click.pass_obj
-def upscale(
-    config: Config,
-    /,
-    pictures: tuple[Path, ...],
-    output: Path,
-    embedded: bool,
-    report: bool,
-    **flags: Any,
-) -> None:
-    """Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT."""
-    options = {name: value for name, value in flags.items() if value is not None}
-    with _said():
-        wire.parse_options(wire.UpscaleOptions, options)  # once, before a folder fails file by file
-        jobs = find(pictures, output, options)
-        if not jobs:
-            raise click.ClickException("no picture found; pictures end in .png, .jpg, .webp, …")
-        with _server(config, embedded) as url:
-            failed = asyncio.run(_process_all(config, url, ImageAction.UPSCALE, jobs, report))
-    if failed:
-        names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
-        raise click.ClickException(f"{len(failed)} of {len(jobs)} failed:\n{names}")
+def picture_command(action: ImageAction, kind: type[PictureOptions], help_text: str) -> None:
+    """Adds the command of an action: files and folders in, files out, every option a flag."""
+
+    @main.command(action.value.replace("_", "-"), help=help_text)
+    @click.argument("pictures", nargs=-1, required=True, type=EXISTING)
+    @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("out"))
+    @click.option("--embedded", is_flag=True, help="start a server for this command alone")
+    @click.option("--report", is_flag=True, help="print the server's reports, as JSON")
+    @option_flags(kind)
+    @click.pass_obj
+    def command(
+        config: Config,
+        /,
+        pictures: tuple[Path, ...],
+        output: Path,
+        embedded: bool,
+        report: bool,
+        **flags: Any,
+    ) -> None:
+        options = {name: value for name, value in flags.items() if value is not None}
+        with _said():
+            wire.parse_options(kind, options)  # once, before a folder fails file by file
+            jobs = find(pictures, output, options)
+            if not jobs:
+                raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
+            with _server(config, embedded) as url:
+                failed = asyncio.run(_process_all(config, url, action, jobs, report))
+        if failed:
+            names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
+            raise click.ClickException(f"{len(failed)} of {len(jobs)} failed:\n{names}")
+
+
+picture_command(
+    ImageAction.UPSCALE,
+    wire.UpscaleOptions,
+    "Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT.",
+)
+picture_command(
+    ImageAction.REMBG,
+    wire.RembgOptions,
+    "Cut the figures of PICTURES, files or folders, out of their background.",
+)
 
 
 async def _process_all(
@@ -184,7 +199,8 @@ def models(config: Config) -> None:
     width = max(map(len, networks))
     for name, facts in networks.items():
         state = "loaded" if facts["loaded"] else "not loaded"
-        click.echo(f"{name:{width}}  {state:10}  {facts['scale']}x  {facts['title']}")
+        kind = f"{facts['scale']}x" if "scale" in facts else "cut-out"
+        click.echo(f"{name:{width}}  {state:10}  {kind:7}  {facts['title']}")
         click.echo(f"{'':{width}}  {facts['licence']}")
 
 

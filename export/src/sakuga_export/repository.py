@@ -13,12 +13,16 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
 from sakuga.config import Config
-from sakuga_export.networks import NETWORKS, Network
+from sakuga_export.networks import CUTOUTS, UPSCALERS, Cutout, Upscaler
 
 # An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
 # takes tensors of less than 2^31 elements.
 BATCH_PIXELS = 2**31 // (64 * 16)
 LARGEST_BATCH = 16
+LARGEST_CUTOUT_BATCH = 4
+
+# Decoding takes a tenth of what matting does, so two processes feed many.
+PREPARING = 2
 
 HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit those instead.\n"
 
@@ -29,6 +33,9 @@ def write(repository: Path, config: Config) -> list[Path]:
     for file in changed:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(texts(config)[file.parent.name], encoding="utf-8")
+    for network in CUTOUTS:
+        # Triton wants a version of every model, and git keeps no empty folder.
+        (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
     return changed
 
 
@@ -44,7 +51,14 @@ def drift(repository: Path, config: Config) -> list[Path]:
 
 def texts(config: Config) -> dict[str, str]:
     """Each model's config.pbtxt, by the name of its folder."""
-    models = [upscale(config), *(net(network, config) for network in NETWORKS)]
+    models = [
+        upscale(config),
+        *(net(network, config) for network in UPSCALERS),
+        rembg_prepare(config),
+        alpha_matting(config),
+        *(cutout_net(network, config) for network in CUTOUTS),
+        *(ensemble(network) for network in CUTOUTS),
+    ]
     return {model["name"]: as_text(model) for model in models}
 
 
@@ -60,20 +74,47 @@ def as_text(model: dict[str, Any]) -> str:
     return HEADER + text
 
 
-def net(network: Network, config: Config) -> dict[str, Any]:
-    """A network: uint8 in and out, served by Triton's onnxruntime backend, batched by Triton."""
+def net(network: Upscaler, config: Config) -> dict[str, Any]:
+    """A super-resolution network: uint8 in and out, of any size."""
     image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1])
     strength = _tensor(wire.NET_DENOISE, "TYPE_UINT8", [-1])
-    return {
-        "name": network.folder,
-        "backend": "onnxruntime",
-        "default_model_filename": "model.onnx",
-        "max_batch_size": largest_batch(network, config),
-        "input": [image, strength] if network.denoise else [image],
-        "output": [
+    return _onnx(
+        network.folder,
+        config,
+        batch=largest_batch(network, config),
+        inputs=[image, strength] if network.denoise else [image],
+        outputs=[
             _tensor(wire.NET_RESULT, "TYPE_UINT8", [-1, -1, 3]),
             _tensor(wire.NET_RESULT_16, "TYPE_INT32", [-1, -1, 3]),
         ],
+    )
+
+
+def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
+    """A cut-out network: a square of uint8 in, a square of float32 out."""
+    side = network.side
+    image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
+    author = _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1])
+    return _onnx(
+        network.folder,
+        config,
+        batch=LARGEST_CUTOUT_BATCH,
+        inputs=[image, author] if network.author else [image],
+        outputs=[_tensor(wire.NET_MASK, "TYPE_FP32", [side, side])],
+    )
+
+
+def _onnx(
+    name: str, config: Config, batch: int, inputs: list[Any], outputs: list[Any]
+) -> dict[str, Any]:
+    """A network served by Triton's onnxruntime backend, and batched by Triton."""
+    return {
+        "name": name,
+        "backend": "onnxruntime",
+        "default_model_filename": "model.onnx",
+        "max_batch_size": batch,
+        "input": inputs,
+        "output": outputs,
         # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
         "instance_group": [{"kind": "KIND_AUTO", "count": 1}],
@@ -86,7 +127,7 @@ def net(network: Network, config: Config) -> dict[str, Any]:
     }
 
 
-def largest_batch(network: Network, config: Config) -> int:
+def largest_batch(network: Upscaler, config: Config) -> int:
     """How many of the largest tiles go into one batch."""
     side = config.limits.tile_size + 2 * network.halo
     return max(1, min(LARGEST_BATCH, BATCH_PIXELS // side**2))
@@ -94,24 +135,123 @@ def largest_batch(network: Network, config: Config) -> int:
 
 def upscale(config: Config) -> dict[str, Any]:
     """The pipeline: pictures in, pictures out; networks, defaults and limits as parameters."""
-    defaults = config.upscale_options(config.providers.image.upscale, {})
+    return _python(
+        wire.UPSCALE,
+        config,
+        count=config.server.pipelines,
+        inputs=_request(),
+        outputs=_reply(),
+        networks={n.name: n.facts.model_dump() for n in UPSCALERS},
+        defaults=config.upscale_options(config.providers.image.upscale, {}),
+        limits=config.limits.model_dump(),
+    )
+
+
+def rembg_prepare(config: Config) -> dict[str, Any]:
+    """The first step of cutting out: one output a network, of which each ensemble takes its own."""
+    defaults = config.rembg_options({})
+    del defaults["model"]  # the ensemble is the model
+    squares = [
+        _tensor(wire.prepared(n.name), "TYPE_UINT8", [1, n.side, n.side, 3]) for n in CUTOUTS
+    ]
+    return _python(
+        wire.REMBG_PREPARE,
+        config,
+        count=PREPARING,
+        inputs=_request(),
+        outputs=[*squares, _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1, 1]), *_carried()],
+        networks={n.name: n.facts.model_dump() for n in CUTOUTS},
+        defaults=defaults,
+        limits=config.limits.model_dump(),
+    )
+
+
+def alpha_matting(config: Config) -> dict[str, Any]:
+    """The last step of cutting out, which is work for CPUs and has instances of its own."""
+    return _python(
+        wire.ALPHA_MATTING,
+        config,
+        count=config.server.matting_instances,
+        inputs=[_tensor(wire.NET_MASK, "TYPE_FP32", [-1, -1, -1]), *_carried()],
+        outputs=_reply(),
+        # Before Triton 26.03 a request whose later step is refused is never answered.
+        bounded=False,
+    )
+
+
+def ensemble(network: Cutout) -> dict[str, Any]:
+    """A public model that cuts out: prepare, network, matting."""
+    author = _same(wire.NET_AUTHOR) if network.author else {}
+    carried = _same(wire.PICTURE, wire.JOB)
+    square = wire.prepared(network.name)
+    steps = [
+        _step(
+            wire.REMBG_PREPARE,
+            takes=_same(wire.IMAGE, wire.OPTIONS),
+            gives={square: square, **author, **carried},
+        ),
+        _step(network.folder, takes={wire.NET_IMAGE: square, **author}, gives=_same(wire.NET_MASK)),
+        _step(
+            wire.ALPHA_MATTING,
+            takes={**_same(wire.NET_MASK), **carried},
+            gives=_same(wire.RESULT, wire.REPORT),
+        ),
+    ]
     return {
-        "name": wire.UPSCALE,
+        "name": wire.ensemble(network.name),
+        "platform": "ensemble",
+        "max_batch_size": 0,
+        "input": _request(),
+        "output": _reply(),
+        "ensemble_scheduling": {"step": steps},
+    }
+
+
+def _step(model: str, takes: dict[str, str], gives: dict[str, str]) -> dict[str, Any]:
+    """A step of an ensemble; both maps go from the model's tensors to the ensemble's."""
+    return {"model_name": model, "model_version": -1, "input_map": takes, "output_map": gives}
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def _request() -> list[dict[str, Any]]:
+    image, options = (_tensor(name, "TYPE_STRING", [1]) for name in (wire.IMAGE, wire.OPTIONS))
+    return [image, {**options, "optional": True}]
+
+
+def _reply() -> list[dict[str, Any]]:
+    return [_tensor(name, "TYPE_STRING", [1]) for name in (wire.RESULT, wire.REPORT)]
+
+
+def _carried() -> list[dict[str, Any]]:
+    """What goes past the network, from the first step of an ensemble to its last."""
+    picture = _tensor(wire.PICTURE, "TYPE_UINT8", [-1, -1, -1])
+    return [picture, _tensor(wire.JOB, "TYPE_STRING", [1])]
+
+
+def _python(
+    name: str,
+    config: Config,
+    count: int,
+    inputs: list[Any],
+    outputs: list[Any],
+    bounded: bool = True,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """A pipeline in Triton's Python backend, `count` processes of it."""
+    # Nothing is batched here; without this the queue would have no bound.
+    queue = {"default_queue_policy": {"max_queue_size": config.server.queue_size}}
+    return {
+        "name": name,
         "backend": "python",
         "max_batch_size": 0,
-        "input": [
-            _tensor(wire.IMAGE, "TYPE_STRING", [1]),
-            {**_tensor(wire.OPTIONS, "TYPE_STRING", [1]), "optional": True},
-        ],
-        "output": [_tensor(name, "TYPE_STRING", [1]) for name in (wire.RESULT, wire.REPORT)],
-        "instance_group": [{"kind": "KIND_CPU", "count": config.server.pipelines}],
-        # Nothing is batched here; without the block the queue would have no bound.
-        "dynamic_batching": {"default_queue_policy": {"max_queue_size": config.server.queue_size}},
-        "parameters": _parameters(
-            networks={n.name: n.facts.model_dump() for n in NETWORKS},
-            defaults=defaults,
-            limits=config.limits.model_dump(),
-        ),
+        "input": inputs,
+        "output": outputs,
+        "instance_group": [{"kind": "KIND_CPU", "count": count}],
+        **({"dynamic_batching": queue} if bounded else {}),
+        "parameters": _parameters(**parameters),
     }
 
 

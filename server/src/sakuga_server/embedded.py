@@ -6,6 +6,7 @@ It is version 2.51, which has known holes in its administrative interfaces (CVE-
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -41,6 +42,9 @@ END_WITH_PARENT = (
 )
 
 
+STEP = re.compile(r'model_name: "(.+)"')  # of an ensemble, in a config.pbtxt
+
+
 @dataclass(frozen=True)
 class Embedded:
     """A running server."""
@@ -52,8 +56,13 @@ class Embedded:
 
 def servable(repository: Path) -> list[str]:
     """The models of a repository that are complete: configured, and exported where need be."""
-    configured = sorted(file.parent for file in repository.glob("*/config.pbtxt"))
-    return [folder.name for folder in configured if any(folder.glob("1/model.*"))]
+    configs = {file.parent: file.read_text() for file in sorted(repository.glob("*/config.pbtxt"))}
+    complete = [folder.name for folder in configs if any(folder.glob("1/model.*"))]
+    for folder, text in configs.items():
+        steps = STEP.findall(text)
+        if steps and set(steps) <= set(complete):
+            complete.append(folder.name)
+    return complete
 
 
 def free_port() -> int:

@@ -2,33 +2,35 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from sakuga.config import Limits
 from sakuga.errors import BadOption
-from sakuga.wire import NetworkFacts, canonical
+from sakuga.wire import CutoutFacts, NetworkFacts, canonical
+
+Facts = TypeVar("Facts", NetworkFacts, CutoutFacts)
 
 
-class Settings(BaseModel):
-    """The parameters of the `upscale` pipeline."""
+class Settings(BaseModel, Generic[Facts]):
+    """The parameters of a pipeline whose networks have facts of one kind."""
 
     model_config = ConfigDict(frozen=True)
 
-    networks: dict[str, NetworkFacts]
+    networks: dict[str, Facts]
     defaults: dict[str, Any]
     """Options of requests that name none."""
     limits: Limits
 
     @classmethod
-    def from_parameters(cls, parameters: Mapping[str, Mapping[str, str]]) -> "Settings":
+    def from_parameters(cls, parameters: Mapping[str, Mapping[str, str]]) -> Self:
         """`parameters` of a Triton model config: each value is JSON text."""
         return cls.model_validate(
             {name: json.loads(value["string_value"]) for name, value in parameters.items()}
         )
 
-    def network(self, model: str) -> NetworkFacts:
+    def network(self, model: str) -> Facts:
         """
         Raises:
             BadOption: no network has that name.

@@ -6,6 +6,7 @@ stand-in backends are Triton's own side and apart.
 
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ import triton_python_backend_utils as pb
 from sakuga import wire
 from sakuga.errors import BadOption, ModelNotLoaded, SakugaError, ServerError
 from sakuga_server.pipelines.picture import Array
+from sakuga_server.pipelines.rembg_prepare import Job, prepare
 from sakuga_server.pipelines.upscale import Upscale
 from sakuga_server.settings import Settings
 
@@ -24,29 +26,85 @@ log = logging.getLogger("sakuga")
 STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND"}
 
 
-class UpscaleModel:
-    """Triton's `upscale`: the public model of every super-resolution network."""
+class PictureModel(ABC):
+    """A Triton model that answers each request by itself, and survives whatever one brings."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
-        parameters = json.loads(args["model_config"])["parameters"]
-        self.upscale = Upscale(run_network, Settings.from_parameters(parameters))
+        self.start(json.loads(args["model_config"])["parameters"])
+
+    @abstractmethod
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        """Takes the parameters of config.pbtxt."""
+
+    @abstractmethod
+    async def answer(self, request: Any) -> dict[str, Array]:
+        """The output tensors of one request, by name."""
 
     async def execute(self, requests: list[Any]) -> list[Any]:
-        return [await self._answer(request) for request in requests]
+        return [await self._response(request) for request in requests]
 
-    async def _answer(self, request: Any) -> Any:
+    async def _response(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
         try:
-            image, options = _input(request, wire.IMAGE), _options(request)
-            result, report = await self.upscale(image, options, request.is_cancelled)
+            outputs = await self.answer(request)
         except SakugaError as error:
             return _failure(error)
         except Exception:
-            log.exception("upscale failed")
+            log.exception("%s failed", type(self).__name__)
             return _failure(ServerError("internal error; the server's log has the reason"))
-        outputs = {wire.RESULT: result, wire.REPORT: json.dumps(report).encode()}
-        tensors = [pb.Tensor(n, np.array([v], dtype=object)) for n, v in outputs.items()]
+        tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
         return pb.InferenceResponse(output_tensors=tensors)
+
+
+class UpscaleModel(PictureModel):
+    """Triton's `upscale`: the public model of every super-resolution network."""
+
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        settings = Settings[wire.NetworkFacts].from_parameters(parameters)
+        self.upscale = Upscale(run_network, settings)
+
+    async def answer(self, request: Any) -> dict[str, Array]:
+        image, options = _bytes(request, wire.IMAGE), _options(request)
+        result, report = await self.upscale(image, options, request.is_cancelled)
+        return {wire.RESULT: _text(result), wire.REPORT: _text(json.dumps(report).encode())}
+
+
+class RembgPrepareModel(PictureModel):
+    """Triton's `rembg_prepare`: the first step of every ensemble that cuts out."""
+
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        self.settings = Settings[wire.CutoutFacts].from_parameters(parameters)
+        self.outputs = {wire.prepared(name): name for name in self.settings.networks}
+
+    async def answer(self, request: Any) -> dict[str, Array]:
+        wanted = request.requested_output_names()
+        name = next(n for n in wanted if n in self.outputs)
+        image, options = _bytes(request, wire.IMAGE), _options(request)
+        square, picture, job = prepare(image, options, self.outputs[name], self.settings)
+        tensors = {
+            name: square,
+            wire.NET_AUTHOR: np.array([[job.author]], np.uint8),
+            wire.PICTURE: picture,
+            wire.JOB: _text(job.model_dump_json().encode()),
+        }
+        return {name: tensors[name] for name in wanted}
+
+
+class AlphaMattingModel(PictureModel):
+    """Triton's `alpha_matting`: the last step of every ensemble that cuts out."""
+
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        # Imported here, so that the other pipelines go without numba's 100 MB.
+        from sakuga_server.pipelines import alpha_matting, matting
+
+        matting.warm_up()
+        self.finish = alpha_matting.finish
+
+    async def answer(self, request: Any) -> dict[str, Array]:
+        prediction, picture = _array(request, wire.NET_MASK)[0], _array(request, wire.PICTURE)
+        job = Job.model_validate_json(_bytes(request, wire.JOB))
+        result, report = self.finish(prediction, picture, job)
+        return {wire.RESULT: _text(result), wire.REPORT: _text(json.dumps(report).encode())}
 
 
 def _failure(error: SakugaError) -> Any:
@@ -54,7 +112,16 @@ def _failure(error: SakugaError) -> Any:
     return pb.InferenceResponse(error=pb.TritonError(error.to_wire(), status))
 
 
-def _input(request: Any, name: str) -> bytes:
+def _text(value: bytes) -> Array:
+    return np.array([value], dtype=object)
+
+
+def _array(request: Any, name: str) -> Array:
+    array: Array = pb.get_input_tensor_by_name(request, name).as_numpy()
+    return array
+
+
+def _bytes(request: Any, name: str) -> bytes:
     tensor = pb.get_input_tensor_by_name(request, name)
     if tensor is None:
         return b""
@@ -63,7 +130,7 @@ def _input(request: Any, name: str) -> bytes:
 
 
 def _options(request: Any) -> dict[str, Any]:
-    text = _input(request, wire.OPTIONS) or b"{}"
+    text = _bytes(request, wire.OPTIONS) or b"{}"
     try:
         options = json.loads(text)
     except ValueError:
@@ -96,9 +163,6 @@ async def run_network(model: str, tile: Array, denoise: float | None) -> Array:
 def _network_error(model: str, message: str) -> SakugaError:
     # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
     if "not ready" in message or "not found" in message or "unknown model" in message:
-        return ModelNotLoaded(
-            f"model {model!r} isn't loaded on this server; export it with "
-            f"`sakuga-export {model}` and start the server again"
-        )
+        return ModelNotLoaded.exportable(model)
     log.error("network %s: %s", model, message)
     return ServerError("internal error; the server's log has the reason")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -47,3 +48,8 @@ class Picture:
         kind = "gray" if self.colour.ndim == 2 else "rgb"
         alpha = "" if self.alpha is None else "+alpha"
         return f"{kind}{alpha} {16 if self.deep else 8} bit"
+
+
+def rgb(pixels: Array) -> Array:
+    """(H, W) or (H, W, 3) as (H, W, 3)."""
+    return pixels if pixels.ndim == 3 else cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)

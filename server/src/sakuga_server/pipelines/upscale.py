@@ -1,9 +1,7 @@
 """The way of a picture through a super-resolution network."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -17,6 +15,7 @@ from sakuga_server.pipelines.alpha import bleed, pin
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import encode
 from sakuga_server.pipelines.picture import Array, Picture
+from sakuga_server.pipelines.report import Stages, facts
 from sakuga_server.pipelines.resize import resize
 from sakuga_server.settings import Settings
 
@@ -50,19 +49,13 @@ class Job:
     notes: list[str]
     cancelled: Callable[[], bool]
     tiles: int = 0
-    milliseconds: dict[str, float] = field(default_factory=dict)
+    stages: Stages = field(default_factory=Stages)
 
     @property
     def strength(self) -> float | None:
         """What the network is told of denoising; None where it can't be told."""
         asked = self.options.denoise_strength
         return (DEFAULT_DENOISE if asked is None else asked) if self.facts.denoise else None
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        self.milliseconds[name] = round(1000 * (time.perf_counter() - start), 1)
 
 
 class Upscale:
@@ -73,7 +66,7 @@ class Upscale:
         settings: networks, default options and limits.
     """
 
-    def __init__(self, net: Net, settings: Settings) -> None:
+    def __init__(self, net: Net, settings: Settings[NetworkFacts]) -> None:
         self.net = net
         self.settings = settings
 
@@ -97,15 +90,15 @@ class Upscale:
             SakugaError: BadOption, BadImage, TooLarge or ModelNotLoaded.
         """
         job = self._job(options, cancelled)
-        with job.stage("total"):
-            with job.stage("decode"):
+        with job.stages("total"):
+            with job.stages("decode"):
                 picture = decode(data, self.settings.limits)
                 width, height = self._target(picture, job)
-            with job.stage("network"):
+            with job.stages("network"):
                 large = await self._enlarge(picture, job)
-            with job.stage("resize"):
+            with job.stages("resize"):
                 result = _resized(large, width, height, job.options.reference_resize)
-            with job.stage("encode"):
+            with job.stages("encode"):
                 asked = job.options
                 encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
         return encoded, _report(job, picture, result, len(data), len(encoded))
@@ -215,17 +208,12 @@ def _report(
     return {
         "action": "upscale",
         "model": job.model,
-        "input": _facts(source, bytes_in),
-        "output": {**_facts(result, bytes_out), "format": job.options.format},
+        "input": facts(source, bytes_in),
+        "output": {**facts(result, bytes_out), "format": job.options.format},
         "tiles": job.tiles,
         "tile_size": job.tile_size,
         "halo": job.facts.halo,
-        "milliseconds": job.milliseconds,
+        "milliseconds": job.stages,
         "warnings": result.warnings,
         "notes": job.notes,
     }
-
-
-def _facts(picture: Picture, size: int) -> dict[str, Any]:
-    about = {"width": picture.width, "height": picture.height}
-    return {**about, "mode": picture.mode, "bytes": size}

@@ -1,0 +1,167 @@
+"""The last step of cutting out: from a network's prediction and the picture to a file."""
+
+import time
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sakuga.wire import RembgOptions
+from sakuga_server.pipelines import mask as masks
+from sakuga_server.pipelines import matting, reference_matting
+from sakuga_server.pipelines.alpha import bleed
+from sakuga_server.pipelines.encode import encode
+from sakuga_server.pipelines.picture import Array, Metadata, Picture, rgb
+from sakuga_server.pipelines.rembg_prepare import Job
+from sakuga_server.pipelines.report import Stages, facts
+
+NOTHING_FOUND = "the network found no figure; the result is empty"
+
+# Colours stay under transparent pixels this near to visible ones, so that whoever scales the result
+# finds no dark fringe; farther ones are cleared, for a smaller file.
+HIDDEN_RIM = 3
+
+
+def finish(prediction: Array, packed: Array, job: Job) -> tuple[bytes, dict[str, Any]]:
+    """Everything after the network.
+
+    Args:
+        prediction: float32 (side, side).
+        packed: the picture, from `prepare`.
+
+    Returns:
+        The cut-out, or the mask, as an encoded file, and the report.
+
+    Raises:
+        TooLarge: the format can't hold the result.
+    """
+    stages = Stages(job.milliseconds)
+    stages["network"] = round(1000 * (time.monotonic() - job.sent), 1)
+    picture, options = _unpacked(packed, job), job.options
+    with stages("mask"):
+        mask = _mask(prediction, picture, job)
+    result = Picture(mask, None, picture.metadata, picture.warnings)
+    if not options.only_mask:
+        with stages("matting"):
+            visible = _visible(picture)
+            alpha = _alpha(visible, mask, job)
+        with stages("colour"):
+            cut = _cut_out(picture, visible, alpha, options)
+            result = _laid_over(cut, options.background_color)
+    with stages("encode"):
+        encoded = encode(result, options.format, options.quality, options.keep_metadata)
+    stages["total"] = round(1000 * (time.monotonic() - job.started), 1)
+    return encoded, _report(job, picture, result, stages, len(encoded))
+
+
+def _unpacked(packed: Array, job: Job) -> Picture:
+    pixels = packed.view(np.uint16) if job.deep else packed
+    colour = pixels[..., 0] if job.gray else pixels[..., :3]
+    alpha = np.ascontiguousarray(pixels[..., -1]) if job.alpha else None
+    metadata = Metadata(job.icc, job.exif)
+    return Picture(np.ascontiguousarray(colour), alpha, metadata, job.warnings)
+
+
+def _mask(prediction: Array, picture: Picture, job: Job) -> Array:
+    mask = masks.read(prediction, job.window, picture.width, picture.height, job.author)
+    if mask is None:
+        picture.warnings.append(NOTHING_FOUND)
+        return np.zeros((picture.height, picture.width), np.uint8)
+    return masks.post_process(mask) if job.options.post_process_mask else mask
+
+
+def _visible(picture: Picture) -> Array:
+    """Its colours as (H, W, 3), without what the file holds under transparency, which is nobody's
+    colour: matting would mix it in."""
+    if picture.alpha is None:
+        return rgb(picture.colour)
+    return rgb(bleed(picture.colour, picture.alpha))
+
+
+def _alpha(visible: Array, mask: Array, job: Job) -> Array:
+    """float32 (H, W) in 0…1: the mask, or what the matting makes of it."""
+    options = job.options
+    plain = mask.astype(np.float32) / 255
+    if not options.alpha_matting or not mask.any():
+        return plain
+    over = options.alpha_matting_foreground_threshold
+    if over >= 255:
+        job.notes.append(_unreachable(over, options.reference_thresholds))
+    parts = masks.trimap(mask, options)
+    missing = [
+        name
+        for name, value in (("foreground", masks.FOREGROUND), ("background", masks.BACKGROUND))
+        if not (parts == value).any()
+    ]
+    if missing:
+        job.notes.append(
+            f"after eroding by {options.alpha_matting_erode_size} pixels no certain "
+            f"{' or '.join(missing)} is left; the cut-out has no alpha matting"
+        )
+        return plain
+    alpha: Array = _matting(options).estimate_alpha(visible, parts)
+    return alpha
+
+
+def _unreachable(over: int, reference: bool) -> str:
+    what = f"alpha_matting_foreground_threshold is {over}, which no mask exceeds"
+    if reference:
+        return f"{what}; as in rembg, the matting is skipped"
+    return f"{what}: only where the network is fully certain is certainly figure"
+
+
+def _matting(options: RembgOptions) -> ModuleType:
+    return reference_matting if options.matting == "pymatting" else matting
+
+
+def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptions) -> Picture:
+    """The picture with `matte`, float32 (H, W), times its own alpha."""
+    colour, most = picture.colour, np.iinfo(picture.colour.dtype).max
+    if options.estimate_foreground and matte.any():
+        foreground = _matting(options).estimate_foreground(visible, matte)
+        colour = foreground if colour.ndim == 3 else np.ascontiguousarray(foreground[..., 0])
+    if options.premultiplied:
+        weight = matte if colour.ndim == 2 else matte[..., None]
+        colour = np.rint(colour * weight).astype(colour.dtype)
+    own = np.float32(most) if picture.alpha is None else picture.alpha
+    alpha = np.rint(matte * own).astype(colour.dtype)
+    return Picture(_cleared(colour, alpha), alpha, picture.metadata, picture.warnings)
+
+
+def _cleared(colour: Array, alpha: Array) -> Array:
+    """`colour` without what lies under transparent pixels, but for a rim."""
+    kernel = np.ones((2 * HIDDEN_RIM + 1,) * 2, np.uint8)
+    near = cv2.dilate((alpha > 0).view(np.uint8), kernel).astype(bool)
+    return np.where(
+        near if colour.ndim == 2 else near[..., None], colour, np.zeros_like(colour[0, 0])
+    )
+
+
+def _laid_over(picture: Picture, background: str | None) -> Picture:
+    """The picture over a colour, `#rrggbbaa`: opaque, unless the colour isn't."""
+    if background is None or picture.alpha is None:
+        return picture
+    most = np.float32(np.iinfo(picture.colour.dtype).max)
+    *ground, cover = (np.float32(v) / 255 for v in bytes.fromhex(background[1:]))
+    alpha = (picture.alpha / most)[..., None]
+    under = cover * (1 - alpha)
+    total = alpha + under
+    mixed = rgb(picture.colour) * alpha + most * np.asarray(ground) * under
+    colour = np.rint(mixed / np.maximum(total, 1e-6)).astype(picture.colour.dtype)
+    opaque = np.rint(total[..., 0] * most).astype(picture.colour.dtype) if cover < 1 else None
+    return Picture(colour, opaque, picture.metadata, picture.warnings)
+
+
+def _report(
+    job: Job, source: Picture, result: Picture, stages: Stages, bytes_out: int
+) -> dict[str, Any]:
+    return {
+        "action": "rembg",
+        "model": job.model,
+        "input": facts(source, job.bytes_in),
+        "output": {**facts(result, bytes_out), "format": job.options.format},
+        "milliseconds": stages,
+        "warnings": result.warnings,
+        "notes": job.notes,
+    }

@@ -1,0 +1,118 @@
+"""The first step of cutting out: from a file to what the network sees.
+
+`alpha_matting` is the last; `Job` is what the one has to tell the other.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from sakuga.errors import BadOption
+from sakuga.wire import CutoutFacts, RembgOptions, canonical, parse_options
+from sakuga_server.pipelines import mask as masks
+from sakuga_server.pipelines.decode import decode
+from sakuga_server.pipelines.encode import to_8_bit
+from sakuga_server.pipelines.mask import Window
+from sakuga_server.pipelines.picture import Array, Picture, rgb
+from sakuga_server.pipelines.report import Stages
+from sakuga_server.settings import Settings
+
+
+class Job(BaseModel):
+    """One request: its options, and what the report will say."""
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    options: RembgOptions
+    model: str
+    window: Window
+    bytes_in: int
+    gray: bool
+    alpha: bool
+    deep: bool
+    icc: bytes | None
+    exif: bytes | None
+    warnings: list[str]
+    notes: list[str]
+    milliseconds: dict[str, float]
+    started: float
+    """When the work began: seconds of the machine's monotonic clock…"""
+    sent: float
+    """…and when the network was given the picture."""
+
+    @property
+    def author(self) -> bool:
+        return self.options.preprocess == "author"
+
+
+def prepare(
+    data: bytes, options: Mapping[str, Any], model: str, settings: Settings[CutoutFacts]
+) -> tuple[Array, Array, Job]:
+    """Everything before the network.
+
+    Args:
+        data: an encoded file; see `decode`.
+        options: of `RembgOptions`, over the defaults of the settings.
+        model: the network that the picture goes to.
+
+    Returns:
+        The network's input, uint8 (1, side, side, 3); the picture, packed; and the rest.
+
+    Raises:
+        SakugaError: BadOption, BadImage or TooLarge.
+    """
+    stages, start = Stages(), time.monotonic()
+    asked = _options(options, model, settings)
+    with stages("decode"):
+        picture = decode(data, settings.limits)
+    with stages("prepare"):
+        side = settings.network(model).side
+        author = asked.preprocess == "author"
+        size = (picture.width, picture.height)
+        window = masks.letterbox(side, *size) if author else masks.whole(side)
+        image = masks.square(rgb(_shallow(picture.colour)), side, window)
+        packed = _packed(picture)
+    job = Job(
+        options=asked,
+        model=model,
+        window=window,
+        bytes_in=len(data),
+        gray=picture.colour.ndim == 2,
+        alpha=picture.alpha is not None,
+        deep=picture.deep,
+        icc=picture.metadata.icc,
+        exif=picture.metadata.exif,
+        warnings=picture.warnings,
+        notes=[],
+        milliseconds=stages,
+        started=start,
+        sent=time.monotonic(),
+    )
+    return image, packed, job
+
+
+def _options(
+    values: Mapping[str, Any], model: str, settings: Settings[CutoutFacts]
+) -> RembgOptions:
+    own = parse_options(RembgOptions, values)
+    if own.model is not None and canonical(own.model) != model:
+        raise BadOption(f"option 'model' is {own.model!r}; allowed in this ensemble: {model}")
+    given = own.model_dump(exclude_unset=True)
+    options = parse_options(RembgOptions, settings.defaults | given | {"model": model})
+    if options.preprocess == "author" and not settings.network(model).author:
+        raise BadOption(f"option 'preprocess' is 'author'; allowed for {model}: rembg")
+    return options
+
+
+def _packed(picture: Picture) -> Array:
+    """Colour and alpha as bytes: uint8 (H, W, channels · bytes a sample)."""
+    planes = [picture.colour, *([] if picture.alpha is None else [picture.alpha])]
+    pixels = np.dstack(planes) if len(planes) > 1 or planes[0].ndim == 2 else planes[0]
+    return np.ascontiguousarray(pixels).view(np.uint8)
+
+
+def _shallow(pixels: Array) -> Array:
+    return to_8_bit(pixels) if pixels.dtype == np.uint16 else pixels

@@ -1,0 +1,124 @@
+"""Against the real `rembg`: same file, same pictures, its own session and arithmetic."""
+
+import importlib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from networks_for_tests import generated_isnet
+from pictures import sample
+from sakuga_export import masks
+from sakuga_export.fetch import fetch, weights_folder
+from sakuga_export.networks import CUTOUTS, Cutout, by_name
+
+SESSIONS = {
+    "isnet-anime": ("dis_anime", "DisSession"),
+    "isnet-general-use": ("dis_general_use", "DisSession"),
+    "u2net": ("u2net", "U2netSession"),
+}
+
+
+def if_present(name: str) -> Any:
+    """The published file, where somebody put it: no package index has it."""
+    file = weights_folder() / f"{name}.onnx"
+    return pytest.param(
+        name, marks=pytest.mark.skipif(not file.exists(), reason=f"{file} isn't there")
+    )
+
+
+@pytest.fixture(
+    scope="module",
+    params=["generated", "u2net", if_present("isnet-anime"), if_present("isnet-general-use")],
+)
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "generated":
+        return generated_isnet(tmp_path_factory.mktemp("generated"))
+    return fetch(by_name(request.param).weights[0]).path
+
+
+@pytest.fixture(scope="module")
+def network(source: Path) -> Cutout:
+    row = by_name(source.stem)
+    assert isinstance(row, Cutout)
+    return row
+
+
+@pytest.fixture(scope="module")
+def ours(network: Cutout, source: Path) -> onnxruntime.InferenceSession:
+    model = masks.served(network, onnx.load(source))
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
+@pytest.fixture(scope="module")
+def theirs(network: Cutout, source: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("U2NET_HOME", str(source.parent))
+        patch.setenv("MODEL_CHECKSUM_DISABLED", "1")
+        return session_class(network)(network.name, onnxruntime.SessionOptions())
+
+
+def session_class(network: Cutout) -> Any:
+    module, name = SESSIONS[network.name]
+    return getattr(importlib.import_module(f"rembg.sessions.{module}"), name)
+
+
+PICTURES = {
+    "drawn": sample("heroine"),
+    "dark": sample("sunset")[::2, ::2] // 3,
+    "tall": sample("heroine", (100, 20, 180, 300)),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_at_most_one_level_from_rembg(
+    network: Cutout, ours: onnxruntime.InferenceSession, theirs: Any, name: str
+) -> None:
+    picture = Image.fromarray(PICTURES[name])
+    (expected,) = theirs.predict(picture)
+    side = (network.side, network.side)
+    pixels = np.asarray(picture.resize(side, Image.Resampling.LANCZOS))
+    found = as_rembg_ends(masks.run_file(network, ours, pixels[None])[0], picture.size)
+    assert np.ptp(np.asarray(expected)) > 100
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
+
+
+class Recorder:
+    """Stands in for rembg's onnxruntime session; keeps what a network would be given."""
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="img")]
+
+    def run(self, names: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.given = feed["img"]
+        return [self.given[:, :1]]
+
+
+@pytest.mark.parametrize("network", CUTOUTS, ids=lambda network: network.name)
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_network_is_given_what_rembg_gives_it(network: Cutout, name: str) -> None:
+    theirs = object.__new__(session_class(network))
+    theirs.inner_session = Recorder()
+    picture = Image.fromarray(PICTURES[name])
+    theirs.predict(picture)
+    pixels = picture.resize((network.side, network.side), Image.Resampling.LANCZOS)
+    prelude = onnxruntime.InferenceSession(masks._prelude(network).SerializeToString())
+    feed = {"IMAGE": np.asarray(pixels)[None]}
+    if network.author:
+        feed["AUTHOR"] = np.zeros((1, 1), np.uint8)
+    (found,) = prelude.run(None, feed)
+    assert np.abs(found - theirs.inner_session.given).max() < 1e-6
+
+
+def as_rembg_ends(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """What rembg's sessions do after the network."""
+    levels = (mask - mask.min()) / (mask.max() - mask.min()) * 255
+    image = Image.fromarray(levels.astype(np.uint8), mode="L")
+    return np.asarray(image.resize(size, Image.Resampling.LANCZOS))

@@ -1,0 +1,111 @@
+"""Same weights, same cut-outs as the rembg library, through a real Triton."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rembg
+from PIL import Image
+
+from pictures import encoded, off, pixels_of, sample
+from sakuga import Images
+
+SAMPLES = ("heroine", "lineart", "mascot", "sunset", "heroine_q25")
+# What Sakuga does better, switched off.
+AS_REMBG = {"premultiplied": True, "estimate_foreground": False}
+
+
+@pytest.fixture(scope="session")
+def rembg_home(cutouts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the library keeps its files in, so that it downloads nothing."""
+    home = tmp_path_factory.mktemp("u2net")
+    for name, file in cutouts.items():
+        (home / f"{name}.onnx").symlink_to(file)
+    return home
+
+
+@pytest.fixture(scope="session", params=["u2net", "isnet-anime"])
+def peer(request: pytest.FixtureRequest, rembg_home: Path) -> Any:
+    """The library's session on the very file that ours was converted from."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("U2NET_HOME", str(rembg_home))
+        patch.setenv("MODEL_CHECKSUM_DISABLED", "1")
+        return rembg.new_session(request.param)
+
+
+async def ours(images: Images, data: bytes, peer: Any, **options: Any) -> np.ndarray:
+    reply = await images.run(data, "rembg", {"model": peer.model_name, **options})
+    return pixels_of(reply.result)
+
+
+def theirs(data: bytes, peer: Any, **options: Any) -> np.ndarray:
+    return pixels_of(rembg.remove(data, session=peer, **options))
+
+
+def file_of(name: str) -> bytes:
+    (file,) = (Path(__file__).parents[2] / "samples").glob(f"{name}.*g")
+    return file.read_bytes()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+async def test_masks_are_the_same(images: Images, peer: Any, name: str) -> None:
+    data = file_of(name)
+    found = await ours(images, data, peer, only_mask=True)
+    assert off(found, theirs(data, peer, only_mask=True)) <= 1
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+async def test_plain_cut_outs_are_the_same(images: Images, peer: Any, name: str) -> None:
+    data = file_of(name)
+    expected = theirs(data, peer)
+    found = np.asarray(as_rgba(await images.process(data, "rembg", options(peer, AS_REMBG))))
+    assert off(found[..., 3], expected[..., 3]) <= 1
+    visible = expected[..., 3] > 0
+    assert off(found[visible], expected[visible]) <= 1
+    straight = np.asarray(as_rgba(await images.process(data, "rembg", options(peer))))
+    assert off(straight[..., 3], expected[..., 3]) <= 1
+
+
+async def test_post_processed_masks_are_the_same(images: Images, peer: Any) -> None:
+    data = file_of("heroine")
+    wanted = {"only_mask": True, "post_process_mask": True}
+    found = await ours(images, data, peer, **wanted)
+    expected = theirs(data, peer, **wanted)
+    assert set(np.unique(found)) == {0, 255}
+    # A mask that is a level off may fall on the other side of the one threshold.
+    assert (found != expected).mean() < 1e-4
+
+
+async def test_matting_by_pymatting_is_the_same(images: Images, rembg_home: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("U2NET_HOME", str(rembg_home))
+        peer = rembg.new_session("u2net")
+    data = encoded(np.asarray(Image.fromarray(sample("heroine")).resize((240, 320))))
+    matted = {"alpha_matting": True, "alpha_matting_erode_size": 5}
+    expected = theirs(data, peer, **matted)
+    found = await ours(images, data, peer, matting="pymatting", **matted)
+    assert off(found[..., 3], expected[..., 3]) <= 1
+    visible = found[..., 3] > 0
+    assert off(found[visible], expected[visible]) <= 1
+    assert off(found[..., 3], (await ours(images, data, peer))[..., 3]) > 5
+
+
+async def test_fast_matting_is_as_near_to_pymatting_as_a_level_can_show(
+    images: Images, rembg_home: Path
+) -> None:
+    data = file_of("heroine")
+    wanted = {"model": "u2net", "alpha_matting": True}
+    fast = pixels_of(await images.process(data, "rembg", wanted))
+    slow = pixels_of(await images.process(data, "rembg", wanted | {"matting": "pymatting"}))
+    apart = np.abs(fast[..., 3].astype(int) - slow[..., 3])
+    assert apart.mean() < 0.5
+
+
+def options(peer: Any, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"model": peer.model_name, **(more or {})}
+
+
+def as_rgba(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data)).convert("RGBA")
