@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from networks_for_tests import PROJECT
-from pictures import encoded, gradient
+from pictures import encoded, gradient, sample
 from sakuga import Config
 from sakuga_server.embedded import free_port
 
@@ -55,6 +55,26 @@ def test_every_option_is_a_flag_and_reports_are_json(folder: Path, url: str) -> 
     assert report["file"] == "out/a.webp"
     assert report["output"]["format"] == "webp"
     assert Image.open(folder / "out" / "a.webp").size == (48, 40)
+
+
+def test_figures_are_cut_out_and_every_option_is_a_flag(folder: Path, url: str) -> None:
+    (folder / "girl.png").write_bytes(encoded(sample("heroine")))
+    flags = ["--model", "u2net", "--alpha-matting", "--alpha-matting-erode-size", 5]
+    flags += ["--alpha-matting-foreground-threshold", 250, "--matting", "fast"]
+    flags += ["--alpha-matting-background-threshold", 9, "--no-estimate-foreground"]
+    flags += ["--preprocess", "rembg", "--no-post-process-mask", "--no-only-mask"]
+    flags += ["--no-premultiplied", "--no-reference-thresholds", "--no-keep-metadata"]
+    done = sakuga(folder, "rembg", "girl.png", "in", *flags, "-o", "cut", url=url)
+    assert done.returncode == 0, done.stderr
+    assert "360x480 to 360x480" in done.stdout
+    assert Image.open(folder / "cut" / "girl.png").mode == "RGBA"
+    assert Image.open(folder / "cut" / "sub" / "b.png").size == (13, 11)
+    over = ["--background-color", "#ff0000", "-o", "red.jpg"]
+    assert sakuga(folder, "rembg", "girl.png", *flags, *over, url=url).returncode == 0
+    corner = Image.open(folder / "red.jpg").getpixel((2, 2))
+    assert corner[0] > 250 > 5 > max(corner[1:])  # type: ignore[index, type-var]
+    wrong = sakuga(folder, "rembg", "girl.png", "--background-color", "red", url=url)
+    assert "option 'background_color' is 'red'; allowed: #rgb" in wrong.stderr
 
 
 def test_a_failed_file_is_named_and_the_others_are_done(folder: Path, url: str) -> None:
