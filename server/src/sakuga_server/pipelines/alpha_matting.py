@@ -119,7 +119,9 @@ def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptio
     """The picture with `matte`, float32 (H, W), times its own alpha."""
     colour, most = picture.colour, np.iinfo(picture.colour.dtype).max
     if options.estimate_foreground and matte.any():
-        foreground = _matting(options).estimate_foreground(visible, matte)
+        # All of a figure may be 254 of 255 (see `mask.CERTAIN`), with no background to take out.
+        soft = np.where(matte > masks.CERTAIN / 255, np.float32(1), matte)
+        foreground = _matting(options).estimate_foreground(visible, soft)
         colour = foreground if colour.ndim == 3 else np.ascontiguousarray(foreground[..., 0])
     if options.premultiplied:
         weight = matte if colour.ndim == 2 else matte[..., None]
@@ -132,10 +134,8 @@ def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptio
 def _cleared(colour: Array, alpha: Array) -> Array:
     """`colour` without what lies under transparent pixels, but for a rim."""
     kernel = np.ones((2 * HIDDEN_RIM + 1,) * 2, np.uint8)
-    near = cv2.dilate((alpha > 0).view(np.uint8), kernel).astype(bool)
-    return np.where(
-        near if colour.ndim == 2 else near[..., None], colour, np.zeros_like(colour[0, 0])
-    )
+    near = cv2.dilate((alpha > 0).view(np.uint8), kernel)
+    return cv2.bitwise_and(colour, colour, mask=near)
 
 
 def _laid_over(picture: Picture, background: str | None) -> Picture:
