@@ -31,9 +31,11 @@ def kernel(function: F) -> F:
 
     Sums may be reordered (by the compiler, so always alike); NaN and infinity keep their meaning.
     """
-    maths = {"contract", "reassoc", "nsz", "arcp"}
-    compiled: Any = numba.njit(cache=True, nogil=True, fastmath=maths)(function)
-    return cast(F, compiled)
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
+    try:
+        return cast(F, numba.njit(cache=True, **options)(function))
+    except RuntimeError:  # nothing is writable here: compiled anew by each process
+        return cast(F, numba.njit(**options)(function))
 
 
 @kernel
