@@ -111,7 +111,7 @@ def main() -> None:
         figures = asyncio.run(work(server.url, best))
         print(f"{len(figures)} pictures in {time.perf_counter() - start:.1f} s")
     before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
-    cut_out_over("#2f7d5b", (0, 240, 480, 640)).save(OUT / "cut-out.png")
+    cut_out_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "cut-out.png")
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")
     print(f"Before and after, side by side: {index.resolve().as_uri()}")

@@ -230,6 +230,9 @@ def test_foreground_without_soft_edges_is_the_picture() -> None:
     assert (estimate_foreground(colour, alpha) == colour).all()
 
 
-def test_warming_up_may_be_repeated() -> None:
+def test_warming_up_may_be_repeated_and_changes_nothing() -> None:
+    colour, trimap = small()
+    before = estimate_alpha(colour, trimap)
     warm_up()
     warm_up()
+    assert (estimate_alpha(colour, trimap) == before).all()
