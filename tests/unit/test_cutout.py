@@ -177,6 +177,25 @@ def test_metadata_is_kept_and_the_picture_upright() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (gradient(20, 30), {"only_mask": True}),
+        (gradient(20, 30)[..., 0], {"background_color": "#00ff00"}),
+    ],
+)
+def test_a_colour_profile_never_gets_into_a_file_of_another_kind(
+    pixels: np.ndarray, options: dict[str, Any]
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a heroine"
+    data = encoded(np.ascontiguousarray(pixels), icc_profile=b"profile", exif=exif)
+    square, packed, job = prepare(data, options, "isnet-anime", SETTINGS)
+    kept = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
+    assert "icc_profile" not in kept.info
+    assert kept.getexif()[0x010E] == "a heroine"
+
+
+@pytest.mark.parametrize(
     ("colour", "mode"), [("#00ff00", 3), ([0, 255, 0], 3), ("#0f0", 3), ("#00ff0080", 4)]
 )
 def test_a_background_colour_lies_under_the_figure(colour: object, mode: int) -> None:

@@ -1,6 +1,7 @@
 """The last step of cutting out: from a network's prediction and the picture to a file."""
 
 import time
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -14,7 +15,7 @@ from sakuga_server.pipelines.alpha import bleed
 from sakuga_server.pipelines.encode import encode
 from sakuga_server.pipelines.picture import Array, Metadata, Picture, rgb
 from sakuga_server.pipelines.rembg_prepare import Job
-from sakuga_server.pipelines.report import Stages, facts
+from sakuga_server.pipelines.report import Stages, report
 
 NOTHING_FOUND = "the network found no figure; the result is empty"
 
@@ -41,7 +42,8 @@ def finish(prediction: Array, packed: Array, job: Job) -> tuple[bytes, dict[str,
     picture, options = _unpacked(packed, job), job.options
     with stages("mask"):
         mask = _mask(prediction, picture, job)
-    result = Picture(mask, None, picture.metadata, picture.warnings)
+    # A colour profile says nothing of a mask, and one for RGB is an error in a gray file.
+    result = Picture(mask, None, replace(picture.metadata, icc=None), picture.warnings)
     if not options.only_mask:
         with stages("matting"):
             visible = _visible(picture)
@@ -52,7 +54,8 @@ def finish(prediction: Array, packed: Array, job: Job) -> tuple[bytes, dict[str,
     with stages("encode"):
         encoded = encode(result, options.format, options.quality, options.keep_metadata)
     stages["total"] = round(1000 * (time.monotonic() - job.started), 1)
-    return encoded, _report(job, picture, result, stages, len(encoded))
+    sizes = (job.bytes_in, len(encoded))
+    return encoded, report(job, "rembg", picture, result, stages, sizes)
 
 
 def _unpacked(packed: Array, job: Job) -> Picture:
@@ -150,18 +153,7 @@ def _laid_over(picture: Picture, background: str | None) -> Picture:
     mixed = rgb(picture.colour) * alpha + most * np.asarray(ground) * under
     colour = np.rint(mixed / np.maximum(total, 1e-6)).astype(picture.colour.dtype)
     opaque = np.rint(total[..., 0] * most).astype(picture.colour.dtype) if cover < 1 else None
-    return Picture(colour, opaque, picture.metadata, picture.warnings)
-
-
-def _report(
-    job: Job, source: Picture, result: Picture, stages: Stages, bytes_out: int
-) -> dict[str, Any]:
-    return {
-        "action": "rembg",
-        "model": job.model,
-        "input": facts(source, job.bytes_in),
-        "output": {**facts(result, bytes_out), "format": job.options.format},
-        "milliseconds": stages,
-        "warnings": result.warnings,
-        "notes": job.notes,
-    }
+    # What was gray is RGB now, and its profile was one for gray.
+    gray = picture.colour.ndim == 2
+    metadata = replace(picture.metadata, icc=None) if gray else picture.metadata
+    return Picture(colour, opaque, metadata, picture.warnings)

@@ -36,7 +36,7 @@ class Job(BaseModel):
     icc: bytes | None
     exif: bytes | None
     warnings: list[str]
-    notes: list[str]
+    notes: list[str] = []
     milliseconds: dict[str, float]
     started: float
     """When the work began: seconds of the machine's monotonic clock…"""
@@ -86,7 +86,6 @@ def prepare(
         icc=picture.metadata.icc,
         exif=picture.metadata.exif,
         warnings=picture.warnings,
-        notes=[],
         milliseconds=stages,
         started=start,
         sent=time.monotonic(),

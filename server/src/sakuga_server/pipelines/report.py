@@ -3,8 +3,9 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
+from sakuga.wire import RembgOptions, UpscaleOptions
 from sakuga_server.pipelines.picture import Picture
 
 
@@ -18,7 +19,36 @@ class Stages(dict[str, float]):
         self[name] = round(1000 * (time.perf_counter() - start), 1)
 
 
-def facts(picture: Picture, size: int) -> dict[str, Any]:
-    """A picture in the report; `size` is that of its file, in bytes."""
+class Job(Protocol):
+    """One request, as far as its report has to know it."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def options(self) -> UpscaleOptions | RembgOptions: ...
+    @property
+    def notes(self) -> list[str]: ...
+
+
+def report(
+    job: Job, action: str, source: Picture, result: Picture, stages: Stages, sizes: tuple[int, int]
+) -> dict[str, Any]:
+    """What every action says.
+
+    Args:
+        sizes: of the two files, in bytes.
+    """
+    return {
+        "action": action,
+        "model": job.model,
+        "input": _facts(source, sizes[0]),
+        "output": {**_facts(result, sizes[1]), "format": job.options.format},
+        "milliseconds": stages,
+        "warnings": result.warnings,
+        "notes": job.notes,
+    }
+
+
+def _facts(picture: Picture, size: int) -> dict[str, Any]:
     about = {"width": picture.width, "height": picture.height}
     return {**about, "mode": picture.mode, "bytes": size}

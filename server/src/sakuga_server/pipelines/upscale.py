@@ -15,7 +15,7 @@ from sakuga_server.pipelines.alpha import bleed, pin
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import encode
 from sakuga_server.pipelines.picture import Array, Picture
-from sakuga_server.pipelines.report import Stages, facts
+from sakuga_server.pipelines.report import Stages, report
 from sakuga_server.pipelines.resize import resize
 from sakuga_server.settings import Settings
 
@@ -101,7 +101,10 @@ class Upscale:
             with job.stages("encode"):
                 asked = job.options
                 encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
-        return encoded, _report(job, picture, result, len(data), len(encoded))
+        sizes = (len(data), len(encoded))
+        said = report(job, "upscale", picture, result, job.stages, sizes)
+        tiles = {"tiles": job.tiles, "tile_size": job.tile_size, "halo": job.facts.halo}
+        return encoded, said | tiles
 
     def _job(self, values: Mapping[str, Any], cancelled: Callable[[], bool]) -> Job:
         own = parse_options(UpscaleOptions, values).model_dump(exclude_unset=True)
@@ -200,20 +203,3 @@ def _resized(large: Picture, width: int, height: int, reference: bool) -> Pictur
     colour = resize(large.colour, width, height, reference)
     alpha = None if large.alpha is None else resize(large.alpha, width, height, reference)
     return Picture(colour, alpha, large.metadata, large.warnings)
-
-
-def _report(
-    job: Job, source: Picture, result: Picture, bytes_in: int, bytes_out: int
-) -> dict[str, Any]:
-    return {
-        "action": "upscale",
-        "model": job.model,
-        "input": facts(source, bytes_in),
-        "output": {**facts(result, bytes_out), "format": job.options.format},
-        "tiles": job.tiles,
-        "tile_size": job.tile_size,
-        "halo": job.facts.halo,
-        "milliseconds": job.stages,
-        "warnings": result.warnings,
-        "notes": job.notes,
-    }
