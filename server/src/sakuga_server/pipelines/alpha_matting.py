@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import cv2
@@ -103,8 +102,9 @@ def _alpha(visible: Array, mask: Array, job: Job) -> Array:
             f"{' or '.join(missing)} is left; the cut-out has no alpha matting"
         )
         return plain
-    alpha: Array = _matting(options).estimate_alpha(visible, parts)
-    return alpha
+    if options.matting == "pymatting":
+        return reference_matting.estimate_alpha(visible, parts)
+    return matting.estimate_alpha(visible, parts)
 
 
 def _unreachable(over: int, reference: bool) -> str:
@@ -114,17 +114,11 @@ def _unreachable(over: int, reference: bool) -> str:
     return f"{what}: only where the network is fully certain is certainly figure"
 
 
-def _matting(options: RembgOptions) -> ModuleType:
-    return reference_matting if options.matting == "pymatting" else matting
-
-
 def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptions) -> Picture:
     """The picture with `matte`, float32 (H, W), times its own alpha."""
     colour, most = picture.colour, np.iinfo(picture.colour.dtype).max
     if options.estimate_foreground and matte.any():
-        # All of a figure may be 254 of 255 (see `mask.CERTAIN`), with no background to take out.
-        soft = np.where(matte > masks.CERTAIN / 255, np.float32(1), matte)
-        foreground = _matting(options).estimate_foreground(visible, soft)
+        foreground = _foreground(visible, matte, options)
         colour = foreground if colour.ndim == 3 else np.ascontiguousarray(foreground[..., 0])
     if options.premultiplied:
         weight = matte if colour.ndim == 2 else matte[..., None]
@@ -132,6 +126,14 @@ def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptio
     own = np.float32(most) if picture.alpha is None else picture.alpha
     alpha = np.rint(matte * own).astype(colour.dtype)
     return Picture(_cleared(colour, alpha), alpha, picture.metadata, picture.warnings)
+
+
+def _foreground(visible: Array, matte: Array, options: RembgOptions) -> Array:
+    if options.matting == "pymatting":
+        return reference_matting.estimate_foreground(visible, matte)
+    # All of a figure may be 254 of 255 (see `mask.CERTAIN`), with no background to take out.
+    soft = np.where(matte > masks.CERTAIN / 255, np.float32(1), matte)
+    return matting.estimate_foreground(visible, soft)
 
 
 def _cleared(colour: Array, alpha: Array) -> Array:
