@@ -21,9 +21,10 @@ from networks_for_tests import EXPORTED
 from pictures import encoded, pixels_of
 from reference import upsampler
 from sakuga import Images, Reply, connect, load_config
-from sakuga_export import convert
+from sakuga_export import serving, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.networks import Upscaler, by_name
+from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.pipelines import tiling
 
@@ -58,7 +59,7 @@ def drawn(side: int) -> np.ndarray:
 
 def peer_of(network: Upscaler) -> Callable[[bytes], bytes]:
     weights = network.weights[0]
-    state = convert.load(network, weights, fetch(weights))
+    state = upscalers.load(network, weights, fetch(weights))
     with tempfile.TemporaryDirectory() as folder:
         reference = upsampler(network, [state], Path(folder))
 
@@ -71,12 +72,12 @@ def peer_of(network: Upscaler) -> Callable[[bytes], bytes]:
 
 
 def bare_of(network: Upscaler, repository: Path) -> Callable[[np.ndarray], None]:
-    file = repository / network.folder / "1" / convert.FILE
+    file = repository / network.folder / "1" / ONNX
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
     def run(pixels: np.ndarray) -> None:
         for rows, columns in tiling.split(*pixels.shape[:2], 512, network.halo):
-            convert.run_file(session, pixels[None, rows.window, columns.window])
+            serving.run_file(session, pixels[None, rows.window, columns.window])
 
     return run
 

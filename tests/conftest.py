@@ -11,9 +11,10 @@ import pytest
 from networks_for_tests import EXPORTED, PROJECT, generated_isnet, generated_states
 from sakuga import Config, Images, connect
 from sakuga.wire import NetworkFacts
-from sakuga_export import convert, masks, repository
+from sakuga_export import masks, repository, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.networks import UPSCALERS, Cutout, by_name
+from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
 
@@ -27,13 +28,13 @@ def settings() -> Settings[NetworkFacts]:
     config = Config()
     return Settings[NetworkFacts](
         networks={network.name: network.facts for network in UPSCALERS},
-        defaults=config.upscale_options(config.providers.image.upscale, {}),
+        defaults=config.upscale_options({}),
         limits=config.limits,
     )
 
 
 @pytest.fixture(scope="session")
-def general_states() -> list[convert.State]:
+def general_states() -> list[upscalers.State]:
     return generated_states(by_name("realesr-general-x4v3"))
 
 
@@ -47,7 +48,7 @@ def cutouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="session")
 def served(
     tmp_path_factory: pytest.TempPathFactory,
-    general_states: list[convert.State],
+    general_states: list[upscalers.State],
     cutouts: dict[str, Path],
 ) -> Path:
     """A repository with the real networks, and those on generated weights."""
@@ -59,10 +60,10 @@ def served(
     for code in (PROJECT / "model_repository").glob("*/1/model.py"):
         shutil.copytree(code.parent, folder / code.parts[-3] / "1")
     general = by_name("realesr-general-x4v3")
-    convert.place(general, general_states, folder / general.folder / "1" / convert.FILE)
+    upscalers.place(general, general_states, folder / general.folder / "1" / ONNX)
     anime = by_name("isnet-anime")
     assert isinstance(anime, Cutout)
-    target = folder / anime.folder / "1" / convert.FILE
+    target = folder / anime.folder / "1" / ONNX
     target.parent.mkdir()
     onnx.save(masks.served(anime, onnx.load(cutouts[anime.name])), target)
     return folder

@@ -11,7 +11,7 @@ import reference
 from networks_for_tests import EXPORTED
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Images
-from sakuga_export import convert
+from sakuga_export import upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.networks import UPSCALERS, Upscaler, by_name
 
@@ -25,7 +25,7 @@ def network(request: pytest.FixtureRequest) -> Upscaler:
 def reference_of(network: Upscaler, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("reference")
     weights = network.weights[0]
-    states = [convert.load(network, weights, fetch(weights))]
+    states = [upscalers.load(network, weights, fetch(weights))]
     return reference.upsampler(network, states, folder)
 
 
@@ -71,7 +71,7 @@ async def test_reference_resize_is_the_references(
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 async def test_denoise_strength_is_the_references(
-    images: Images, general_states: list[convert.State], tmp_path: Path, strength: float
+    images: Images, general_states: list[upscalers.State], tmp_path: Path, strength: float
 ) -> None:
     network = by_name("realesr-general-x4v3")
     theirs = reference.upsampler(network, general_states, tmp_path, strength)
@@ -84,7 +84,7 @@ async def test_denoise_strength_is_the_references(
 @pytest.mark.parametrize("row", UPSCALERS, ids=lambda network: network.name)
 def test_the_architecture_is_the_references(row: Upscaler) -> None:
     torch.manual_seed(0)
-    ours, theirs = convert.build(row), reference.architecture(row).eval()
+    ours, theirs = upscalers.build(row), reference.architecture(row).eval()
     theirs.load_state_dict(ours.state_dict(), strict=True)
     image = torch.rand(1, 3, 19, 26)
     with torch.inference_mode():

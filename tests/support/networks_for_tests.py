@@ -6,7 +6,7 @@ from pathlib import Path
 import onnxruntime
 import torch
 
-from sakuga_export import convert
+from sakuga_export import upscalers
 from sakuga_export.architectures import isnet
 from sakuga_export.networks import Upscaler
 
@@ -14,12 +14,12 @@ PROJECT = Path(__file__).parents[2]
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
 
 
-def generated_states(network: Upscaler) -> list[convert.State]:
+def generated_states(network: Upscaler) -> list[upscalers.State]:
     """Weights nobody trained, of the exact architecture, whose results stay mostly in 0…1."""
     states = []
     for seed in range(len(network.weights)):
         torch.manual_seed(seed)
-        state = convert.build(network).state_dict()
+        state = upscalers.build(network).state_dict()
         states.append({name: value.clone() for name, value in state.items()})
     return states
 

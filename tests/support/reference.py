@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sakuga_export.convert import State
 from sakuga_export.networks import Upscaler
+from sakuga_export.upscalers import State
 
 
 def import_reference() -> Any:

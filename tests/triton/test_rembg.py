@@ -19,8 +19,9 @@ from sakuga import (
     RembgProvider,
     TooLarge,
 )
-from sakuga_export import convert, masks
+from sakuga_export import masks
 from sakuga_export.networks import by_name
+from sakuga_export.placing import ONNX
 from sakuga_server.pipelines import mask as server_masks
 
 U2NET, ANIME = {"model": "u2net"}, {"model": "isnet-anime"}
@@ -29,7 +30,7 @@ U2NET, ANIME = {"model": "u2net"}, {"model": "isnet-anime"}
 def expected_mask(repository: Path, name: str, picture: np.ndarray, author: bool) -> np.ndarray:
     """The network's exported file run bare, and what the pipeline makes of it."""
     network = by_name(name)
-    file = repository / network.folder / "1" / convert.FILE
+    file = repository / network.folder / "1" / ONNX
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     height, width = picture.shape[:2]
     side = network.side

@@ -15,8 +15,9 @@ from tritonclient.grpc.aio import InferenceServerClient
 from networks_for_tests import PROJECT
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import Config, ImageAction, Images, RealESRGANProvider, connect
-from sakuga_export import convert
+from sakuga_export import serving, upscalers
 from sakuga_export.networks import by_name
+from sakuga_export.placing import ONNX
 
 VIDEO, ANIME, GENERAL = "realesr-animevideov3", "realesrgan-x4plus-anime", "realesr-general-x4v3"
 
@@ -25,11 +26,11 @@ class Bare:
     """A network's exported file in onnxruntime, without anything of Triton around it."""
 
     def __init__(self, repository: Path, name: str) -> None:
-        file = repository / by_name(name).folder / "1" / convert.FILE
+        file = repository / by_name(name).folder / "1" / ONNX
         self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
     def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
-        found = convert.run_file(self.session, pixels[None], strength)[0]
+        found = serving.run_file(self.session, pixels[None], strength)[0]
         return found.astype(pixels.dtype)
 
 
@@ -142,13 +143,13 @@ async def test_a_cut_out_has_no_fringes(images: Images, background: tuple[int, .
 
 
 async def test_denoise_strengths_equal_the_references_interpolation(
-    images: Images, general_states: list[convert.State]
+    images: Images, general_states: list[upscalers.State]
 ) -> None:
     network, pixels = by_name(GENERAL), sample("heroine_q25", (100, 150, 180, 210))
     for strength in (0, 0.5, 1):
         options = {"model": GENERAL, "denoise_strength": strength}
         found = pixels_of(await images.process(encoded(pixels), "upscale", options))
-        expected = convert.reference(network, general_states, pixels[None], strength)[0]
+        expected = upscalers.reference(network, general_states, pixels[None], strength)[0]
         assert off(found.astype(np.int64), expected) <= 1
 
 

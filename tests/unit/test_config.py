@@ -37,7 +37,7 @@ def test_the_users_own_words_load_as_they_stand(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, USERS_WORDS))
     assert config.rembg.alpha_matting_foreground_threshold == 270
     assert config.providers.image.fix_artifacts.denoise_strength == 0.7
-    assert config.upscale_options(config.providers.image.upscale, {}) == {
+    assert config.upscale_options({}) == {
         "model": "realesrgan-x4plus-anime",
         "scale": 4,
         "denoise_strength": 0.5,
@@ -53,15 +53,14 @@ def test_the_projects_own_file_loads() -> None:
 def test_a_requests_option_goes_before_its_actions_before_its_familys(tmp_path: Path) -> None:
     text = "{realesrgan: {scale: 4, tile_size: 256}, providers: {image: {upscale: {scale: 3}}}}"
     config = load_config(write(tmp_path, text))
-    block = config.providers.image.upscale
-    assert config.upscale_options(block, {})["scale"] == 3
-    assert config.upscale_options(block, {"scale": 2})["scale"] == 2
-    assert config.upscale_options(block, {"scale": 2})["tile_size"] == 256
+    assert config.upscale_options({})["scale"] == 3
+    assert config.upscale_options({"scale": 2})["scale"] == 2
+    assert config.upscale_options({"scale": 2})["tile_size"] == 256
 
 
 def test_the_familys_model_serves_where_the_action_names_none(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "realesrgan: {model: realesr-animevideov3}"))
-    options = config.upscale_options(config.providers.image.upscale, {})
+    options = config.upscale_options({})
     assert options == {"model": "realesr-animevideov3"}
 
 
@@ -82,7 +81,7 @@ def test_an_assignment_takes_effect_and_is_checked() -> None:
     config = Config()
     config.providers.image.upscale.model = "aura-sr-v2"
     config.aurasr.scale = 2
-    options = config.upscale_options(config.providers.image.upscale, {})
+    options = config.upscale_options({})
     assert options == {"model": "aura-sr-v2", "scale": 2}
     with pytest.raises(ValidationError):
         config.providers.image.upscale.scale = 9
@@ -131,7 +130,7 @@ def test_the_environment_goes_before_the_file(
 
 def test_a_bad_request_option_is_an_error() -> None:
     with pytest.raises(BadOption):
-        Config().upscale_options(Config().providers.image.upscale, {"scale": 9})
+        Config().upscale_options({"scale": 9})
 
 
 def test_a_cut_outs_options_come_from_family_action_and_request_in_that_order(

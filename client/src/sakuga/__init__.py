@@ -15,11 +15,12 @@ from sakuga.errors import (
     TooLarge,
 )
 from sakuga.images import Images, connect
-from sakuga.provider import ImageProvider, RealESRGANProvider, RembgProvider
+from sakuga.provider import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
 from sakuga.triton import Reply
 from sakuga.wire import ImageAction
 
 __all__ = [
+    "AuraSRProvider",
     "BadImage",
     "BadInput",
     "BadOption",

@@ -34,7 +34,7 @@ IN_FLIGHT = 4  # pictures of one command under way at once: the server's default
 @click.option("--url", help="host:port of Triton's gRPC")
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:
-    """Enlarge and cut out drawn and anime pictures on NVIDIA Triton."""
+    """Enlarge, enhance and cut out drawn and anime pictures on NVIDIA Triton."""
     with _said():
         config = load_config(file)
     if url:
@@ -111,6 +111,11 @@ picture_command(
     ImageAction.UPSCALE,
     wire.UpscaleOptions,
     "Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT.",
+)
+picture_command(
+    ImageAction.ENHANCE,
+    wire.UpscaleOptions,
+    "Enlarge PICTURES, files or folders, and invent fine detail.",
 )
 picture_command(
     ImageAction.REMBG,

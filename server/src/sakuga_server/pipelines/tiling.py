@@ -62,9 +62,14 @@ def spans(length: int, tile_size: int, halo: int) -> list[Span]:
         return [Span(0, length, 0, length)]
     count = -(-(length - 2 * halo) // tile_size)
     shortest = -(-(length + 2 * halo * (count - 1)) // count)
-    window = min(-(-shortest // SIDE_STEP) * SIDE_STEP, longest)
+    return spread(length, min(-(-shortest // SIDE_STEP) * SIDE_STEP, longest), count)
+
+
+def spread(length: int, window: int, count: int) -> list[Span]:
+    """`count` windows of one size, evenly over an axis, each cut amid what neighbours share."""
+    if count == 1:
+        return [Span(0, length, 0, length)]
     starts = [i * (length - window) // (count - 1) for i in range(count)]
-    # Neighbours overlap by two halos at least; the cut goes through the middle of the overlap.
     inner = [(left + window + right) // 2 for left, right in pairwise(starts)]
     cuts = [0, *inner, length]
     return [Span(starts[i], starts[i] + window, cuts[i], cuts[i + 1]) for i in range(count)]

@@ -1,7 +1,9 @@
 """The way of a picture through a super-resolution network."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from sakuga.errors import SakugaError, TooLarge
 from sakuga.wire import NetworkFacts, UpscaleOptions, canonical, parse_options
-from sakuga_server.pipelines import tiling
+from sakuga_server.pipelines import blending, tiling
 from sakuga_server.pipelines.alpha import bleed, pin
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import encode
@@ -25,6 +27,7 @@ DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
 
 # Tiles that one picture has under way at once: enough for full batches, while memory stays bounded.
 TILES_IN_FLIGHT = 8
+SMALL_TILES_IN_FLIGHT = 32  # of networks that take one small size
 
 
 class Net(Protocol):
@@ -56,6 +59,10 @@ class Job:
         """What the network is told of denoising; None where it can't be told."""
         asked = self.options.denoise_strength
         return (DEFAULT_DENOISE if asked is None else asked) if self.facts.denoise else None
+
+    @property
+    def overlap(self) -> blending.Overlap:
+        return self.options.overlap if self.options.overlapping_tiles else "none"
 
 
 class Upscale:
@@ -111,12 +118,9 @@ class Upscale:
         options = parse_options(UpscaleOptions, self.settings.defaults | own)
         model = canonical(options.model or "")
         facts = self.settings.network(model)
-        most, notes = self.settings.limits.tile_size, []
-        if (options.tile_size or 0) > most:
-            notes.append(f"tile_size is {options.tile_size}; this server allows {most}")
-        if options.denoise_strength is not None and not facts.denoise:
-            notes.append(f"denoise_strength has no effect on {model}")
-        tile_size = min(options.tile_size or most, most)
+        most = self.settings.limits.tile_size
+        tile_size = facts.side or min(options.tile_size or most, most)
+        notes = _notes(options, own, model, facts, tile_size)
         return Job(options, model, facts, tile_size, notes, cancelled)
 
     def _target(self, picture: Picture, job: Job) -> tuple[int, int]:
@@ -153,6 +157,8 @@ class Upscale:
 
     async def _tiled(self, pixels: Array, job: Job) -> Array:
         """(H, W) or (H, W, 3) through the network, tile by tile, into one array of its kind."""
+        if job.facts.side is not None:
+            return await self._blended(pixels, job, job.facts.side)
         scale, halo = job.facts.scale, job.facts.halo
         height, width = pixels.shape[:2]
         whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
@@ -160,17 +166,49 @@ class Upscale:
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
             async with places:
-                if job.cancelled():
-                    raise SakugaError("the caller doesn't wait any more")
-                tile = _packed(pixels[rows.window, columns.window])
-                result = await self.net(job.model, tile, job.strength)
-                kept = result[0, rows.inner(scale), columns.inner(scale)]
+                result = await self._run(pixels[rows.window, columns.window], job)
+                kept = result[rows.inner(scale), columns.inner(scale)]
                 whole[rows.target(scale), columns.target(scale)] = _as_kind_of(pixels, kept)
 
         tiles = list(tiling.split(height, width, job.tile_size, halo))
         job.tiles += len(tiles)
         await _all_or_none(one(rows, columns) for rows, columns in tiles)
         return whole
+
+    async def _blended(self, pixels: Array, job: Job, side: int) -> Array:
+        """The same for a network of one size of tiles, which overlap."""
+        height, width = pixels.shape[:2]
+        layout = blending.layout(height, width, side, job.facts.scale, job.overlap)
+        padded, blend = layout.padded(pixels), blending.Blend(layout, pixels)
+        windows = (layout.window(padded, place) for place in layout.places)
+        job.tiles += len(layout.places)
+        work = (self._run(_in_16_bits(window), job) for window in windows)
+        async with aclosing(_in_order(work, SMALL_TILES_IN_FLIGHT)) as results:
+            for place in layout.places:
+                blend.add(place, await anext(results))
+        whole = blend.finished()[: height * layout.scale, : width * layout.scale]
+        return np.ascontiguousarray(whole)
+
+    async def _run(self, window: Array, job: Job) -> Array:
+        """The network's result for one tile, (scale·H, scale·W, 3)."""
+        if job.cancelled():
+            raise SakugaError("the caller doesn't wait any more")
+        results = await self.net(job.model, _packed(window), job.strength)
+        result: Array = results[0]
+        return result
+
+
+def _notes(
+    options: UpscaleOptions, own: Mapping[str, Any], model: str, facts: NetworkFacts, tile_size: int
+) -> list[str]:
+    """What of the options, or of the request's `own`, doesn't do what somebody might expect."""
+    notes = []
+    if facts.side is None and (options.tile_size or 0) > tile_size:
+        notes.append(f"tile_size is {options.tile_size}; this server allows {tile_size}")
+    idle = {"denoise_strength": not facts.denoise and options.denoise_strength is not None}
+    idle["tile_size"] = facts.side is not None and "tile_size" in own
+    idle |= {name: facts.side is None and name in own for name in ("overlapping_tiles", "overlap")}
+    return notes + [f"{name} has no effect on {model}" for name in idle if idle[name]]
 
 
 async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
@@ -182,6 +220,30 @@ async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _in_order(
+    work: Iterable[Coroutine[Any, Any, T]], at_once: int
+) -> AsyncGenerator[T, None]:
+    """Runs them, so many at once, and gives their results in order; when it is closed, none runs
+    on."""
+    tasks: deque[asyncio.Future[T]] = deque()
+    try:
+        for each in work:
+            tasks.append(asyncio.ensure_future(each))
+            if len(tasks) == at_once:
+                yield await tasks.popleft()
+        while tasks:
+            yield await tasks.popleft()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _in_16_bits(window: Array) -> Array:
+    """For results in 16 bits, which are rounded once, after blending."""
+    return window if window.dtype == np.uint16 else window.astype(np.uint16) * blending.STEPS
 
 
 def _packed(window: Array) -> Array:

@@ -1,0 +1,76 @@
+"""Triton's `pytorch` backend, for a Triton that comes without it.
+
+Like the stand-in for `onnxruntime` beside it, with the native backend's conventions: TorchScript in
+`model.pt`; inputs and outputs in the order of config.pbtxt, which is what the native one does with
+names that aren't the arguments' own and don't end in `__0`; parameters of the native one's names.
+It needs torch, which the server's package doesn't bring.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import triton_python_backend_utils as pb
+
+
+class TritonPythonModel:
+    @staticmethod
+    def auto_complete_config(config):
+        return config
+
+    def initialize(self, args):
+        config = json.loads(args["model_config"])
+        file = config.get("default_model_filename") or "model.pt"
+        parameters = {k: v["string_value"] for k, v in config["parameters"].items()}
+        if threads := int(parameters.get("INTRA_OP_THREAD_COUNT", 0)):
+            torch.set_num_threads(threads)
+        optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false") != "true"
+        torch._C._set_graph_executor_optimize(optimized)
+        self.device = _device(args)
+        path = Path(args["model_repository"], args["model_version"], file)
+        self.net = torch.jit.load(path, map_location=self.device).eval()
+        self.inputs = [tensor["name"] for tensor in config["input"]]
+        self.outputs = [tensor["name"] for tensor in config["output"]]
+
+    def execute(self, requests):
+        try:
+            results = self._run([_joined(requests, name) for name in self.inputs])
+        except Exception as error:
+            pb.Logger.log_error(f"pytorch: {error}")
+            failure = pb.TritonError("pytorch failed; the server's log has the reason")
+            return [pb.InferenceResponse(error=failure) for _ in requests]
+        return _parted(requests, self.inputs[0], results)
+
+    @torch.inference_mode()
+    def _run(self, batch):
+        """The outputs by name. On a CPU item by item: that is no slower, takes less memory, and
+        the choice of kernels, so the last bits, would follow the size of the batch."""
+        tensors = [torch.from_numpy(values).to(self.device) for values in batch]
+        step = 1 if self.device.type == "cpu" else len(batch[0])
+        calls = [self.net(*items) for items in zip(*(t.split(step) for t in tensors), strict=True)]
+        joined = [torch.cat(parts).cpu().numpy() for parts in zip(*calls, strict=True)]
+        return dict(zip(self.outputs, joined, strict=True))
+
+
+def _device(args):
+    if args["model_instance_kind"] != "GPU":
+        return torch.device("cpu")
+    return torch.device("cuda", int(args["model_instance_device_id"]))
+
+
+def _joined(requests, name):
+    tensors = [pb.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
+    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+
+
+def _parted(requests, first_input, results):
+    """Each request's share of the results: as many rows as it brought."""
+    responses, at = [], 0
+    for request in requests:
+        end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
+        wanted = request.requested_output_names()
+        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
+        responses.append(pb.InferenceResponse(output_tensors=tensors))
+        at = end
+    return responses
