@@ -8,12 +8,18 @@ import hypothesis
 import onnx
 import pytest
 
-from networks_for_tests import EXPORTED, PROJECT, generated_isnet, generated_states
+from networks_for_tests import (
+    EXPORTED,
+    PROJECT,
+    generated_aura,
+    generated_isnet,
+    generated_states,
+)
 from sakuga import Config, Images, connect
 from sakuga.wire import NetworkFacts
-from sakuga_export import masks, repository, upscalers
+from sakuga_export import enhancers, masks, repository, upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import UPSCALERS, Cutout, by_name
+from sakuga_export.networks import ENHANCERS, UPSCALERS, Cutout, by_name
 from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
@@ -27,7 +33,7 @@ hypothesis.settings.load_profile("untimed")
 def settings() -> Settings[NetworkFacts]:
     config = Config()
     return Settings[NetworkFacts](
-        networks={network.name: network.facts for network in UPSCALERS},
+        networks={network.name: network.facts for network in (*UPSCALERS, *ENHANCERS)},
         defaults=config.upscale_options({}),
         limits=config.limits,
     )
@@ -36,6 +42,12 @@ def settings() -> Settings[NetworkFacts]:
 @pytest.fixture(scope="session")
 def general_states() -> list[upscalers.State]:
     return generated_states(by_name("realesr-general-x4v3"))
+
+
+@pytest.fixture(scope="session")
+def aura(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small AuraSR's checkpoint, on generated weights."""
+    return generated_aura(tmp_path_factory.mktemp("aura"))
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +62,7 @@ def served(
     tmp_path_factory: pytest.TempPathFactory,
     general_states: list[upscalers.State],
     cutouts: dict[str, Path],
+    aura: Path,
 ) -> Path:
     """A repository with the real networks, and those on generated weights."""
     folder = tmp_path_factory.mktemp("repository")
@@ -61,6 +74,9 @@ def served(
         shutil.copytree(code.parent, folder / code.parts[-3] / "1")
     general = by_name("realesr-general-x4v3")
     upscalers.place(general, general_states, folder / general.folder / "1" / ONNX)
+    (enhancer,) = ENHANCERS
+    target = folder / enhancer.folder / "1" / enhancer.file
+    enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
     anime = by_name("isnet-anime")
     assert isinstance(anime, Cutout)
     target = folder / anime.folder / "1" / ONNX

@@ -1,16 +1,30 @@
 """Which networks the tests serve, and weights for those that can't be had everywhere."""
 
+import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
 
+import reference
 from sakuga_export import upscalers
 from sakuga_export.architectures import isnet
 from sakuga_export.networks import Upscaler
 
 PROJECT = Path(__file__).parents[2]
+AURA = {
+    "style_network": {"dim_in": 128, "dim_out": 512, "depth": 4},
+    "dim": 64,
+    "image_size": 256,
+    "input_image_size": 64,
+    "unconditional": True,
+    "skip_connect_scale": 0.4,
+}  # the published config.json
+SMALL_AURA = AURA | {"dim": 8, "style_network": {"dim_in": 128, "dim_out": 64, "depth": 4}}
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
 
 
@@ -22,6 +36,30 @@ def generated_states(network: Upscaler) -> list[upscalers.State]:
         state = upscalers.build(network).state_dict()
         states.append({name: value.clone() for name, value in state.items()})
     return states
+
+
+def generated_aura(folder: Path, config: dict[str, Any] = SMALL_AURA) -> Path:
+    """Writes AuraSR's `model.safetensors` and `config.json` on weights nobody trained, built by its
+    own package, whose results span nearly 0 to 1."""
+    net = reference.aura_sr().UnetUpsampler(**config)
+    side = config["input_image_size"]
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        for parameter in net.parameters():
+            if parameter.ndim == 1 and not parameter.any():
+                torch.nn.init.normal_(parameter, std=0.1)  # biases that would hide a lost one
+        net.style_to_conv_modulations.weight *= 4  # styles matter more than untrained
+        smooth = F.interpolate(torch.rand(1, 3, 4, 4), size=side, mode="bilinear")
+        image = torch.cat((smooth, torch.rand(1, 3, side, side)))
+        result = net(image, noise=torch.randn(2, net.style_network.dim_in))
+        result = result - result.mean(dim=(0, 2, 3), keepdim=True)
+        centre = net(image, noise=torch.randn(2, net.style_network.dim_in)).mean(dim=(0, 2, 3))
+        last, spread = net.final_to_rgb, 0.2 / result.std()
+        last.weight *= spread
+        last.bias.copy_(0.5 + (last.bias - centre) * spread)
+    save_file(net.state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder / "model.safetensors"
 
 
 def generated_isnet(folder: Path, side: int = 1024) -> Path:

@@ -1,11 +1,16 @@
-"""Real-ESRGAN as its authors published it: the `realesrgan` package over `basicsr`."""
+"""Super-resolution as its authors published it: `realesrgan` over `basicsr`, and `aura_sr`."""
 
+import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from sakuga_export.networks import Upscaler
 from sakuga_export.upscalers import State
@@ -71,3 +76,34 @@ def enhance(reference: Any, pixels: np.ndarray, scale: float | None = None) -> n
     source = np.ascontiguousarray(pixels[..., swap] if pixels.ndim == 3 else pixels)
     result, _ = reference.enhance(source, outscale=scale)
     return np.asarray(result[..., swap] if result.ndim == 3 else result)
+
+
+def aura_sr() -> Any:
+    """The `aura_sr` package."""
+    import_reference()  # for torchvision
+    import aura_sr
+
+    return aura_sr
+
+
+def aura(checkpoint: Path) -> Any:
+    """An AuraSR with these weights; its `from_pretrained` goes to a GPU."""
+    config = json.loads(checkpoint.with_name("config.json").read_text())
+    reference = aura_sr().AuraSR(config, device="cpu")
+    reference.upsampler.load_state_dict(load_file(checkpoint), strict=True)
+    return reference
+
+
+@contextmanager
+def without_chance(style: torch.Tensor) -> Iterator[None]:
+    """Gives each of AuraSR's tiles this style, (1, length), and no noise."""
+
+    def styles(*shape: Any, **_: Any) -> torch.Tensor:
+        return style.expand(*shape)
+
+    with (
+        mock.patch("torch.randn", styles),
+        mock.patch("torch.randn_like", torch.zeros_like),
+        torch.no_grad(),
+    ):
+        yield

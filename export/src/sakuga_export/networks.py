@@ -260,7 +260,7 @@ ENHANCERS: tuple[Enhancer, ...] = (
         style=0,
         parameters=617_554_917,
         baked_parameters=204_933_827,
-        kilomacs=29045,
+        kilomacs=29050,
         licence="Apache-2.0 (fal/AuraSR-v2)",
     ),
 )
