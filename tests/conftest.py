@@ -24,6 +24,22 @@ from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
 
+FULL = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[FULL] = [item.nodeid for item in items if item.get_closest_marker("full")]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says of the checks that take minutes whether they ran."""
+    reporter = terminalreporter
+    ran = {report.nodeid for kind in ("passed", "failed") for report in reporter.getreports(kind)}
+    for name in reporter.config.stash.get(FULL, []):
+        reporter.write_line(f"full-size check {'ran' if name in ran else 'left out'}: {name}")
+
+
 # How long an example takes says nothing on a shared machine.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
