@@ -40,9 +40,9 @@ check: $(VENV)/set-up-tests
 	$(BIN)/mypy
 	$(BIN)/sakuga-export --check
 
-bench: $(VENV)/set-up-tests
+bench: $(VENV)/set-up-bench
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	for each in upscale matting cutout; do \
+	for each in upscale matting cutout enhance; do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 # What can't be exported isn't served; the rest is.
@@ -72,4 +72,8 @@ $(VENV)/set-up-tests: $(VENV)/set-up tests/requirements.txt tests/reference.txt
 	@echo "Adding what the tests need; this is done once"
 	@$(PIP) -r tests/requirements.txt
 	@$(PIP) --no-deps -r tests/reference.txt
+	@touch $@
+
+$(VENV)/set-up-bench: $(VENV)/set-up-tests benchmarks/requirements.txt
+	@$(PIP) -r benchmarks/requirements.txt
 	@touch $@

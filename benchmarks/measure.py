@@ -16,7 +16,7 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     *("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "numpy"),
-    *("realesrgan", "rembg", "pymatting", "numba"),
+    *("realesrgan", "rembg", "pymatting", "numba", "aura-sr"),
 )
 
 

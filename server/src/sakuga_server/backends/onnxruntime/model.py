@@ -12,9 +12,9 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb
 
-# Pixels of one call into the engine. On a CPU larger calls gain nothing, and memory grows with
+# Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows with
 # them; one item always goes.
-CALL_PIXELS = 512 * 512
+CALL_PIXELS = 64 * 64
 
 
 class TritonPythonModel:
@@ -30,6 +30,7 @@ class TritonPythonModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = int(threads["string_value"])
         self.session = onnxruntime.InferenceSession(path, options, _providers(args))
+        self.on_gpu = args["model_instance_kind"] == "GPU"
         self.inputs = [tensor["name"] for tensor in config["input"]]
 
     def execute(self, requests):
@@ -44,9 +45,9 @@ class TritonPythonModel:
         return _parted(requests, self.inputs[0], results)
 
     def _run(self, names, batch):
-        """The batch in calls of at most CALL_PIXELS, put together again."""
+        """The batch in calls of at most CALL_PIXELS, put together again; on a GPU whole."""
         shape = next(iter(batch.values())).shape
-        step = max(1, CALL_PIXELS // max(1, shape[1] * shape[2]))
+        step = shape[0] if self.on_gpu else max(1, CALL_PIXELS // max(1, shape[1] * shape[2]))
         calls = []
         for at in range(0, shape[0], step):
             feed = {name: tensor[at : at + step] for name, tensor in batch.items()}
