@@ -1,7 +1,7 @@
 """AuraSR side by side: baked, in several engines and over Triton, against its own package.
 
-`python benchmarks/enhance.py`; about fifteen minutes on two cores, and 8 GB. Published weights where
-they are in the weights folder, else generated ones of the exact architecture.
+`python benchmarks/enhance.py`; about fifteen minutes on two cores, and 8 GB. Published
+weights where they are in the weights folder, else generated ones of the exact architecture.
 """
 
 import io

@@ -57,6 +57,15 @@ def test_every_option_is_a_flag_and_reports_are_json(folder: Path, url: str) -> 
     assert Image.open(folder / "out" / "a.webp").size == (48, 40)
 
 
+def test_pictures_are_enhanced_and_every_option_is_a_flag(folder: Path, url: str) -> None:
+    flags = ["--scale", 3, "--no-overlapping-tiles", "--overlap", "reference"]
+    done = sakuga(folder, "enhance", "in", "-o", "out", *flags, "--report", url=url)
+    assert done.returncode == 0, done.stderr
+    assert Image.open(folder / "out" / "a.png").size == (36, 30)
+    assert Image.open(folder / "out" / "sub" / "b.png").size == (39, 33)
+    assert '"model": "aura-sr-v2"' in done.stdout
+
+
 def test_figures_are_cut_out_and_every_option_is_a_flag(folder: Path, url: str) -> None:
     (folder / "girl.png").write_bytes(encoded(sample("heroine")))
     flags = ["--model", "u2net", "--alpha-matting", "--alpha-matting-erode-size", 5]

@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime
 import triton_python_backend_utils as pb
 
-# Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows with
-# them; one item always goes.
+# Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
+# with them; one item always goes.
 CALL_PIXELS = 64 * 64
 
 
