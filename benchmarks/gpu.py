@@ -1,8 +1,9 @@
 """AuraSR's network on a GPU, baked against its own package: torch and numpy, and nothing fetched.
 
-`python benchmarks/gpu.py [--device cpu] [--small] [--out FOLDER]`, with the project's checkout
-around it. Weights are generated: they make no difference to speed. Times are of the network over
-all tiles of a picture, in batches, the picture on the device; without blending, files and serving.
+`python benchmarks/gpu.py [--device cpu] [--small] [--compile] [--out FOLDER]`, with the project's
+checkout around it. Weights are generated: they make no difference to speed. Times are of the
+network over all tiles of a picture, in whole batches, the picture on the device; without blending,
+files and serving.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from sakuga_export.architectures import aura  # noqa: E402
 SIDE, MIX = 64, 16  # of tiles, and over which neighbours mix; see the server's blending
 KILOMACS = 29050  # a pixel, at the published size
 STOCK_BATCH = 8  # the package's own default
-BATCHES = (8, 16, 32, 64)
+BATCHES = (1, 8, 16, 32, 64)
 
 Net = Callable[[Tensor], Tensor]
 
@@ -49,7 +50,7 @@ class Row:
     tflops: float
     """Two operations a multiply-accumulate, in 10^12 a second; 0 at other than the full size."""
     error: float
-    """Largest difference to float32, of a range of 1."""
+    """Largest difference to float32, in parts of the range of its results."""
 
 
 def windows(side: int) -> int:
@@ -72,6 +73,7 @@ def generated(shape: aura.Shape, device: torch.device) -> nn.Module:
 
 def half(net: nn.Module, dtype: torch.dtype) -> Net:
     net = net.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    clear(next(net.parameters()).device)
 
     def run(tiles: Tensor) -> Tensor:
         ready = tiles.to(dtype=dtype, memory_format=torch.channels_last)
@@ -85,6 +87,7 @@ def graphed(run: Net, example: Tensor) -> Net:
     """The same as one CUDA graph, for one size of batch."""
     held = example.clone()
     stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(3):
             run(held)
@@ -93,7 +96,8 @@ def graphed(run: Net, example: Tensor) -> Net:
     with torch.cuda.graph(graph):
         result = run(held)
 
-    def replay(tiles: Tensor) -> Tensor:
+    # A graph reads weights where they lay, and doesn't hold them: `network` does.
+    def replay(tiles: Tensor, network: Net = run) -> Tensor:
         held.copy_(tiles)
         graph.replay()
         return result
@@ -139,24 +143,49 @@ def peak(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
 
 
-def kinds(shape: aura.Shape, device: torch.device, batch: Tensor) -> Iterator[tuple[str, Net]]:
+def kinds(
+    arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor
+) -> Iterator[tuple[str, Net]]:
     """Precisions, one at a time, so that no other's weights count as its memory."""
-    yield "fp32", half(generated(shape, device), torch.float32)
-    if device.type != "cuda":
-        yield "bf16", half(generated(shape, device), torch.bfloat16)
-        return
-    yield "fp16", half(generated(shape, device), torch.float16)
-    yield "fp16, CUDA graph", graphed(half(generated(shape, device), torch.float16), batch)
+    on_gpu = batch.device.type == "cuda"
+    name, short = ("fp16", torch.float16) if on_gpu else ("bf16", torch.bfloat16)
+
+    def net(dtype: torch.dtype) -> Net:
+        return half(generated(shape, batch.device), dtype)
+
+    torch.backends.cudnn.allow_tf32 = False
+    yield "fp32", net(torch.float32)
+    torch.backends.cudnn.allow_tf32 = True  # torch's own default, and so the package's
+    if on_gpu:
+        yield "TF32", net(torch.float32)
+    yield name, net(short)
+    others = {"CUDA graph": lambda: graphed(net(short), batch)} if on_gpu else {}
+    if arguments.compile:
+        others["compiled"] = lambda: torch.compile(net(short))
+    for how, make in others.items():
+        if run := working(how, make, batch):
+            yield f"{name}, {how}", run
+        del run
+
+
+def working(how: str, make: Callable[[], Net], batch: Tensor) -> Net | None:
+    """Not everywhere do they: torch.compile asks for a compiler, graphs for memory."""
+    try:
+        run = make()
+        run(batch)
+    except RuntimeError as error:
+        print(f"without {how}, for {error}")
+        return None
+    return run
 
 
 def baked(arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor) -> Iterator[Row]:
     device, exact = batch.device, None
     kilomacs = KILOMACS if shape == aura.Shape() else 0
-    for precision, run in kinds(shape, device, batch):
-        clear(device)
+    for precision, run in kinds(arguments, shape, batch):
         found = run(batch).float()
         exact = found.clone() if exact is None else exact
-        error = float((found - exact).abs().max())
+        error = float((found - exact).abs().max() / (exact.max() - exact.min()))
         for side in arguments.sides:
             tiles = windows(side)
             took = milliseconds(run, batch, tiles, arguments.runs)
@@ -164,17 +193,19 @@ def baked(arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor) -> It
             tflops = done / took / 1e9
             sizes = (side, tiles, len(batch), took, peak(device), tflops, error)
             yield Row("baked", precision, *sizes)
+        del run, found  # before the next one's memory is measured
 
 
 def theirs(arguments: argparse.Namespace, shape: aura.Shape, device: torch.device) -> Iterator[Row]:
     if (run := stock(shape, device)) is None:
         return
     batch = torch.rand(STOCK_BATCH, 3, SIDE, SIDE, device=device)
+    precision = "TF32" if device.type == "cuda" else "fp32"
     clear(device)
     for side in arguments.sides:
         tiles = two_passes(side)
         took = milliseconds(run, batch, tiles, arguments.runs)
-        yield Row("aura_sr", "fp32", side, tiles, STOCK_BATCH, took, peak(device), 0, 0)
+        yield Row("aura_sr", precision, side, tiles, STOCK_BATCH, took, peak(device), 0, 0)
 
 
 def clear(device: torch.device) -> None:
@@ -219,6 +250,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--small", action="store_true", help="a small network, to try the script")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, too: takes minutes")
     parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
     arguments = parser.parse_args()
     arguments.sides = (96,) if arguments.small else (256, 1024)
@@ -228,8 +260,11 @@ def parsed() -> argparse.Namespace:
 
 
 def main() -> None:
-    arguments = parsed()
-    write(arguments.out, list(measured(arguments)), arguments.device)
+    arguments, rows = parsed(), []
+    for row in measured(arguments):
+        print(row, flush=True)
+        rows.append(row)
+    write(arguments.out, rows, arguments.device)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     *("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "numpy"),
     *("realesrgan", "rembg", "pymatting", "numba", "aura-sr"),
+    *(("openvino",) if find_spec("openvino") else ()),
 )
 
 

@@ -92,7 +92,7 @@ async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
     with pytest.raises(BadOption, match="allowed: upscale, rembg"):
         await images.process(PICTURE, "polish")
     with pytest.raises(BadOption, match="this version has: upscale, rembg"):
-        await images.process(PICTURE, "enhance")
+        await images.process(PICTURE, "fix_artifacts")
 
 
 async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:

@@ -21,7 +21,7 @@ def test_it_runs_and_writes_its_table(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
     kinds = [(row["network"], row["precision"]) for row in rows]
     assert kinds[:2] == [("baked", "fp32"), ("baked", "bf16")]
-    assert all(row["milliseconds"] > 0 for row in rows)
+    assert all(0 < row["milliseconds"] < float("inf") for row in rows)
     assert rows[0]["error"] == 0 < rows[1]["error"] < 0.05
     assert (tmp_path / "gpu.md").read_text().count("\n| ") == len(rows) + 1
 
