@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import triton_python_backend_utils as pb
+
+from sakuga_server.backends.requests import failed, joined, parted
 
 # Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
 # with them; one item always goes.
@@ -35,14 +36,12 @@ class TritonPythonModel:
 
     def execute(self, requests):
         try:
-            batch = {name: _joined(requests, name) for name in self.inputs}
+            batch = {name: joined(requests, name) for name in self.inputs}
             names = sorted({name for r in requests for name in r.requested_output_names()})
             results = self._run(names, batch)
         except Exception as error:
-            pb.Logger.log_error(f"onnxruntime: {error}")
-            failure = pb.TritonError("onnxruntime failed; the server's log has the reason")
-            return [pb.InferenceResponse(error=failure) for _ in requests]
-        return _parted(requests, self.inputs[0], results)
+            return failed(requests, "onnxruntime", error)
+        return parted(requests, self.inputs[0], results)
 
     def _run(self, names, batch):
         """The batch in calls of at most CALL_PIXELS, put together again; on a GPU whole."""
@@ -62,20 +61,3 @@ def _providers(args):
     if args["model_instance_kind"] == "GPU":
         wanted.insert(0, ("CUDAExecutionProvider", {"device_id": args["model_instance_device_id"]}))
     return wanted
-
-
-def _joined(requests, name):
-    tensors = [pb.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
-    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
-
-
-def _parted(requests, first_input, results):
-    """Each request's share of the results: as many rows as it brought."""
-    responses, at = [], 0
-    for request in requests:
-        end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
-        wanted = request.requested_output_names()
-        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
-        responses.append(pb.InferenceResponse(output_tensors=tensors))
-        at = end
-    return responses

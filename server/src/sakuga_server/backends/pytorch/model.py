@@ -9,9 +9,9 @@ It needs torch, which the server's package doesn't bring.
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
-import triton_python_backend_utils as pb
+
+from sakuga_server.backends.requests import failed, joined, parted
 
 
 class TritonPythonModel:
@@ -35,12 +35,10 @@ class TritonPythonModel:
 
     def execute(self, requests):
         try:
-            results = self._run([_joined(requests, name) for name in self.inputs])
+            results = self._run([joined(requests, name) for name in self.inputs])
         except Exception as error:
-            pb.Logger.log_error(f"pytorch: {error}")
-            failure = pb.TritonError("pytorch failed; the server's log has the reason")
-            return [pb.InferenceResponse(error=failure) for _ in requests]
-        return _parted(requests, self.inputs[0], results)
+            return failed(requests, "pytorch", error)
+        return parted(requests, self.inputs[0], results)
 
     @torch.inference_mode()
     def _run(self, batch):
@@ -57,20 +55,3 @@ def _device(args):
     if args["model_instance_kind"] != "GPU":
         return torch.device("cpu")
     return torch.device("cuda", int(args["model_instance_device_id"]))
-
-
-def _joined(requests, name):
-    tensors = [pb.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
-    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
-
-
-def _parted(requests, first_input, results):
-    """Each request's share of the results: as many rows as it brought."""
-    responses, at = [], 0
-    for request in requests:
-        end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
-        wanted = request.requested_output_names()
-        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
-        responses.append(pb.InferenceResponse(output_tensors=tensors))
-        at = end
-    return responses

@@ -1,0 +1,34 @@
+"""What the stand-ins share: requests that Triton batched, joined for one call and parted again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb
+
+from sakuga_server.pipelines.picture import Array
+
+
+def joined(requests: list[Any], name: str) -> Array:
+    """All requests' tensors of a name, along the first axis."""
+    tensors = [pb.get_input_tensor_by_name(request, name).as_numpy() for request in requests]
+    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+
+
+def parted(requests: list[Any], first_input: str, results: Mapping[str, Array]) -> list[Any]:
+    """Each request's share of the results: as many rows as it brought."""
+    responses, at = [], 0
+    for request in requests:
+        end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
+        wanted = request.requested_output_names()
+        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
+        responses.append(pb.InferenceResponse(output_tensors=tensors))
+        at = end
+    return responses
+
+
+def failed(requests: list[Any], backend: str, error: Exception) -> list[Any]:
+    """The same short answer to each; the reason is for the log."""
+    pb.Logger.log_error(f"{backend}: {error}")
+    failure = pb.TritonError(f"{backend} failed; the server's log has the reason")
+    return [pb.InferenceResponse(error=failure) for _ in requests]
