@@ -170,7 +170,8 @@ def main() -> None:
         config = exported(checkpoint, folder / "repository")
         files = folder / "repository" / ROW.folder / "1"
         ours, theirs = peak_of(OURS, files / ONNX), peak_of(STOCK, checkpoint)
-        memory = "Ours tile by tile as the server runs them, the package in one batch: peak memory of loading and 8 tiles, each in a process of its own: "
+        memory = "Peak memory of loading and 8 tiles, each in a process of its own, ours tile by "
+        memory += "tile as the server runs them, the package in one batch: "
         memory += f"{ours:.2f} GB against {theirs:.2f} GB, {100 * ours / theirs:.0f} %."
         print(memory)
         peer = reference.aura(checkpoint)
