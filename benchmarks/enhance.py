@@ -52,16 +52,17 @@ with torch.no_grad():
 OURS = """
 import numpy, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-for _ in range(8):  # one tile a call, as the stand-in for Triton's backend makes of a batch
-    session.run(["RESULT_16"], {"IMAGE": numpy.zeros((1, 64, 64, 3), numpy.uint8)})
+count = int(sys.argv[2])  # tiles a call: 1, as the stand-in for Triton's backend makes of a batch
+for _ in range(8 // count):
+    session.run(["RESULT_16"], {"IMAGE": numpy.zeros((count, 64, 64, 3), numpy.uint8)})
 """
 PEAK = "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 
 
-def peak_of(code: str, file: Path) -> float:
+def peak_of(code: str, file: Path, count: int = BATCH) -> float:
     """Gigabytes that a process of its own holds at most."""
     program = f"import sys\nfrom pathlib import Path\n{code}\n{PEAK}"
-    run = [sys.executable, "-c", program, str(file)]
+    run = [sys.executable, "-c", program, str(file), str(count)]
     return int(subprocess.check_output(run, text=True).split()[-1]) / 2**20
 
 
@@ -161,6 +162,18 @@ def exported(checkpoint: Path, folder: Path) -> Config:
     return config
 
 
+def memory_of(file: Path, checkpoint: Path) -> str:
+    theirs = peak_of(STOCK, checkpoint)
+    said = (
+        f"Peak memory of loading and {BATCH} tiles, each in a process of its own: the package in "
+    )
+    said += f"one batch {theirs:.2f} GB"
+    for how, count in (("tile by tile, as the server runs them,", 1), ("in one batch", BATCH)):
+        ours = peak_of(OURS, file, count)
+        said += f"; ours {how} {ours:.2f} GB, {100 * ours / theirs:.1f} % of it"
+    return f"{said}."
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -169,10 +182,7 @@ def main() -> None:
             checkpoint, origin = generated_aura(folder, AURA), "generated weights"
         config = exported(checkpoint, folder / "repository")
         files = folder / "repository" / ROW.folder / "1"
-        ours, theirs = peak_of(OURS, files / ONNX), peak_of(STOCK, checkpoint)
-        memory = "Peak memory of loading and 8 tiles, each in a process of its own, ours tile by "
-        memory += "tile as the server runs them, the package in one batch: "
-        memory += f"{ours:.2f} GB against {theirs:.2f} GB, {100 * ours / theirs:.0f} %."
+        memory = memory_of(files / ONNX, checkpoint)
         print(memory)
         peer = reference.aura(checkpoint)
         rows = tiles_rows(peer.upsampler, files) + pictures_rows(peer, config)

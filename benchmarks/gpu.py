@@ -71,7 +71,7 @@ def generated(shape: aura.Shape, device: torch.device) -> nn.Module:
         return aura.AuraSR(shape).eval()
 
 
-def half(net: nn.Module, dtype: torch.dtype) -> Net:
+def of_type(net: nn.Module, dtype: torch.dtype) -> Net:
     net = net.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     clear(next(net.parameters()).device)
 
@@ -151,7 +151,7 @@ def kinds(
     name, short = ("fp16", torch.float16) if on_gpu else ("bf16", torch.bfloat16)
 
     def net(dtype: torch.dtype) -> Net:
-        return half(generated(shape, batch.device), dtype)
+        return of_type(generated(shape, batch.device), dtype)
 
     torch.backends.cudnn.allow_tf32 = False
     yield "fp32", net(torch.float32)

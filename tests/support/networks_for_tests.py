@@ -52,9 +52,8 @@ def generated_aura(folder: Path, config: dict[str, Any] = SMALL_AURA) -> Path:
         smooth = F.interpolate(torch.rand(1, 3, 4, 4), size=side, mode="bilinear")
         image = torch.cat((smooth, torch.rand(1, 3, side, side)))
         result = net(image, noise=torch.randn(2, net.style_network.dim_in))
-        result = result - result.mean(dim=(0, 2, 3), keepdim=True)
-        centre = net(image, noise=torch.randn(2, net.style_network.dim_in)).mean(dim=(0, 2, 3))
-        last, spread = net.final_to_rgb, 0.2 / result.std()
+        centre = result.mean(dim=(0, 2, 3))
+        last, spread = net.final_to_rgb, 0.2 / (result - centre[:, None, None]).std()
         last.weight *= spread
         last.bias.copy_(0.5 + (last.bias - centre) * spread)
     save_file(net.state_dict(), folder / "model.safetensors")

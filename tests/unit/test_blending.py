@@ -94,24 +94,6 @@ async def test_gray_and_alpha_stay(settings: Settings) -> None:
     assert off(pixels_of(result)[..., 3], expected[..., 3]) == 0
 
 
-def test_sums_do_not_depend_on_which_tile_was_ready_first() -> None:
-    """Blend takes results in the layout's order; that `_blended` gives them so is shown by
-    `nearest`, whose tiles come in another."""
-    layout = blending.layout(150, 150, SIDE, SCALE, "window")
-    random = np.random.default_rng(0)
-    shape = (len(layout.places), SIDE * SCALE, SIDE * SCALE, 3)
-    results = random.integers(0, 65536, shape, np.int32)
-    wholes = []
-    for _ in range(2):
-        blend = blending.Blend(layout, np.zeros((1, 1, 3), np.uint16))
-        for place, result in zip(layout.places, results, strict=True):
-            blend.add(place, result)
-        wholes.append(blend.finished())
-    assert np.array_equal(*wholes)
-    top = (layout.places[0].weights[..., None] * results[0])[:SCALE, :SCALE]
-    assert np.abs(wholes[0][:SCALE, :SCALE] - top).max() <= 1
-
-
 def of_its_own_colour(tile: np.ndarray) -> float:
     """What a network would give that paints each tile in one level, which its pixels decide."""
     return float(np.modf(tile.astype(np.float64).sum() / 255 * 0.37)[0])
@@ -120,6 +102,21 @@ def of_its_own_colour(tile: np.ndarray) -> float:
 async def disagreeing(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
     level = of_its_own_colour(tile[..., :3])
     return np.full((1, SIDE * SCALE, SIDE * SCALE, 3), round(level * 65535), np.int32)
+
+
+async def test_it_makes_no_difference_which_tile_is_ready_first(settings: Settings) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (200, 200, 3), np.uint8)
+    results = []
+    for seed in (None, 1, 2):
+        delays = np.random.default_rng(seed)
+
+        async def late(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+            if seed:  # noqa: B023  # called within this turn of the loop alone
+                await asyncio.sleep(delays.uniform(0, 0.02))  # noqa: B023
+            return await disagreeing(model, tile, denoise)
+
+        results.append((await Upscale(late, settings)(encoded(pixels), MODEL))[0])
+    assert results[0] == results[1] == results[2]
 
 
 def disagreeing_reference() -> object:

@@ -5,13 +5,10 @@ A Python-based backend: a folder of this name in Triton's backend directory make
 serves both. Where the native library is installed, Triton finds that first.
 """
 
-import json
-from pathlib import Path
-
 import numpy as np
 import onnxruntime
 
-from sakuga_server.backends.requests import failed, joined, parted
+from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
 # Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
 # with them; one item always goes.
@@ -24,15 +21,11 @@ class TritonPythonModel:
         return config
 
     def initialize(self, args):
-        config = json.loads(args["model_config"])
-        file = config.get("default_model_filename") or "model.onnx"
-        path = Path(args["model_repository"], args["model_version"], file)
-        threads = config["parameters"].get("intra_op_thread_count", {"string_value": "0"})
+        path, parameters, self.inputs = opened(args, "model.onnx")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(threads["string_value"])
+        options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", 0))
         self.session = onnxruntime.InferenceSession(path, options, _providers(args))
         self.on_gpu = args["model_instance_kind"] == "GPU"
-        self.inputs = [tensor["name"] for tensor in config["input"]]
 
     def execute(self, requests):
         try:

@@ -7,11 +7,10 @@ It needs torch, which the server's package doesn't bring.
 """
 
 import json
-from pathlib import Path
 
 import torch
 
-from sakuga_server.backends.requests import failed, joined, parted
+from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
 
 class TritonPythonModel:
@@ -20,17 +19,14 @@ class TritonPythonModel:
         return config
 
     def initialize(self, args):
-        config = json.loads(args["model_config"])
-        file = config.get("default_model_filename") or "model.pt"
-        parameters = {k: v["string_value"] for k, v in config["parameters"].items()}
+        path, parameters, self.inputs = opened(args, "model.pt")
         if threads := int(parameters.get("INTRA_OP_THREAD_COUNT", 0)):
             torch.set_num_threads(threads)
         optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false") != "true"
         torch._C._set_graph_executor_optimize(optimized)
         self.device = _device(args)
-        path = Path(args["model_repository"], args["model_version"], file)
         self.net = torch.jit.load(path, map_location=self.device).eval()
-        self.inputs = [tensor["name"] for tensor in config["input"]]
+        config = json.loads(args["model_config"])
         self.outputs = [tensor["name"] for tensor in config["output"]]
 
     def execute(self, requests):

@@ -1,12 +1,25 @@
-"""What the stand-ins share: requests that Triton batched, joined for one call and parted again."""
+"""What the stand-ins share: where their file lies, and requests that Triton batched, joined for one
+call and parted again."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga_server.pipelines.picture import Array
+
+
+def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, str], list[str]]:
+    """Of the arguments of `initialize`: the network's file, which is called `file` unless
+    config.pbtxt says otherwise, the parameters, and the inputs' names."""
+    config = json.loads(args["model_config"])
+    name = config.get("default_model_filename") or file
+    path = Path(args["model_repository"], args["model_version"], name)
+    parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
+    return path, parameters, [tensor["name"] for tensor in config["input"]]
 
 
 def joined(requests: list[Any], name: str) -> Array:
