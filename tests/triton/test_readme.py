@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from networks_for_tests import PROJECT
-from sakuga.wire import RembgOptions, UpscaleOptions
+from sakuga.options import RembgOptions, UpscaleOptions
 from sakuga_export.networks import NETWORKS
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

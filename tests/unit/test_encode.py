@@ -7,7 +7,7 @@ from PIL import Image, ImageCms
 from pictures import gradient, off
 from sakuga import TooLarge
 from sakuga.config import Limits
-from sakuga.wire import Format
+from sakuga.options import Format
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import encode, to_8_bit
 from sakuga_server.pipelines.picture import Metadata, Picture

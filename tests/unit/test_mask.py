@@ -5,7 +5,7 @@ from rembg import bg
 from scipy.ndimage import binary_erosion
 
 from pictures import gradient, off
-from sakuga.wire import RembgOptions
+from sakuga.options import RembgOptions
 from sakuga_server.pipelines import mask as masks
 
 

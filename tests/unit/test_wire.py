@@ -1,7 +1,7 @@
 import pytest
 
 from sakuga import BadOption, errors, wire
-from sakuga.wire import UpscaleOptions, parse_options
+from sakuga.options import UpscaleOptions, parse_options
 
 
 @pytest.mark.parametrize(

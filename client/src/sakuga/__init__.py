@@ -1,5 +1,12 @@
-"""Sakuga's client: drawn and anime pictures, enlarged and cut out by NVIDIA Triton, over gRPC."""
+"""Sakuga's client: drawn and anime pictures, enlarged, mended and cut out by NVIDIA Triton."""
 
+from sakuga.artifacts import (
+    ArtifactDetector,
+    ArtifactFixProvider,
+    AutoDetector,
+    fix_artifacts,
+    inpaint_regions,
+)
 from sakuga.config import Config, load_config
 from sakuga.errors import (
     BadImage,
@@ -7,6 +14,7 @@ from sakuga.errors import (
     BadOption,
     ConfigError,
     DeadlineExceeded,
+    DetectorError,
     ModelNotLoaded,
     Overloaded,
     SakugaError,
@@ -15,24 +23,30 @@ from sakuga.errors import (
     TooLarge,
 )
 from sakuga.images import Images, connect
+from sakuga.options import Region
 from sakuga.provider import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
 from sakuga.triton import Reply
 from sakuga.wire import ImageAction
 
 __all__ = [
+    "ArtifactDetector",
+    "ArtifactFixProvider",
     "AuraSRProvider",
+    "AutoDetector",
     "BadImage",
     "BadInput",
     "BadOption",
     "Config",
     "ConfigError",
     "DeadlineExceeded",
+    "DetectorError",
     "ImageAction",
     "ImageProvider",
     "Images",
     "ModelNotLoaded",
     "Overloaded",
     "RealESRGANProvider",
+    "Region",
     "RembgProvider",
     "Reply",
     "SakugaError",
@@ -40,5 +54,7 @@ __all__ = [
     "ServerUnavailable",
     "TooLarge",
     "connect",
+    "fix_artifacts",
+    "inpaint_regions",
     "load_config",
 ]

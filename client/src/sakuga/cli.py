@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar, get_args
@@ -14,12 +15,18 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sakuga import wire
 from sakuga.config import Config, load_config
 from sakuga.errors import SakugaError
 from sakuga.files import Job, find
 from sakuga.images import Images, connect
-from sakuga.wire import ImageAction, PictureOptions
+from sakuga.options import (
+    FixArtifactsOptions,
+    PictureOptions,
+    RembgOptions,
+    UpscaleOptions,
+    parse_options,
+)
+from sakuga.wire import ImageAction
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +41,7 @@ IN_FLIGHT = 4  # pictures of one command under way at once: the server's default
 @click.option("--url", help="host:port of Triton's gRPC")
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:
-    """Enlarge, enhance and cut out drawn and anime pictures on NVIDIA Triton."""
+    """Enlarge, enhance, mend and cut out drawn and anime pictures on NVIDIA Triton."""
     with _said():
         config = load_config(file)
     if url:
@@ -62,7 +69,38 @@ def option_flags(kind: type[BaseModel]) -> Callable[[Callable[P, T]], Callable[P
     return add
 
 
+class BoxType(click.ParamType[list[int]]):
+    name = "X,Y,WIDTH,HEIGHT"
+
+    def convert(self, value: Any, parameter: Any, context: Any) -> list[int]:
+        try:
+            x, y, width, height = map(int, value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} isn't four whole numbers: {self.name}", parameter, context)
+        return [x, y, width, height]
+
+
+# Options whose flags aren't plain values.
+_SPECIAL: dict[str, dict[str, Any]] = {
+    "regions": {
+        "param_decls": ("--region", "regions"),
+        "type": BoxType(),
+        "multiple": True,
+        "callback": lambda context, parameter, value: list(value) or None,
+    },
+    "mask": {
+        "param_decls": ("--mask", "mask"),
+        "type": click.File("rb"),
+        "callback": lambda context, parameter, value: value and value.read(),
+    },
+}
+
+
 def _flag(name: str, field: FieldInfo) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    if special := _SPECIAL.get(name):
+        names = special["param_decls"]
+        rest = {key: value for key, value in special.items() if key != "param_decls"}
+        return click.option(*names, help=field.description, **rest)
     kinds = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
     dashed = name.replace("_", "-")
     help_text = field.description
@@ -75,7 +113,42 @@ def _flag(name: str, field: FieldInfo) -> Callable[[Callable[P, T]], Callable[P,
     return click.option(*names, name, type=kinds[0], help=help_text)
 
 
-def picture_command(action: ImageAction, kind: type[PictureOptions], help_text: str) -> None:
+@dataclass(frozen=True)
+class Output:
+    """What a command tells of each picture."""
+
+    report: bool
+    """The server's report, as JSON…"""
+    detect_only: bool = False
+    """…or the regions that were found, and no file is written…"""
+    show_regions: bool = False
+    """…unless it is the one with the regions drawn over the picture."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        return {"result": "regions"} if self.detect_only or self.show_regions else {}
+
+    @property
+    def writes(self) -> bool:
+        return self.show_regions or not self.detect_only
+
+
+def detection_flags(command: Callable[P, T]) -> Callable[P, T]:
+    """Flags of `fix-artifacts` that ask for what was found, not for a mended picture."""
+    for name, text in (
+        ("--show-regions", "write the picture as it came, with what was found drawn over it"),
+        ("--detect-only", "print what was found, as JSON, and mend nothing"),
+    ):
+        command = click.option(name, is_flag=True, help=text)(command)
+    return command
+
+
+def picture_command(
+    action: ImageAction,
+    kind: type[PictureOptions],
+    help_text: str,
+    more_flags: Callable[[Callable[..., None]], Callable[..., None]] = lambda command: command,
+) -> None:
     """Adds the command of an action: files and folders in, files out, every option a flag."""
 
     @main.command(action.value.replace("_", "-"), help=help_text)
@@ -84,6 +157,7 @@ def picture_command(action: ImageAction, kind: type[PictureOptions], help_text: 
     @click.option("--embedded", is_flag=True, help="start a server for this command alone")
     @click.option("--report", is_flag=True, help="print the server's reports, as JSON")
     @option_flags(kind)
+    @more_flags
     @click.pass_obj
     def command(
         config: Config,
@@ -92,16 +166,20 @@ def picture_command(action: ImageAction, kind: type[PictureOptions], help_text: 
         output: Path,
         embedded: bool,
         report: bool,
+        detect_only: bool = False,
+        show_regions: bool = False,
         **flags: Any,
     ) -> None:
-        options = {name: value for name, value in flags.items() if value is not None}
+        said = Output(report, detect_only, show_regions)
+        given = {name: value for name, value in flags.items() if value is not None}
+        options = {**given, **said.options}
         with _said():
-            wire.parse_options(kind, options)  # once, before a folder fails file by file
+            parse_options(kind, options)  # once, before a folder fails file by file
             jobs = find(pictures, output, options)
             if not jobs:
                 raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
             with _server(config, embedded) as url:
-                failed = asyncio.run(_process_all(config, url, action, jobs, report))
+                failed = asyncio.run(_process_all(config, url, action, jobs, said))
         if failed:
             names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
             raise click.ClickException(f"{len(failed)} of {len(jobs)} failed:\n{names}")
@@ -109,23 +187,29 @@ def picture_command(action: ImageAction, kind: type[PictureOptions], help_text: 
 
 picture_command(
     ImageAction.UPSCALE,
-    wire.UpscaleOptions,
+    UpscaleOptions,
     "Enlarge PICTURES, files or folders, into the folder (or file) OUTPUT.",
 )
 picture_command(
     ImageAction.ENHANCE,
-    wire.UpscaleOptions,
+    UpscaleOptions,
     "Enlarge PICTURES, files or folders, and invent fine detail.",
 )
 picture_command(
     ImageAction.REMBG,
-    wire.RembgOptions,
+    RembgOptions,
     "Cut the figures of PICTURES, files or folders, out of their background.",
+)
+picture_command(
+    ImageAction.FIX_ARTIFACTS,
+    FixArtifactsOptions,
+    "Find JPEG blocks, banding and specks in PICTURES, files or folders; undo them, then enlarge.",
+    detection_flags,
 )
 
 
 async def _process_all(
-    config: Config, url: str, action: ImageAction, jobs: list[Job], report: bool
+    config: Config, url: str, action: ImageAction, jobs: list[Job], said: Output
 ) -> dict[Path, SakugaError | OSError]:
     """Does every job, a few at a time; gives those that failed, and why."""
     failed: dict[Path, SakugaError | OSError] = {}
@@ -134,7 +218,7 @@ async def _process_all(
     async def one(images: Images, job: Job, bar: Any) -> None:
         async with places:
             try:
-                await _process(images, action, job, report, quiet=bar is not None)
+                await _process(images, action, job, said, quiet=bar is not None)
             except (SakugaError, OSError) as error:
                 failed[job.source] = error
         if bar is not None:
@@ -154,13 +238,16 @@ def _progress(count: int) -> AbstractContextManager[Any]:
 
 
 async def _process(
-    images: Images, action: ImageAction, job: Job, report: bool, quiet: bool
+    images: Images, action: ImageAction, job: Job, said: Output, quiet: bool
 ) -> None:
     reply = await images.run(job.source.read_bytes(), action, job.options)
-    job.target.parent.mkdir(parents=True, exist_ok=True)
-    job.target.write_bytes(reply.result)
-    if report:
+    if said.writes:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        job.target.write_bytes(reply.result)
+    if said.report:
         click.echo(json.dumps({"file": str(job.target), **reply.report}))
+    elif said.detect_only:
+        click.echo(json.dumps({"file": str(job.source), "regions": reply.report["regions"]}))
     elif not quiet:
         click.echo(f"{job.target}  {_summary(reply.report)}")
     for warning in reply.report["warnings"]:
@@ -195,6 +282,12 @@ def serve(config: Config, port: int | None) -> None:
         click.echo("Stopped.")
 
 
+def _kind(facts: Mapping[str, Any]) -> str:
+    if "scale" in facts:
+        return f"{facts['scale']}x"
+    return "cut-out" if "author" in facts else "inpaint"
+
+
 @main.command()
 @click.pass_obj
 def models(config: Config) -> None:
@@ -204,7 +297,7 @@ def models(config: Config) -> None:
     width = max(map(len, networks))
     for name, facts in networks.items():
         state = "loaded" if facts["loaded"] else "not loaded"
-        kind = f"{facts['scale']}x" if "scale" in facts else "cut-out"
+        kind = _kind(facts)
         click.echo(f"{name:{width}}  {state:10}  {kind:7}  {facts['title']}")
         click.echo(f"{'':{width}}  {facts['licence']}")
 

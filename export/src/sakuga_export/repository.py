@@ -16,9 +16,11 @@ from sakuga.config import Backend, Config
 from sakuga_export.networks import (
     CUTOUTS,
     ENHANCERS,
+    INPAINTERS,
     UPSCALERS,
     Cutout,
     Enhancer,
+    Inpainter,
     Network,
     Upscaler,
     chosen,
@@ -30,6 +32,7 @@ BATCH_PIXELS = 2**31 // (64 * 16)
 LARGEST_BATCH = 16
 LARGEST_TILE_BATCH = 8
 LARGEST_CUTOUT_BATCH = 4
+LARGEST_INPAINTING_BATCH = 4
 
 # Decoding takes a tenth of what matting does, so two processes feed many.
 PREPARING = 2
@@ -65,6 +68,8 @@ def texts(config: Config) -> dict[str, str]:
         upscale(config),
         *(net(network, config) for network in UPSCALERS),
         *(tile_net(chosen(network, config), config) for network in ENHANCERS),
+        fix_artifacts(config),
+        *(inpainting_net(network, config) for network in INPAINTERS),
         rembg_prepare(config),
         alpha_matting(config),
         *(cutout_net(network, config) for network in CUTOUTS),
@@ -130,6 +135,20 @@ def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
     )
 
 
+def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
+    """A network that paints: a picture and its hole in, a picture out."""
+    side = network.side if network.side == network.largest else -1
+    image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
+    return _batched(
+        network,
+        config,
+        batch=LARGEST_INPAINTING_BATCH,
+        inputs=[image, _tensor(wire.NET_HOLE, "TYPE_UINT8", [side, side])],
+        outputs=[_tensor(wire.NET_RESULT, "TYPE_UINT8", [side, side, 3])],
+        backend=network.backend,
+    )
+
+
 def _batched(
     network: Network,
     config: Config,
@@ -171,18 +190,36 @@ def largest_batch(network: Upscaler, config: Config) -> int:
 
 def upscale(config: Config) -> dict[str, Any]:
     """The pipeline: pictures in, pictures out; networks, defaults and limits as parameters."""
-    upscaling = {n.name: n.facts.model_dump() for n in UPSCALERS}
-    enhancing = {n.name: n.facts.model_dump() for n in ENHANCERS}
     return _python(
         wire.UPSCALE,
         config,
         count=config.server.pipelines,
         inputs=_request(),
         outputs=_reply(),
-        networks=upscaling | enhancing,
+        networks=_super_resolution(),
         defaults=config.upscale_options({}),
         limits=config.limits.model_dump(),
     )
+
+
+def fix_artifacts(config: Config) -> dict[str, Any]:
+    """The pipeline that mends before it enlarges; with the networks that paint as a parameter."""
+    return _python(
+        wire.FIX_ARTIFACTS,
+        config,
+        count=config.server.fixing_instances,
+        inputs=_request(),
+        outputs=_reply(),
+        networks=_super_resolution(),
+        inpainters={n.name: n.facts.model_dump() for n in INPAINTERS},
+        defaults=config.fix_artifacts_options({}),
+        limits=config.limits.model_dump(),
+    )
+
+
+def _super_resolution() -> dict[str, Any]:
+    upscaling = {n.name: n.facts.model_dump() for n in UPSCALERS}
+    return upscaling | {n.name: n.facts.model_dump() for n in ENHANCERS}
 
 
 def rembg_prepare(config: Config) -> dict[str, Any]:

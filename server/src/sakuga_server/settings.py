@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sakuga.config import Limits
 from sakuga.errors import BadOption
-from sakuga.wire import CutoutFacts, NetworkFacts, canonical
+from sakuga.wire import CutoutFacts, InpainterFacts, NetworkFacts, canonical
 
 Facts = TypeVar("Facts", NetworkFacts, CutoutFacts)
 
@@ -40,3 +40,9 @@ class Settings(BaseModel, Generic[Facts]):
         except KeyError:
             allowed = ", ".join(self.networks)
             raise BadOption(f"option 'model' is {model!r}; allowed: {allowed}") from None
+
+
+class FixSettings(Settings[NetworkFacts]):
+    """Those of `fix_artifacts`, which also knows the networks that paint."""
+
+    inpainters: dict[str, InpainterFacts]

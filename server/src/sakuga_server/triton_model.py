@@ -18,7 +18,7 @@ from sakuga.errors import BadOption, ModelNotLoaded, SakugaError, ServerError
 from sakuga_server.pipelines.picture import Array
 from sakuga_server.pipelines.rembg_prepare import Job, prepare
 from sakuga_server.pipelines.upscale import Upscale
-from sakuga_server.settings import Settings
+from sakuga_server.settings import FixSettings, Settings
 
 log = logging.getLogger("sakuga")
 
@@ -66,6 +66,23 @@ class UpscaleModel(PictureModel):
     async def answer(self, request: Any) -> dict[str, Array]:
         image, options = _bytes(request, wire.IMAGE), _options(request)
         result, report = await self.upscale(image, options, request.is_cancelled)
+        return {wire.RESULT: _text(result), wire.REPORT: _text(json.dumps(report).encode())}
+
+
+class FixArtifactsModel(PictureModel):
+    """Triton's `fix_artifacts`: the public model that mends before it enlarges."""
+
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        # Imported here, so that the other pipelines go without numba's 100 MB.
+        from sakuga_server.pipelines import fix_artifacts
+
+        fix_artifacts.warm_up()
+        settings = FixSettings.from_parameters(parameters)
+        self.fix = fix_artifacts.FixArtifacts(run_network, run_inpainter, settings)
+
+    async def answer(self, request: Any) -> dict[str, Array]:
+        image, options = _bytes(request, wire.IMAGE), _options(request)
+        result, report = await self.fix(image, options, request.is_cancelled)
         return {wire.RESULT: _text(result), wire.REPORT: _text(json.dumps(report).encode())}
 
 
@@ -147,6 +164,16 @@ async def run_network(model: str, tile: Array, denoise: float | None) -> Array:
     if denoise is not None:
         strength = np.zeros((1, wire.denoise_length(denoise)), np.uint8)
         inputs.append(pb.Tensor(wire.NET_DENOISE, strength))
+    return await _run(model, inputs, output)
+
+
+async def run_inpainter(model: str, image: Array, hole: Array) -> Array:
+    """One window through an inpainting network of this server; see `pipelines.inpaint.Painter`."""
+    inputs = [pb.Tensor(wire.NET_IMAGE, image), pb.Tensor(wire.NET_HOLE, hole)]
+    return await _run(model, inputs, wire.NET_RESULT)
+
+
+async def _run(model: str, inputs: list[Any], output: str) -> Array:
     request = pb.InferenceRequest(
         model_name=wire.folder(model),
         requested_output_names=[output],

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sakuga.wire import RembgOptions
+from sakuga.options import RembgOptions
 from sakuga_server.pipelines import mask as masks
 from sakuga_server.pipelines import matting, reference_matting
 from sakuga_server.pipelines.alpha import bleed

@@ -85,7 +85,7 @@ def _read(file: Image.Image, data: bytes) -> Picture:
     # Last, since loading a TIFF's pixels still reads the orientation that this sets to 1.
     metadata = Metadata(icc or None, _upright(file, exif))
     turned = None if alpha is None else orient(alpha, orientation)
-    return Picture(orient(colour, orientation), turned, metadata, notes)
+    return Picture(orient(colour, orientation), turned, metadata, notes, orientation)
 
 
 def _is_deep(file: Image.Image, data: bytes) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from sakuga.errors import TooLarge
-from sakuga.wire import Format
+from sakuga.options import Format
 from sakuga_server.pipelines.picture import Array, Metadata, Picture
 
 LARGEST_SIDE = {"webp": 16383, "jpeg": 65535}  # what the formats can say

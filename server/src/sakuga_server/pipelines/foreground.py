@@ -5,17 +5,13 @@ least where alpha doesn't change. Small pictures are solved first, larger ones f
 `DENSE` pixels, only what lies near soft edges is.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 
-from sakuga_server.pipelines.matting_kernels import kernel
+from sakuga_server.pipelines.compiled import POOL, kernel
 from sakuga_server.pipelines.picture import Array
-
-POOL = ThreadPoolExecutor(os.cpu_count(), "foreground")
 
 # The defaults of PyMatting's estimate_foreground_ml.
 SMOOTH = 1e-5

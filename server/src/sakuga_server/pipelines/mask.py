@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sakuga.wire import RembgOptions
+from sakuga.options import RembgOptions
 from sakuga_server.pipelines.picture import Array
 
 # A figure's prediction reaches 0.99 and more; on blank paper, noise and gradients u2net's stays

@@ -9,9 +9,7 @@ What costs time and memory is the unknown pixels: some 200 bytes each, and three
 pixel of their bounding box, of which only what is used becomes real memory.
 """
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -21,15 +19,13 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 from sakuga_server.pipelines import matting_kernels as kernels
+from sakuga_server.pipelines.compiled import on_all_cores
 from sakuga_server.pipelines.foreground import estimate_foreground
 from sakuga_server.pipelines.foreground import warm_up as warm_up_foreground
 from sakuga_server.pipelines.matting_kernels import PAD, REACH
 from sakuga_server.pipelines.picture import Array
 
 __all__ = ["estimate_alpha", "estimate_foreground", "warm_up"]
-
-# Work in here never waits for other work in here, so several callers can't block each other.
-POOL = ThreadPoolExecutor(os.cpu_count(), "matting")
 
 # Steps of conjugate gradients. On most of the drawn composites of tests/support three already reach
 # PyMatting's errors; hair over a painted ground takes six.
@@ -100,12 +96,6 @@ def _snapped(alpha: Array) -> Array:
     return np.where(alpha < SNAP, 0, np.where(alpha > 1 - SNAP, 1, alpha))
 
 
-def _share(work: Callable[..., Any], parts: Iterable[tuple[int, ...]], *arguments: object) -> float:
-    """`work` on all parts, on all cores; the sum of what it gives, in order."""
-    results = list(POOL.map(lambda part: work(*arguments, *part), parts))
-    return float(sum(result or 0.0 for result in results))
-
-
 class _System:
     """The linear system of the unknown pixels of one picture.
 
@@ -134,7 +124,7 @@ class _System:
         self.side = np.empty(self.count)
         known = np.pad(full, PAD).reshape(-1)
         arguments = (self.rows, self.place, self.numbers.reshape(-1), known, self.offsets)
-        _share(kernels.split_known, self.parts, *arguments, self.side)
+        on_all_cores(kernels.split_known, self.parts, *arguments, self.side)
 
     def _cut(self) -> None:
         """Strips of whole rows of nodes, with about as many unknown pixels each."""
@@ -160,7 +150,7 @@ class _System:
         for top, bottom in self.bounds:
             ends = np.searchsorted(windows, ((top - 1) * width, (bottom + 1) * width))
             parts.append((top, bottom, int(ends[0]), int(ends[1])))
-        _share(kernels.laplacian, parts, picture, self.numbers, self.scale, rows, windows)
+        on_all_cores(kernels.laplacian, parts, picture, self.numbers, self.scale, rows, windows)
         return rows
 
     def solve(self) -> Array:
@@ -171,24 +161,26 @@ class _System:
         self.scratch = np.empty(self.count), product, coarse
         models.solve(residual, along)
         self._multiply(along, product)
-        _share(kernels.step_along, self.parts, self.place, 1.0, along, product, alpha, residual)
+        on_all_cores(
+            kernels.step_along, self.parts, self.place, 1.0, along, product, alpha, residual
+        )
         size = 0.0
         for step in range(STEPS):
             self._precondition(models, residual, better)
-            last, size = size, _share(kernels.inner, self.parts, self.place, better, residual)
+            last, size = size, on_all_cores(kernels.inner, self.parts, self.place, better, residual)
             if size <= 1e-14 * self.count:
                 break
             share = size / last if step else 0.0
-            _share(kernels.turn, self.parts, self.place, share, better, along)
+            on_all_cores(kernels.turn, self.parts, self.place, share, better, along)
             length = size / self._multiply(along, product)
-            _share(
+            on_all_cores(
                 kernels.step_along, self.parts, self.place, length, along, product, alpha, residual
             )
         return alpha
 
     def _multiply(self, vector: Array, result: Array) -> float:
         arguments = (self.rows, self.place, self.offsets, vector, result)
-        return _share(kernels.multiply, self.parts, *arguments)
+        return on_all_cores(kernels.multiply, self.parts, *arguments)
 
     def _precondition(self, models: "_Models", residual: Array, better: Array) -> None:
         """Gauss-Seidel down, the models, Gauss-Seidel up: symmetric, as the gradients need it."""
@@ -197,14 +189,14 @@ class _System:
         stencil, width = (self.rows, self.place, self.offsets), self.shape[1]
         strips = list(zip(self.bounds, self.parts, strict=True))
         down = [(top * width, *part) for (top, _), part in strips]
-        _share(kernels.sweep_down, down, *stencil, residual, better)
+        on_all_cores(kernels.sweep_down, down, *stencil, residual, better)
         self._multiply(better, product)
-        _share(kernels.subtract, self.parts, rest, product)
+        on_all_cores(kernels.subtract, self.parts, rest, product)
         models.solve(rest, coarse)
         self._multiply(coarse, product)
-        _share(kernels.subtract, self.parts, rest, product)
+        on_all_cores(kernels.subtract, self.parts, rest, product)
         up = [(bottom * width, *part) for (_, bottom), part in strips]
-        _share(kernels.sweep_up, up, *stencil, rest, better, coarse)
+        on_all_cores(kernels.sweep_up, up, *stencil, rest, better, coarse)
 
 
 class _Models:
@@ -241,7 +233,7 @@ class _Models:
     def _sum(self, work: Callable[..., Any], *arguments: object) -> None:
         """Adds up what pixels give to nodes; strips side by side never run at once."""
         for parts in self.phases:
-            _share(work, parts, *arguments)
+            on_all_cores(work, parts, *arguments)
 
     def _modes(self) -> tuple[Array, Array]:
         """Each node's models: 1, and the colour along its main axes, centred, of unit variance.
@@ -289,4 +281,6 @@ class _Models:
         found = np.zeros((self.count, 4))
         found[self.kept] = self.factors.solve(sums[self.kept])
         found = np.einsum("nab,nb->na", self.modes, found)
-        _share(kernels.to_pixels, system.parts, system.spots, system.place, *pixels, found, result)
+        on_all_cores(
+            kernels.to_pixels, system.parts, system.spots, system.place, *pixels, found, result
+        )

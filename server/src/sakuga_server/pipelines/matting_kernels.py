@@ -8,15 +8,10 @@ large as the padded picture, and 0 outside the unknown pixels.
 Kernels work on pixels `first` to `last` and write nothing else, so threads can share them out.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 
+from sakuga_server.pipelines.compiled import kernel
 from sakuga_server.pipelines.picture import Array
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 PAD = 3  # a stencil reaches 2 pixels, the window of a neighbour 1 more
 REACH = 2  # of a stencil
@@ -24,18 +19,6 @@ STENCIL = 25
 # Levin's regularisation, in squared colours of 0…1, as PyMatting has it. More blurs: 1e-6 already
 # costs a quarter more error on glows.
 EPSILON = 1e-7
-
-
-def kernel(function: F) -> F:
-    """Compiled on first use, kept on disk, and without the GIL.
-
-    Sums may be reordered (by the compiler, so always alike); NaN and infinity keep their meaning.
-    """
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "reassoc", "nsz", "arcp"}}
-    try:
-        return cast(F, numba.njit(cache=True, **options)(function))
-    except RuntimeError:  # nothing is writable here: compiled anew by each process
-        return cast(F, numba.njit(**options)(function))
 
 
 @kernel

@@ -28,6 +28,8 @@ class Picture:
     """(H, W), of the same type; None where the file has no transparency."""
     metadata: Metadata = Metadata()
     warnings: list[str] = field(default_factory=list)
+    orientation: int = 1
+    """EXIF's, 1 to 8: how the file's own pixels were turned to get these."""
 
     @property
     def height(self) -> int:

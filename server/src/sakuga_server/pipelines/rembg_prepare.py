@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from sakuga.errors import BadOption
-from sakuga.wire import CutoutFacts, RembgOptions, canonical, parse_options
+from sakuga.options import RembgOptions, parse_options
+from sakuga.wire import CutoutFacts, canonical
 from sakuga_server.pipelines import mask as masks
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import to_8_bit

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sakuga.wire import RembgOptions, UpscaleOptions
+from sakuga.options import RembgOptions, UpscaleOptions
 from sakuga_server.pipelines.picture import Picture
 
 

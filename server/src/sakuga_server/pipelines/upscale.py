@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import cv2
 import numpy as np
 
 from sakuga.errors import SakugaError, TooLarge
-from sakuga.wire import NetworkFacts, UpscaleOptions, canonical, parse_options
+from sakuga.options import UpscaleOptions, parse_options
+from sakuga.wire import NetworkFacts, canonical
 from sakuga_server.pipelines import blending, tiling
 from sakuga_server.pipelines.alpha import bleed, pin
 from sakuga_server.pipelines.decode import decode
@@ -22,6 +23,7 @@ from sakuga_server.pipelines.resize import resize
 from sakuga_server.settings import Settings
 
 T = TypeVar("T")
+Asked = TypeVar("Asked", bound=UpscaleOptions)
 
 DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
 
@@ -42,10 +44,10 @@ class Net(Protocol):
 
 
 @dataclass
-class Job:
+class Job(Generic[Asked]):
     """One request: its options, and what its report will say."""
 
-    options: UpscaleOptions
+    options: Asked
     model: str
     facts: NetworkFacts
     tile_size: int
@@ -59,6 +61,11 @@ class Job:
         """What the network is told of denoising; None where it can't be told."""
         asked = self.options.denoise_strength
         return (DEFAULT_DENOISE if asked is None else asked) if self.facts.denoise else None
+
+    @property
+    def tiling(self) -> dict[str, int]:
+        """What the report says of tiles."""
+        return {"tiles": self.tiles, "tile_size": self.tile_size, "halo": self.facts.halo}
 
     @property
     def overlap(self) -> blending.Overlap:
@@ -96,26 +103,37 @@ class Upscale:
         Raises:
             SakugaError: BadOption, BadImage, TooLarge or ModelNotLoaded.
         """
-        job = self._job(options, cancelled)
+        job = self.job(UpscaleOptions, options, cancelled)
         with job.stages("total"):
             with job.stages("decode"):
                 picture = decode(data, self.settings.limits)
-                width, height = self._target(picture, job)
-            with job.stages("network"):
-                large = await self._enlarge(picture, job)
-            with job.stages("resize"):
-                result = _resized(large, width, height, job.options.reference_resize)
+                self.target(picture, job)
+            result = await self.enlarged(picture, job)
             with job.stages("encode"):
                 asked = job.options
                 encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
         sizes = (len(data), len(encoded))
         said = report(job, "upscale", picture, result, job.stages, sizes)
-        tiles = {"tiles": job.tiles, "tile_size": job.tile_size, "halo": job.facts.halo}
-        return encoded, said | tiles
+        return encoded, said | job.tiling
 
-    def _job(self, values: Mapping[str, Any], cancelled: Callable[[], bool]) -> Job:
-        own = parse_options(UpscaleOptions, values).model_dump(exclude_unset=True)
-        options = parse_options(UpscaleOptions, self.settings.defaults | own)
+    async def enlarged(self, picture: Picture, job: Job[Any]) -> Picture:
+        """The picture at the scale asked for."""
+        width, height = self.target(picture, job)
+        with job.stages("network"):
+            large = await self._enlarge(picture, job)
+        with job.stages("resize"):
+            return _resized(large, width, height, job.options.reference_resize)
+
+    def job(
+        self, kind: type[Asked], values: Mapping[str, Any], cancelled: Callable[[], bool]
+    ) -> Job[Asked]:
+        """A request's options, over the defaults, and what they mean for its network.
+
+        Raises:
+            BadOption: an option is unknown or not allowed.
+        """
+        own = parse_options(kind, values).model_dump(exclude_unset=True)
+        options = parse_options(kind, self.settings.defaults | own)
         model = canonical(options.model or "")
         facts = self.settings.network(model)
         most = self.settings.limits.tile_size
@@ -123,8 +141,12 @@ class Upscale:
         notes = _notes(options, own, model, facts, tile_size)
         return Job(options, model, facts, tile_size, notes, cancelled)
 
-    def _target(self, picture: Picture, job: Job) -> tuple[int, int]:
-        """Width and height of the result, rounded down as Real-ESRGAN does."""
+    def target(self, picture: Picture, job: Job[Any]) -> tuple[int, int]:
+        """Width and height of the result, rounded down as Real-ESRGAN does.
+
+        Raises:
+            TooLarge: over the limit; nothing has been done yet.
+        """
         scale, own, most = job.options.scale, job.facts.scale, self.settings.limits.output_pixels
         factor = max(own, scale or own)  # the network's result exists at its own scale first
         if picture.width * picture.height * factor**2 > most:
@@ -135,7 +157,7 @@ class Upscale:
         factor = scale or own
         return int(picture.width * factor), int(picture.height * factor)
 
-    async def _enlarge(self, picture: Picture, job: Job) -> Picture:
+    async def _enlarge(self, picture: Picture, job: Job[Any]) -> Picture:
         """The picture at the network's own scale; its warnings go on."""
         if picture.alpha is None:
             colour, alpha = await self._tiled(picture.colour, job), None
@@ -148,14 +170,14 @@ class Upscale:
             colour, alpha = await _all_or_none(work)
         return Picture(colour, alpha, picture.metadata, picture.warnings)
 
-    async def _alpha(self, alpha: Array, job: Job) -> Array:
+    async def _alpha(self, alpha: Array, job: Job[Any]) -> Array:
         scale = job.facts.scale
         if alpha.min() == alpha.max():
             height, width = alpha.shape
             return np.full((height * scale, width * scale), alpha.flat[0])
         return pin(await self._tiled(alpha, job), alpha, scale)
 
-    async def _tiled(self, pixels: Array, job: Job) -> Array:
+    async def _tiled(self, pixels: Array, job: Job[Any]) -> Array:
         """(H, W) or (H, W, 3) through the network, tile by tile, into one array of its kind."""
         if job.facts.side is not None:
             return await self._blended(pixels, job, job.facts.side)
@@ -175,7 +197,7 @@ class Upscale:
         await _all_or_none(one(rows, columns) for rows, columns in tiles)
         return whole
 
-    async def _blended(self, pixels: Array, job: Job, side: int) -> Array:
+    async def _blended(self, pixels: Array, job: Job[Any], side: int) -> Array:
         """The same for a network of one size of tiles, which overlap."""
         height, width = pixels.shape[:2]
         layout = blending.layout(height, width, side, job.facts.scale, job.overlap)
@@ -189,7 +211,7 @@ class Upscale:
         whole = blend.finished()[: height * layout.scale, : width * layout.scale]
         return np.ascontiguousarray(whole)
 
-    async def _run(self, window: Array, job: Job) -> Array:
+    async def _run(self, window: Array, job: Job[Any]) -> Array:
         """The network's result for one tile, (scale·H, scale·W, 3)."""
         if job.cancelled():
             raise SakugaError("the caller doesn't wait any more")

@@ -1,0 +1,189 @@
+"""Damage in pictures, with parts that can be exchanged: who finds it, who enlarges.
+
+`ArtifactFixProvider` does everything in one call to the server; the functions here do the same step
+by step, so that a detector or an upscaler of the caller's own fits in between.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import ValidationError
+
+from sakuga import wire
+from sakuga.config import Config, load_config
+from sakuga.errors import DetectorError, SakugaError
+from sakuga.options import Inpainting, Region
+from sakuga.provider import ImageProvider, TritonProvider
+from sakuga.triton import Reply, Triton
+from sakuga.wire import ImageAction
+
+# What of the options the upscaler is told.
+ENLARGING = ("scale", "denoise_strength")
+
+
+@runtime_checkable
+class ArtifactDetector(Protocol):
+    """Whoever finds what is wrong with a picture, ours or the caller's own."""
+
+    async def detect(self, image: bytes) -> list[Region]:
+        """The regions of `image`, an encoded file, in pixels of the upright picture."""
+        ...
+
+
+class AutoDetector:
+    """The server's own: JPEG blocks, banding and specks.
+
+    Args:
+        triton: a connection to share; left out, one a call, to the server of `load_config()`.
+    """
+
+    def __init__(self, triton: Triton | None = None) -> None:
+        self.triton = triton
+
+    async def detect(self, image: bytes) -> list[Region]:
+        """
+        Raises:
+            SakugaError: of the class that fits; see `sakuga.errors`.
+        """
+        async with _server(self.triton) as (config, triton):
+            options = config.fix_artifacts_options({"result": "regions"})
+            reply = await triton.infer(wire.FIX_ARTIFACTS, image, options)
+        return [Region.model_validate(region) for region in reply.report["regions"]]
+
+
+async def detected(detector: ArtifactDetector, image: bytes) -> list[Region]:
+    """What a detector finds.
+
+    Raises:
+        DetectorError: it failed, or gave something else than regions; the text names it.
+    """
+    name = type(detector).__name__
+    try:
+        return [Region.model_validate(region) for region in await detector.detect(image)]
+    except SakugaError:
+        raise
+    except ValidationError as error:
+        raise DetectorError(f"detector {name} gave no regions: {error}") from error
+    except Exception as error:
+        raise DetectorError(f"detector {name} failed: {type(error).__name__}: {error}") from error
+
+
+class ArtifactFixProvider(TritonProvider):
+    """Finds damage, undoes it, then enlarges; options: `options.FixArtifactsOptions`.
+
+    Args:
+        config: left out, as `load_config()` finds it.
+        triton: a connection to share; left out, one of its own to `config.server.url`.
+        detector: who finds the damage; left out, the server, as the option `detector` says.
+    """
+
+    action = ImageAction.FIX_ARTIFACTS
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        triton: Triton | None = None,
+        detector: ArtifactDetector | None = None,
+    ) -> None:
+        super().__init__(config, triton)
+        self.detector = detector
+
+    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        request = await _with_regions(options, self.detector, image)
+        full = self.config.fix_artifacts_options(request)
+        return await self.triton.infer(wire.FIX_ARTIFACTS, image, full)
+
+
+async def fix_artifacts(
+    image: bytes,
+    upscaler: ImageProvider,
+    detector: ArtifactDetector | None = None,
+    config: Mapping[str, Any] | None = None,
+    *,
+    triton: Triton | None = None,
+) -> bytes:
+    """Finds the damage in a picture, undoes it, then has `upscaler` enlarge it.
+
+    Args:
+        image: an encoded file.
+        upscaler: any provider; it is asked for `ImageAction.UPSCALE` with a scale and a denoise
+            strength.
+        detector: who finds the damage; left out, the server does.
+        config: options of `fix_artifacts`, over those of config.yaml.
+        triton: the server that mends; left out, the upscaler's own, should it have one, else that
+            of `load_config()`.
+
+    Returns:
+        An encoded file.
+
+    Raises:
+        DetectorError: the detector failed.
+        SakugaError: of the class that fits; see `sakuga.errors`.
+    """
+    request = await _with_regions(config or {}, detector, image)
+    triton = triton or getattr(upscaler, "triton", None)
+    async with _server(triton, getattr(upscaler, "config", None)) as (settings, server):
+        options = settings.fix_artifacts_options(request)
+        mend = {**options, "result": "restored", "format": "png"}
+        mended = (await server.infer(wire.FIX_ARTIFACTS, image, mend)).result
+    asked = {name: options[name] for name in ENLARGING if options.get(name) is not None}
+    return await upscaler.process(mended, ImageAction.UPSCALE, asked)
+
+
+async def _with_regions(
+    request: Mapping[str, Any], detector: ArtifactDetector | None, image: bytes
+) -> Mapping[str, Any]:
+    """The request with what a detector of the caller's own finds, beside the regions it has."""
+    if detector is None:
+        return request
+    regions = [*(request.get("regions") or ()), *await detected(detector, image)]
+    return {**request, "detector": "none", "regions": regions}
+
+
+async def inpaint_regions(
+    image: bytes,
+    regions: Iterable[Region],
+    inpaint: Inpainting = "auto",
+    *,
+    mask: bytes | None = None,
+    triton: Triton | None = None,
+) -> bytes:
+    """Paints parts of a picture anew; outside of them, and a rim of some pixels, none changes.
+
+    Args:
+        image: an encoded file.
+        regions: in pixels of the upright picture; of kind `speck` or `user`: other kinds aren't
+            for painting, and stay.
+        inpaint: who paints.
+        mask: a picture file of the same size, white where to paint; on top of `regions`.
+        triton: the server; left out, that of `load_config()`.
+
+    Returns:
+        A PNG file of the same size.
+
+    Raises:
+        BadOption: a region lies outside the picture.
+        SakugaError: of the class that fits; see `sakuga.errors`.
+    """
+    async with _server(triton) as (config, server):
+        asked = {"detector": "none", "restore": False, "result": "restored", "inpaint": inpaint}
+        asked |= {"regions": list(regions), **({} if mask is None else {"mask": mask})}
+        options = config.fix_artifacts_options(asked)
+        return (await server.infer(wire.FIX_ARTIFACTS, image, options)).result
+
+
+@asynccontextmanager
+async def _server(
+    triton: Triton | None, config: object = None
+) -> AsyncIterator[tuple[Config, Triton]]:
+    """A configuration and a connection: those given, or `load_config()` and one to its server."""
+    settings = config if isinstance(config, Config) else load_config()
+    if triton is not None:
+        yield settings, triton
+        return
+    own = Triton(settings.server.url, settings.server.timeout)
+    try:
+        yield settings, own
+    finally:
+        await own.close()

@@ -1,0 +1,113 @@
+"""The way of a damaged picture: find, restore, paint, then enlarge."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sakuga.errors import BadImage, BadOption
+from sakuga.options import FixArtifactsOptions, Region
+from sakuga_server.pipelines import artifacts, banding, dequantise, inpaint, jpeg, jpeg_grid
+from sakuga_server.pipelines.decode import decode
+from sakuga_server.pipelines.encode import encode
+from sakuga_server.pipelines.inpaint import Inpaint, Painter
+from sakuga_server.pipelines.picture import Array, Picture
+from sakuga_server.pipelines.report import report
+from sakuga_server.pipelines.upscale import Job, Net, Upscale
+from sakuga_server.settings import FixSettings
+
+FixJob = Job[FixArtifactsOptions]
+
+
+class FixArtifacts:
+    """Finds damage, undoes it, and enlarges.
+
+    Args:
+        net: runs a super-resolution network on one tile.
+        paint: runs an inpainting network on one window.
+        settings: networks, default options and limits.
+    """
+
+    def __init__(self, net: Net, paint: Painter, settings: FixSettings) -> None:
+        self.upscale = Upscale(net, settings)
+        self.paint = paint
+        self.settings = settings
+
+    async def __call__(
+        self,
+        data: bytes,
+        options: Mapping[str, Any],
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[bytes, dict[str, Any]]:
+        """Mends one encoded picture.
+
+        Args:
+            data: an encoded file; see `decode`.
+            options: of `FixArtifactsOptions`, over the defaults of the settings.
+            cancelled: asked before each tile; True ends the work.
+
+        Returns:
+            What the option `result` asks for, as an encoded file, and the report.
+
+        Raises:
+            SakugaError: BadOption, BadImage, TooLarge, ModelNotLoaded or DetectorError.
+        """
+        job = self.upscale.job(FixArtifactsOptions, options, cancelled)
+        asked = job.options
+        with job.stages("total"):
+            with job.stages("decode"):
+                picture, mask = self._decoded(data, job)
+                source = jpeg.read(data)
+            with job.stages("detect"):
+                regions = inpaint.check(asked.regions or [], picture)
+                regions = artifacts.detect(picture, source, asked.detector) + regions
+            done: list[dict[str, Any]] = []
+            if asked.result == "regions":
+                result = artifacts.drawn(picture, regions)
+            else:
+                result, done = await self._mended(picture, mask, source, regions, job)
+            with job.stages("encode"):
+                encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
+        said = report(job, "fix_artifacts", picture, result, job.stages, (len(data), len(encoded)))
+        found = [region.model_dump(mode="json", exclude_none=True) for region in regions]
+        return encoded, {**said, "regions": found, "done": done, **job.tiling}
+
+    def _decoded(self, data: bytes, job: FixJob) -> tuple[Picture, Array | None]:
+        """The picture, and where the caller's mask wants it painted."""
+        picture = decode(data, self.settings.limits)
+        if job.options.result == "enlarged":
+            self.upscale.target(picture, job)
+        if job.options.mask is None:
+            return picture, None
+        try:
+            mask = decode(job.options.mask, self.settings.limits)
+        except BadImage as error:
+            raise BadOption(f"option 'mask': {error}") from error
+        return picture, inpaint.read_mask(mask, picture)
+
+    async def _mended(
+        self,
+        picture: Picture,
+        mask: Array | None,
+        source: jpeg.Jpeg | None,
+        regions: list[Region],
+        job: FixJob,
+    ) -> tuple[Picture, list[dict[str, Any]]]:
+        """The picture without its damage, enlarged if that is asked for; and what was done."""
+        asked, done = job.options, list[dict[str, Any]]()
+        with job.stages("restore"):
+            if asked.restore:
+                picture, done = artifacts.restore(picture, source, regions)
+        with job.stages("inpaint"):
+            fill = Inpaint(self.paint, self.settings.inpainters, asked.inpaint)
+            picture, painted = await fill(picture, regions, mask)
+        if asked.result == "restored":
+            return picture, done + painted
+        large = await self.upscale.enlarged(picture, job)
+        enlarged = {"what": "enlarged", "by": job.model, "scale": asked.scale or job.facts.scale}
+        return large, [*done, *painted, enlarged]
+
+
+def warm_up() -> None:
+    """Compiles every kernel, or loads it from numba's cache."""
+    dequantise.warm_up()
+    jpeg_grid.warm_up()
+    banding.warm_up()
