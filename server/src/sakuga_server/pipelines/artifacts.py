@@ -9,10 +9,10 @@ import numpy as np
 
 from sakuga.errors import DetectorError
 from sakuga.options import Detectors, Region
-from sakuga_server.pipelines import banding, dequantise, jpeg_grid, specks
+from sakuga_server.pipelines import banding, dequantise, jpeg_grid, redecode, specks
 from sakuga_server.pipelines.decode import orient
 from sakuga_server.pipelines.encode import to_8_bit
-from sakuga_server.pipelines.jpeg import Jpeg
+from sakuga_server.pipelines.jpeg import Jpeg, luma_of
 from sakuga_server.pipelines.picture import Array, Picture, rgb
 
 log = logging.getLogger("sakuga")
@@ -79,7 +79,7 @@ def _jpeg(picture: Picture, source: Jpeg | None) -> list[Region]:
     if not picture.deep and (source is None or own >= GOOD):
         found += [
             _traced(trace)
-            for trace in jpeg_grid.find(jpeg_grid.luma(picture.colour))
+            for trace in jpeg_grid.find(luma_of(picture.colour))
             if trace.quality < own - COARSER
         ]
     return found
@@ -166,14 +166,14 @@ def _dequantised(
     result = colour.copy()
     for trace in traces:
         quality, grid = trace.quality or 1, trace.grid or (0, 0)
-        result[place] = jpeg_grid.restored(colour, grid, quality)[place]
+        result[place] = redecode.restored(colour, grid, quality)[place]
     return result, "quantisation-aware decoding of an older JPEG"
 
 
 def _traces_in(colour: Array, region: Region) -> list[Region]:
     """What compression a region of the caller's went through, in the whole picture's terms."""
     rows, columns = window(region)
-    found = jpeg_grid.find(jpeg_grid.luma(np.ascontiguousarray(colour[rows, columns])))
+    found = jpeg_grid.find(luma_of(np.ascontiguousarray(colour[rows, columns])))
     left, top = columns.start, rows.start
     return [
         _traced(trace).model_copy(

@@ -192,8 +192,7 @@ def _eight_bit(picture: Picture) -> Array:
 
 def _grown(holes: Array, rim: int) -> Array:
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim + 1,) * 2)
-    grown: Array = cv2.dilate(holes.view(np.uint8), kernel).view(bool)
-    return grown
+    return np.asarray(cv2.dilate(holes.view(np.uint8), kernel).view(bool))
 
 
 def _fading(holes: Array, rim: int) -> Array:
@@ -201,7 +200,8 @@ def _fading(holes: Array, rim: int) -> Array:
     if not holes.any():
         return np.zeros(holes.shape, np.float32)
     away = cv2.distanceTransform((~holes).view(np.uint8), cv2.DIST_L2, 5)
-    return np.clip(1 - away / (rim + 1), 0, 1, dtype=np.float32) * _grown(holes, rim)
+    fading: Array = np.clip(1 - away / (rim + 1), 0, 1).astype(np.float32)
+    return fading * _grown(holes, rim)
 
 
 def _groups(holes: Array) -> list[tuple[int, int, int, int]]:

@@ -33,6 +33,7 @@ CHROMINANCE = np.full((8, 8), 99)
 CHROMINANCE[:4, :4] = [[17, 18, 24, 47], [18, 21, 26, 66], [24, 26, 56, 99], [47, 66, 99, 99]]
 
 # Luma and chroma to red, green and blue (JFIF).
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 RED_CR, GREEN_CB, GREEN_CR, BLUE_CB = 1.402, -0.344136, -0.714136, 1.772
 
 
@@ -120,12 +121,30 @@ def assembled(jpeg: Jpeg, planes: list[Array]) -> Array:
     luma = np.clip(planes[0][: size[0], : size[1]] + 128, 0, 255)
     if len(planes) == 1:
         return np.rint(luma).astype(np.uint8)
-    blue, red = (_enlarged(plane, jpeg) for plane in planes[1:])
-    pixels = np.empty((*size, 3), np.float32)
+    return rgb_of(luma, *(_enlarged(plane, jpeg) for plane in planes[1:]))
+
+
+def rgb_of(luma: Array, blue: Array, red: Array) -> Array:
+    """uint8 (H, W, 3) of luma, 0…255, and chroma about 0."""
+    pixels = np.empty((*luma.shape, 3), np.float32)
     pixels[..., 0] = luma + RED_CR * red
     pixels[..., 1] = luma + GREEN_CB * blue + GREEN_CR * red
     pixels[..., 2] = luma + BLUE_CB * blue
     return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def luma_of(colour: Array) -> Array:
+    """float32 (H, W), 0…255, of uint8 pixels, unrounded."""
+    if colour.ndim == 2:
+        return colour.astype(np.float32)
+    return np.asarray(colour.astype(np.float32) @ LUMA)
+
+
+def ycc_of(colour: Array) -> tuple[Array, Array, Array]:
+    """Luma, 0…255, and chroma about 0, float32 (H, W), of uint8 (H, W, 3)."""
+    luma = luma_of(colour)
+    blue, red = ((colour[..., c] - luma) / scale for c, scale in ((2, BLUE_CB), (0, RED_CR)))
+    return luma, blue, red
 
 
 def _enlarged(plane: Array, jpeg: Jpeg) -> Array:

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from sakuga_server.pipelines.compiled import kernel, on_all_cores
-from sakuga_server.pipelines.dequantise import forward_dct, smoothest
-from sakuga_server.pipelines.jpeg import BLOCK, Plane, tables
+from sakuga_server.pipelines.dequantise import forward_dct
+from sakuga_server.pipelines.jpeg import BLOCK, tables
 from sakuga_server.pipelines.picture import Array
 
 TILE = 16  # side of a tile, in blocks
@@ -26,14 +26,15 @@ COARSE = 5.0
 # which leaves 0.35 levels of deviation in an orthonormal DCT.
 NEAR = 1.0
 # A pattern repeats its coefficients, which proves nothing: each value of each counts so often.
-REPEATS, HIGHEST = 4, 1023
+REPEATS, HIGHEST = 2, 1023
 # How many more of a tile's coefficients are multiples than chance gives, in standard deviations.
-# On clean drawings the best of all tiles, grids and qualities reaches 6.5; compressed ones 10 and
+# On clean drawings the best of all tiles, grids and qualities reaches 6.0; compressed ones 8 and
 # more, line art at quality 10 least. Once one tile has proven grid and quality, others need less.
-CERTAIN, LIKELY = 9.0, 4.0
-FEW = 20  # coefficients with which a tile can't tell
+CERTAIN, LIKELY = 7.0, 3.5
+FEW = 24  # coefficients with which a tile can't tell
 MOST = 0.8  # of the tiles that can tell: if more are likely, it is the whole picture
-CANDIDATES = 3  # grids that are looked into
+CANDIDATES = 3  # on each axis, of the grid's phases that most tiles vote for
+SAMPLE = 8  # tiles on which every grid is tried, if none of these is it
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ def find(luma: Array) -> list[Trace]:
     if min(luma.shape) < 2 * BLOCK:
         return []
     luma = luma.astype(np.float32)
-    fits = {grid: _fits(luma, grid) for grid in _grids(luma)}
-    grid = max(fits, key=lambda grid: float(fits[grid].deviations.max()))
-    best = fits[grid]
+    grid, best = _best(luma, _grids(luma))
+    if best.deviations.max() < CERTAIN:
+        grid, _ = _best(_sample(luma), [divmod(number, BLOCK) for number in range(BLOCK**2)])
+        best = _fits(luma, grid)
     if best.deviations.max() < CERTAIN:
         return []
     certain = np.where(best.deviations > CERTAIN, best.deviations, 0)
@@ -68,29 +70,29 @@ def find(luma: Array) -> list[Trace]:
     return _traces(luma.shape, grid, index, best)
 
 
-def luma(colour: Array) -> Array:
-    """float32 (H, W) of uint8 pixels, unrounded, as JPEG has it."""
-    if colour.ndim == 2:
-        return colour.astype(np.float32)
-    return np.asarray(cv2.cvtColor(colour.astype(np.float32), cv2.COLOR_RGB2GRAY))
+def _best(luma: Array, grids: list[tuple[int, int]]) -> tuple[tuple[int, int], "_Fits"]:
+    """The grid with the tile that fits best."""
+    fits = {grid: _fits(luma, grid) for grid in grids}
+    grid = max(fits, key=lambda grid: float(fits[grid].deviations.max()))
+    return grid, fits[grid]
 
 
-def plane_of(luma: Array, grid: tuple[int, int], quality: int) -> tuple[Plane, tuple[slice, slice]]:
-    """The plane that a trace was decoded from, and the rows and columns that it covers.
+def _sample(luma: Array) -> Array:
+    """The tiles with most in them, one below the other: few enough to try every grid on."""
+    side = TILE * BLOCK
+    if min(luma.shape) < side:
+        return luma
+    busy = np.abs(np.diff(luma, axis=1, prepend=luma[:, :1])).astype(np.float32)
+    rows, columns = (length // side for length in luma.shape)
+    sums = cv2.resize(
+        busy[: rows * side, : columns * side], (columns, rows), interpolation=cv2.INTER_AREA
+    )
+    best = np.argsort(-np.atleast_2d(sums).ravel())[:SAMPLE]
+    corners = [(int(index) // columns * side, int(index) % columns * side) for index in best]
+    return np.vstack([luma[y : y + side, x : x + side] for y, x in corners])
 
-    Args:
-        luma: float32 (H, W), 0…255.
-    """
-    rows, columns = _whole(luma.shape, grid)
-    steps = tables(quality)
-    coefficients = forward_dct(luma[rows, columns] - 128)
-    multiples = np.rint(coefficients / steps) * steps
-    # Where samples were cut off at black or white, coefficients aren't multiples any more.
-    whole = np.abs(coefficients - multiples) < 2 * NEAR
-    return Plane(np.where(whole, multiples, coefficients), steps), (rows, columns)
 
-
-def _whole(shape: tuple[int, ...], grid: tuple[int, int]) -> tuple[slice, slice]:
+def whole(shape: tuple[int, ...], grid: tuple[int, int]) -> tuple[slice, slice]:
     """The rows and columns that whole blocks cover."""
     starts = grid[1], grid[0]
     counts = [(side - start) // BLOCK for side, start in zip(shape, starts, strict=True)]
@@ -111,8 +113,7 @@ def _grids(luma: Array) -> list[tuple[int, int]]:
                 phase, weight = _phase(steps[window].sum(axis=axis))
                 votes[axis][phase] += weight
     likely = ([phase for phase, _ in axis.most_common(CANDIDATES)] for axis in votes)
-    pairs = [(x, y) for x, y in product(*likely)]
-    return list(dict.fromkeys([(0, 0), *pairs]))
+    return list(dict.fromkeys([(0, 0), *((x, y) for x, y in product(*likely))]))
 
 
 def _steps(luma: Array) -> Array:
@@ -144,13 +145,13 @@ class _Fits:
 
 
 def _fits(luma: Array, grid: tuple[int, int]) -> _Fits:
-    coefficients = np.ascontiguousarray(forward_dct(luma[_whole(luma.shape, grid)] - 128))
+    coefficients = np.ascontiguousarray(forward_dct(luma[whole(luma.shape, grid)] - 128))
     steps = np.stack([tables(int(quality)) for quality in QUALITIES])
     shape = [-(-side // TILE) for side in coefficients.shape[:2]]
     counts = np.zeros((*shape, len(QUALITIES), 4), np.float32)
     on_all_cores(_count, [(row, row + 1) for row in range(shape[0])], coefficients, steps, counts)
     number, hits, expected, variance = (counts[..., i] for i in range(4))
-    deviations = (hits - expected) / np.sqrt(np.maximum(variance, 1e-3))
+    deviations = (hits - expected) / np.sqrt(np.maximum(variance, 1e-3)) * (number >= FEW)
     return _Fits(deviations, hits / np.maximum(number, 1), number)
 
 
@@ -211,24 +212,6 @@ def _reach(tiles: Array, start: int, count: int, side: int) -> tuple[int, int]:
     left = 0 if first == 0 else start + first * TILE * BLOCK
     right = side if last == count else start + last * TILE * BLOCK
     return left, right - left
-
-
-def restored(colour: Array, grid: tuple[int, int], quality: int) -> Array:
-    """A picture that was once a JPEG, its luma decoded anew.
-
-    Args:
-        colour: uint8, (H, W) or (H, W, 3) RGB.
-        grid, quality: as `find` gives them.
-    """
-    gray = (
-        colour if colour.ndim == 2 else cv2.cvtColor(colour.astype(np.float32), cv2.COLOR_RGB2GRAY)
-    )
-    before = gray.astype(np.float32)
-    plane, (rows, columns) = plane_of(before, grid, quality)
-    change = smoothest(plane.coefficients, plane.steps) + 128 - before[rows, columns]
-    result = colour.astype(np.float32)
-    result[rows, columns] += change if colour.ndim == 2 else change[..., None]
-    return np.rint(result).clip(0, 255).astype(np.uint8)
 
 
 def warm_up() -> None:
