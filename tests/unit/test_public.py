@@ -4,7 +4,14 @@ import subprocess
 import sys
 
 import sakuga
-from sakuga import ImageProvider, Images, RealESRGANProvider
+from sakuga import (
+    ArtifactDetector,
+    ArtifactFixProvider,
+    AutoDetector,
+    ImageProvider,
+    Images,
+    RealESRGANProvider,
+)
 
 
 def test_all_names_exist_and_are_sorted() -> None:
@@ -14,6 +21,8 @@ def test_all_names_exist_and_are_sorted() -> None:
 
 def test_providers_satisfy_the_protocol() -> None:
     assert isinstance(RealESRGANProvider(), ImageProvider)
+    assert isinstance(ArtifactFixProvider(), ImageProvider)
+    assert isinstance(AutoDetector(), ArtifactDetector)
     assert issubclass(Images, ImageProvider)
 
 

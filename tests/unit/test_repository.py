@@ -22,11 +22,13 @@ def test_every_network_has_a_folder_and_no_other_has() -> None:
     folders = {path.parent.name for path in (PROJECT / "model_repository").glob("*/config.pbtxt")}
     networks = {network.folder for network in NETWORKS}
     ensembles = {f"rembg_{network.folder}" for network in CUTOUTS}
-    assert folders == networks | ensembles | {"upscale", "rembg_prepare", "alpha_matting"}
+    assert folders == networks | ensembles | {
+        *("upscale", "fix_artifacts", "rembg_prepare", "alpha_matting")
+    }
 
 
 def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
-    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 3
+    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 4
     edited = tmp_path / "upscale" / "config.pbtxt"
     edited.write_text(edited.read_text() + "\n")
     assert repository.drift(tmp_path, Config()) == [edited]
@@ -37,7 +39,7 @@ def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", repository.texts(Config()).values())
 def test_files_parse_as_tritons_model_config(text: str) -> None:
     config = text_format.Parse(text, ModelConfig())
-    assert config.backend in ("python", "onnxruntime") or config.platform == "ensemble"
+    assert config.backend in ("python", "onnxruntime", "pytorch") or config.platform == "ensemble"
     assert "max_batch_size: " in text
 
 
@@ -96,12 +98,14 @@ def test_operators_settings_reach_the_files() -> None:
     config.server.pipelines, config.server.queue_size, config.server.queue_delay = 7, 33, 250
     config.limits.input_pixels = 1234
     config.server.matting_instances = 3
+    config.server.fixing_instances = 5
     config.rembg.alpha_matting = True
     texts = repository.texts(config)
     assert "count: 7" in texts["upscale"]
     assert "max_queue_size: 33" in texts["upscale"]
     assert r"\"input_pixels\": 1234" in texts["upscale"]
     assert "count: 3" in texts["alpha_matting"]
+    assert "count: 5" in texts["fix_artifacts"]
     assert r"\"alpha_matting\": true" in texts["rembg_prepare"]
     assert "max_queue_delay_microseconds: 250" in texts["realesrgan_x4plus_anime"]
 

@@ -54,16 +54,16 @@ def served_migan(network: Inpainter, published: onnx.ModelProto) -> onnx.ModelPr
         ExportError: `published` is another file.
     """
     side = network.side
+    made = {name for node in published.graph.node for name in node.output}
+    if not made >= {BEGIN, END}:
+        raise ExportError(f"{network.name}: this isn't the published file: it has no {BEGIN}")
     model = onnx.ModelProto()
     model.CopyFrom(published)
     for name, channels in ((BEGIN, 4), (END, 3)):
         shape = ["batch", channels, side, side]
         value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
         model.graph.value_info.append(value)
-    try:
-        body = onnx.utils.Extractor(model).extract_model([BEGIN], [END])
-    except ValueError as error:
-        raise ExportError(f"{network.name}: this isn't the published file: {error}") from error
+    body = onnx.utils.Extractor(model).extract_model([BEGIN], [END])
     body = onnx.compose.add_prefix(body, "net/")
     prelude, tail = _prelude(side), _tail(side)
     graph = onnx.compose.merge_graphs(prelude.graph, body.graph, [("features", f"net/{BEGIN}")])

@@ -78,7 +78,8 @@ class Inpaint:
         colour, done = _eight_bit(picture), []
         painted = colour.copy()
         if specks.any():
-            _by_opencv(painted, specks, (0, 0, picture.width, picture.height))
+            whole = (0, 0, picture.width, picture.height)
+            _by_opencv(painted, _grown(specks, SPECK_RIM), whole)
             done += [_done(r.box, OPENCV) for r in regions if r.kind == "speck"]
         for box in _groups(holes):
             done.append(_done(box, await self._fill(painted, holes, box, picture)))
@@ -181,7 +182,7 @@ def _holes(picture: Picture, regions: list[Region], mask: Array | None) -> tuple
     for region in regions:
         if region.kind in ("speck", "user"):
             (specks if region.kind == "speck" else holes)[window(region)] = True
-    return _grown(specks, SPECK_RIM), holes
+    return specks, holes
 
 
 def _eight_bit(picture: Picture) -> Array:

@@ -42,7 +42,12 @@ class TritonPythonModel:
         the choice of kernels, so the last bits, would follow the size of the batch."""
         tensors = [torch.from_numpy(values).to(self.device) for values in batch]
         step = 1 if self.device.type == "cpu" else len(batch[0])
-        calls = [self.net(*items) for items in zip(*(t.split(step) for t in tensors), strict=True)]
+        calls = [
+            results if isinstance(results, tuple) else (results,)  # one output comes bare
+            for results in (
+                self.net(*items) for items in zip(*(t.split(step) for t in tensors), strict=True)
+            )
+        ]
         joined = [torch.cat(parts).cpu().numpy() for parts in zip(*calls, strict=True)]
         return dict(zip(self.outputs, joined, strict=True))
 
