@@ -23,7 +23,8 @@ from reference import upsampler
 from sakuga import Images, Reply, connect, load_config
 from sakuga_export import serving, upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import Upscaler, by_name
+from sakuga_export.kinds import Upscaler
+from sakuga_export.networks import by_name
 from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.pipelines import tiling

@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples enlarged and cut out by a real Triton, on one page."""
+"""What `make run` shows: the samples enlarged, mended and cut out by a real Triton, on one page."""
 
 import asyncio
 import base64
@@ -6,6 +6,7 @@ import html
 import time
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from PIL import Image
 
@@ -16,6 +17,7 @@ SAMPLES = Path(__file__).parent
 OUT = Path("out")
 FIRST, FOLDER = "heroine.png", ["lineart.png", "sunset.png", "mascot.png", "heroine_q25.jpg"]
 CUT_OUT = "heroine-cut-out.png"
+DAMAGED, MENDED = "heroine_q25.jpg", "heroine-mended.jpg"
 
 FIGURE = Template("""
 <figure style="--width: ${width}px; aspect-ratio: $width / $height">
@@ -27,22 +29,24 @@ FIGURE = Template("""
 
 
 async def work(url: str, cutout_model: str) -> list[str]:
-    """Enlarges the first sample alone, then the folder of the others at once; then cuts the first
-    one out. Gives a figure each."""
+    """Enlarges the first sample alone, then the folder of others at once; mends the damaged one;
+    cuts the first one out. Gives a figure each."""
     async with connect(url=url) as images:
         names = [FIRST, *FOLDER]
         sources = [(SAMPLES / name).read_bytes() for name in names]
         replies = [await _one(images, FIRST, sources[0], "upscale", {})]
         rest = (_one(images, n, s, "upscale", {}) for n, s in zip(FOLDER, sources[1:], strict=True))
         replies += await asyncio.gather(*rest)
+        damaged = sources[names.index(DAMAGED)]
+        replies.append(await _one(images, MENDED, damaged, "fix_artifacts", {"scale": 4}))
         options = {"model": cutout_model}
-        cut_out = await _one(images, CUT_OUT, replies[0].result, "rembg", options)
-    names, sources = [*names, CUT_OUT], [*sources, replies[0].result]
-    return [figure(*row) for row in zip(names, sources, [*replies, cut_out], strict=True)]
+        replies.append(await _one(images, CUT_OUT, replies[0].result, "rembg", options))
+    names, sources = [*names, MENDED, CUT_OUT], [*sources, damaged, replies[0].result]
+    return [figure(*row) for row in zip(names, sources, replies, strict=True)]
 
 
 async def _one(
-    images: Images, name: str, source: bytes, action: str, options: dict[str, str]
+    images: Images, name: str, source: bytes, action: str, options: dict[str, Any]
 ) -> Reply:
     reply = await images.run(source, action, options)
     target = (OUT / name).with_suffix(".png")
@@ -88,6 +92,15 @@ def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
     return both
 
 
+def mended_beside_plain(box: tuple[int, int, int, int]) -> Image.Image:
+    """A part of the damaged sample, enlarged as it is, and mended first: another one."""
+    parts = [Image.open((OUT / n).with_suffix(".png")).crop(box) for n in (DAMAGED, MENDED)]
+    both = Image.new("RGB", (2 * parts[0].width + 8, parts[0].height), "white")
+    for place, part in enumerate(parts):
+        both.paste(part, (place * (part.width + 8), 0))
+    return both
+
+
 def cut_out_over(colour: str, box: tuple[int, int, int, int]) -> Image.Image:
     """A part of the cut-out beside the picture that it was cut from: the README's other picture."""
     before = Image.open(OUT / FIRST).convert("RGB").crop(box)
@@ -111,6 +124,7 @@ def main() -> None:
         figures = asyncio.run(work(server.url, best))
         print(f"{len(figures)} pictures in {time.perf_counter() - start:.1f} s")
     before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
+    mended_beside_plain((440, 760, 920, 1160)).save(OUT / "mended.png")
     cut_out_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "cut-out.png")
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")

@@ -20,7 +20,8 @@ from sakuga import Config, Images, connect
 from sakuga.wire import NetworkFacts
 from sakuga_export import enhancers, inpainters, masks, repository, upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import ENHANCERS, UPSCALERS, Cutout, Inpainter, by_name
+from sakuga_export.kinds import Cutout, Inpainter
+from sakuga_export.networks import ENHANCERS, UPSCALERS, by_name
 from sakuga_export.placing import ONNX
 from sakuga_server.embedded import free_port, run_triton
 from sakuga_server.settings import Settings

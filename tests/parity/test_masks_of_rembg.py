@@ -15,7 +15,8 @@ from networks_for_tests import generated_isnet
 from pictures import sample
 from sakuga_export import masks
 from sakuga_export.fetch import fetch, weights_folder
-from sakuga_export.networks import CUTOUTS, Cutout, by_name
+from sakuga_export.kinds import Cutout
+from sakuga_export.networks import CUTOUTS, by_name
 
 SESSIONS = {
     "isnet-anime": ("dis_anime", "DisSession"),

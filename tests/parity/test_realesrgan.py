@@ -13,7 +13,8 @@ from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Images
 from sakuga_export import upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import UPSCALERS, Upscaler, by_name
+from sakuga_export.kinds import Upscaler
+from sakuga_export.networks import UPSCALERS, by_name
 
 
 @pytest.fixture(scope="module", params=EXPORTED)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 import reference
 from sakuga_export import upscalers
 from sakuga_export.architectures import isnet
-from sakuga_export.networks import Upscaler
+from sakuga_export.kinds import Upscaler
 
 PROJECT = Path(__file__).parents[2]
 AURA = {

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from sakuga_export.networks import Upscaler
+from sakuga_export.kinds import Upscaler
 from sakuga_export.upscalers import State
 
 

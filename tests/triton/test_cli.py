@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from drawn import jpeg
 from networks_for_tests import PROJECT
 from pictures import encoded, gradient, sample
 from sakuga import Config
@@ -84,6 +86,42 @@ def test_figures_are_cut_out_and_every_option_is_a_flag(folder: Path, url: str) 
     assert corner[0] > 250 > 5 > max(corner[1:])  # type: ignore[index, type-var]
     wrong = sakuga(folder, "rembg", "girl.png", "--background-color", "red", url=url)
     assert "option 'background_color' is 'red'; allowed: #rgb" in wrong.stderr
+
+
+def test_damage_is_mended_and_every_option_is_a_flag(folder: Path, url: str) -> None:
+    (folder / "girl.jpg").write_bytes(jpeg(sample("heroine", (60, 100, 200, 240)), 25))
+    mask = np.zeros((140, 140), np.uint8)
+    mask[100:110, 20:40] = 255
+    (folder / "mask.png").write_bytes(encoded(mask))
+    flags = ["--scale", 3, "--denoise", 0.5, "--detector", "jpeg", "--region", "10,20,30,8"]
+    flags += ["--region", "60,60,9,9", "--mask", "mask.png", "--inpaint", "opencv", "--restore"]
+    done = sakuga(folder, "fix-artifacts", "girl.jpg", *VIDEO, *flags, "--report", url=url)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [region["kind"] for region in report["regions"]] == ["jpeg", "user", "user"]
+    assert [d["what"] for d in report["done"]] == ["restored", *["painted"] * 3, "enlarged"]
+    assert Image.open(folder / "out" / "girl.png").size == (420, 420)
+    folders = sakuga(folder, "fix-artifacts", "in", "-o", "mended", *VIDEO, url=url)
+    assert folders.returncode == 0, folders.stderr
+    assert Image.open(folder / "mended" / "sub" / "b.png").size == (26, 22)
+    wrong = sakuga(folder, "fix-artifacts", "girl.jpg", "--region", "1,2,3", url=url)
+    assert "'1,2,3' isn't four whole numbers: X,Y,WIDTH,HEIGHT" in wrong.stderr
+    absent = sakuga(folder, "fix-artifacts", "girl.jpg", "--region", "900,2,3,4", url=url)
+    assert absent.returncode == 1
+    assert "outside the picture" in absent.stderr
+
+
+def test_what_is_wrong_is_told_as_json_and_drawn(folder: Path, url: str) -> None:
+    (folder / "girl.jpg").write_bytes(jpeg(sample("heroine", (60, 100, 200, 240)), 25))
+    told = sakuga(folder, "fix-artifacts", "girl.jpg", "--detect-only", url=url)
+    assert told.returncode == 0, told.stderr
+    answer = json.loads(told.stdout)
+    assert answer["file"] == "girl.jpg"
+    assert answer["regions"][0]["quality"] == 25
+    assert not (folder / "out").exists()
+    shown = sakuga(folder, "fix-artifacts", "girl.jpg", "--show-regions", "-o", "r.png", url=url)
+    assert shown.returncode == 0, shown.stderr
+    assert Image.open(folder / "r.png").size == (140, 140)
 
 
 def test_a_failed_file_is_named_and_the_others_are_done(folder: Path, url: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from networks_for_tests import PROJECT
-from sakuga.options import RembgOptions, UpscaleOptions
+from sakuga.options import FixArtifactsOptions, RembgOptions
 from sakuga_export.networks import NETWORKS
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -26,7 +26,9 @@ def test_the_python_example_runs(tmp_path: Path, url: str) -> None:
     assert Image.open(tmp_path / "heroine-2x.png").size == (720, 960)
 
 
-@pytest.mark.parametrize("option", {**UpscaleOptions.model_fields, **RembgOptions.model_fields})
+@pytest.mark.parametrize(
+    "option", {**FixArtifactsOptions.model_fields, **RembgOptions.model_fields}
+)
 def test_every_option_is_in_the_table(option: str) -> None:
     assert f"\n| `{option}`" in README
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,23 @@ def test_a_cut_outs_options_come_from_family_action_and_request_in_that_order(
     )
     with pytest.raises(BadOption, match="from 0 to 255"):
         config.rembg_options({"alpha_matting_background_threshold": 256})
+
+
+def test_mending_takes_its_own_block_then_its_familys_then_its_defaults(tmp_path: Path) -> None:
+    assert Config().fix_artifacts_options({}) == {
+        "model": "realesrgan-x4plus-anime",
+        "scale": 2,
+        "denoise_strength": 0.7,
+    }
+    config = load_config(write(tmp_path, USERS_WORDS))
+    options = config.fix_artifacts_options({"regions": [[1, 2, 3, 4]], "mask": b"file"})
+    assert options["scale"] == 2
+    assert options["denoise_strength"] == 0.7
+    assert options["tile_size"] == 512
+    assert (options["detector"], options["inpaint"]) == ("auto", "auto")
+    assert json.loads(json.dumps(options))["mask"] == "ZmlsZQ=="
+    assert options["regions"] == [{"box": [1, 2, 3, 4]}]
+    config.providers.image.fix_artifacts.model = "aura-sr-v2"
+    assert config.fix_artifacts_options({})["overlapping_tiles"] is True
+    with pytest.raises(ValidationError):
+        config.providers.image.fix_artifacts.inpaint = "photoshop"  # type: ignore[assignment]

@@ -9,7 +9,8 @@ from networks_for_tests import generated_states
 from pictures import off
 from sakuga_export import convert, serving, upscalers
 from sakuga_export.fetch import FetchError, sha256
-from sakuga_export.networks import Upscaler, Weights, by_name
+from sakuga_export.kinds import Upscaler, Weights
+from sakuga_export.networks import by_name
 from sakuga_export.placing import ONNX, ExportError
 
 GENERAL = by_name("realesr-general-x4v3")

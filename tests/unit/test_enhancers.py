@@ -16,7 +16,8 @@ from sakuga import Config
 from sakuga_export import convert, enhancers, serving
 from sakuga_export.architectures import aura as architecture
 from sakuga_export.fetch import FetchError
-from sakuga_export.networks import ENHANCERS, Enhancer, Weights, chosen
+from sakuga_export.kinds import Enhancer, Weights
+from sakuga_export.networks import ENHANCERS, chosen
 from sakuga_export.placing import ExportError, origin_of
 
 (ROW,) = ENHANCERS

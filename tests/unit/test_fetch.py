@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sakuga_export.fetch import FetchError, checkpoint_by_hand, fetch
-from sakuga_export.networks import Cutout, Packaged, Weights, by_name
+from sakuga_export.kinds import Cutout, Packaged, Weights
+from sakuga_export.networks import by_name
 
 CONTENT = bytes(range(256)) * 4000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

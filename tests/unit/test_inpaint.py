@@ -5,7 +5,7 @@ import pytest
 
 from drawn import varied
 from pictures import gradient
-from sakuga import BadOption, ModelNotLoaded, Region
+from sakuga import BadOption, ModelNotLoaded, Region, SakugaError
 from sakuga.options import Inpainting
 from sakuga.wire import InpainterFacts
 from sakuga_server.pipelines.inpaint import RIM, Inpaint, check, read_mask
@@ -194,3 +194,11 @@ def test_masks_are_bright_where_to_paint() -> None:
     assert not read_mask(Picture(mask, clear), picture).any()
     with pytest.raises(BadOption, match="'mask' is 20x9; allowed: the picture's size, 20x10"):
         read_mask(Picture(mask[1:]), picture)
+
+
+async def test_a_cancelled_picture_stops() -> None:
+    painter = Painter("migan")
+    fill = Inpaint(painter, FACTS, "auto", lambda: True)
+    with pytest.raises(SakugaError, match="doesn't wait"):
+        await fill(Picture(gradient(200, 200)), [Region(box=(50, 50, 40, 40))], None)
+    assert painter.seen == []

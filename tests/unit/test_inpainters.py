@@ -11,7 +11,8 @@ import lama
 from pictures import off, sample
 from sakuga_export import inpainters
 from sakuga_export.fetch import FetchError, fetch
-from sakuga_export.networks import INPAINTERS, Inpainter, by_name
+from sakuga_export.kinds import Inpainter
+from sakuga_export.networks import INPAINTERS, by_name
 from sakuga_export.placing import ExportError, origin_of
 
 MIGAN, LAMA = INPAINTERS

@@ -11,7 +11,8 @@ from networks_for_tests import generated_isnet, generated_isnet_net
 from sakuga_export import convert, masks
 from sakuga_export.architectures import isnet
 from sakuga_export.fetch import FetchError, sha256
-from sakuga_export.networks import CUTOUTS, Cutout, Weights
+from sakuga_export.kinds import Cutout, Weights
+from sakuga_export.networks import CUTOUTS
 from sakuga_export.placing import ONNX, ExportError
 
 ANIME = replace(CUTOUTS[0], side=128)

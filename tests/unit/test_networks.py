@@ -9,7 +9,8 @@ from sakuga_export import ncnn, upscalers
 from sakuga_export.architectures.isnet import ISNet
 from sakuga_export.cli import configured
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, Cutout, Upscaler, by_name
+from sakuga_export.kinds import Cutout, Upscaler
+from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, by_name
 
 
 @pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)

@@ -7,7 +7,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 from sakuga import Config, load_config
 from sakuga.wire import NetworkFacts
 from sakuga_export import repository
-from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, Cutout, by_name
+from sakuga_export.kinds import Cutout
+from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, by_name
 from sakuga_server.settings import Settings
 
 PROJECT = Path(__file__).parents[2]

@@ -1,7 +1,7 @@
 import pytest
 
 from sakuga import BadOption, errors, wire
-from sakuga.options import UpscaleOptions, parse_options
+from sakuga.options import FixArtifactsOptions, Region, UpscaleOptions, parse_options
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,38 @@ def test_a_bad_option_is_named_with_what_is_allowed(
     with pytest.raises(BadOption) as caught:
         parse_options(UpscaleOptions, options)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regions": [[1, 2, 0, 4]]}, "option 'regions.0.box.2' is 0; allowed: a list of [x, y,"),
+        ({"regions": 7}, "option 'regions' is 7; allowed: a list of [x, y, width, height]"),
+        ({"mask": "#" * 999}, "option 'mask' is '###"),
+        ({"detector": "hands"}, "option 'detector' is 'hands'; allowed: auto, jpeg, banding,"),
+        ({"inpaint": 1}, "option 'inpaint' is 1; allowed: auto, migan, lama-anime, opencv, none"),
+    ],
+)
+def test_a_bad_option_of_mending_is_named_and_shortened(
+    options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(BadOption) as caught:
+        parse_options(FixArtifactsOptions, options)
+    assert str(caught.value).startswith(message)
+    assert len(str(caught.value)) < 400
+
+
+def test_regions_are_boxes_or_more_and_survive_json() -> None:
+    regions = [
+        [1, 2, 3, 4],
+        {"kind": "jpeg", "box": [0, 0, 8, 8], "quality": 30},
+        Region(box=(5, 6, 7, 8)),
+    ]
+    first = parse_options(FixArtifactsOptions, {"regions": regions, "mask": b"\0\xff"})
+    again = parse_options(FixArtifactsOptions, first.model_dump(mode="json"))
+    assert again == first
+    assert again.mask == b"\0\xff"
+    assert [r.kind for r in again.regions or []] == ["user", "jpeg", "user"]
 
 
 def test_denoise_is_an_alias() -> None:

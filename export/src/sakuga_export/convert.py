@@ -13,7 +13,7 @@ import torch
 from sakuga_export import enhancers, inpainters, masks, serving, upscalers
 from sakuga_export.architectures import aura, isnet
 from sakuga_export.fetch import Fetched, checkpoint_by_hand, fetch
-from sakuga_export.networks import Cutout, Enhancer, Inpainter, Network, Upscaler
+from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, Upscaler
 from sakuga_export.placing import origin_of
 
 

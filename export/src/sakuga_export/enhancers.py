@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from sakuga import wire
 from sakuga_export import serving
 from sakuga_export.architectures import aura
-from sakuga_export.networks import Enhancer
+from sakuga_export.kinds import Enhancer
 from sakuga_export.placing import ExportError, mark, mark_torchscript, placed
 from sakuga_export.serving import Array, Served
 

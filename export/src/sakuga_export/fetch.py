@@ -18,7 +18,7 @@ from typing import IO
 
 import click
 
-from sakuga_export.networks import Cutout, Packaged, Weights
+from sakuga_export.kinds import Cutout, Packaged, Weights
 
 CHECKPOINTS = (".ckpt", ".pth")
 TIMEOUT_SECONDS = 20

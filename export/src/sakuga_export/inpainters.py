@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sakuga import wire
-from sakuga_export.networks import Inpainter
+from sakuga_export.kinds import Inpainter
 from sakuga_export.placing import ExportError, mark, mark_torchscript, placed
 from sakuga_export.serving import Array, check
 

@@ -13,7 +13,7 @@ import onnxruntime
 
 from sakuga import wire
 from sakuga_export.architectures import isnet
-from sakuga_export.networks import Cutout
+from sakuga_export.kinds import Cutout
 from sakuga_export.placing import ExportError, mark, placed
 
 OPSET = 11

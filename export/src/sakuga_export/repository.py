@@ -13,18 +13,8 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
 from sakuga.config import Backend, Config
-from sakuga_export.networks import (
-    CUTOUTS,
-    ENHANCERS,
-    INPAINTERS,
-    UPSCALERS,
-    Cutout,
-    Enhancer,
-    Inpainter,
-    Network,
-    Upscaler,
-    chosen,
-)
+from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, Upscaler
+from sakuga_export.networks import CUTOUTS, ENHANCERS, INPAINTERS, UPSCALERS, chosen
 
 # An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
 # takes tensors of less than 2^31 elements.

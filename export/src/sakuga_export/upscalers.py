@@ -13,7 +13,7 @@ from sakuga_export import ncnn, serving
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.fetch import Fetched
-from sakuga_export.networks import Upscaler, Weights
+from sakuga_export.kinds import Upscaler, Weights
 from sakuga_export.placing import ExportError, mark, placed
 from sakuga_export.serving import Array, Served, run_file
 

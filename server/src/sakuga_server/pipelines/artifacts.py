@@ -12,7 +12,7 @@ from sakuga.options import Detectors, Region
 from sakuga_server.pipelines import banding, dequantise, jpeg_grid, redecode, specks
 from sakuga_server.pipelines.decode import orient
 from sakuga_server.pipelines.encode import to_8_bit
-from sakuga_server.pipelines.jpeg import Jpeg, luma_of
+from sakuga_server.pipelines.jpeg import BLOCK, Jpeg, luma_of
 from sakuga_server.pipelines.picture import Array, Picture, rgb
 
 log = logging.getLogger("sakuga")
@@ -160,27 +160,23 @@ def _dequantised(
         result = colour.copy()
         result[place] = decoded[place]
         return result, "quantisation-aware decoding"
-    traces = [region] if region.grid and region.quality else _traces_in(colour, region)
-    if colour.dtype != np.uint8 or not traces:
+    if colour.dtype != np.uint8 or (trace := _trace_of(colour, region)) is None:
         return None
     result = colour.copy()
-    for trace in traces:
-        quality, grid = trace.quality or 1, trace.grid or (0, 0)
-        result[place] = redecode.restored(colour, grid, quality)[place]
+    result[place] = redecode.restored(colour, *trace)[place]
     return result, "quantisation-aware decoding of an older JPEG"
 
 
-def _traces_in(colour: Array, region: Region) -> list[Region]:
-    """What compression a region of the caller's went through, in the whole picture's terms."""
+def _trace_of(colour: Array, region: Region) -> tuple[tuple[int, int], int] | None:
+    """Grid and quality of a region, found in its pixels where it doesn't tell."""
+    if region.grid is not None and region.quality is not None:
+        return region.grid, region.quality
     rows, columns = window(region)
-    found = jpeg_grid.find(luma_of(np.ascontiguousarray(colour[rows, columns])))
-    left, top = columns.start, rows.start
-    return [
-        _traced(trace).model_copy(
-            update={"grid": ((trace.grid[0] + left) % 8, (trace.grid[1] + top) % 8)}
-        )
-        for trace in found[:1]
-    ]
+    found = jpeg_grid.find(luma_of(colour[rows, columns]))
+    if not found:
+        return None
+    x, y = found[0].grid
+    return ((x + columns.start) % BLOCK, (y + rows.start) % BLOCK), found[0].quality
 
 
 def window(region: Region) -> tuple[slice, slice]:

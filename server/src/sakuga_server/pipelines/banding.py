@@ -33,7 +33,7 @@ STEEPEST = 8.2  # largest curvature of the energy: 8 of the differences, and a p
 
 @dataclass(frozen=True)
 class Staircases:
-    """Where a picture is banded, sample by sample: float32 (H, W, channels)."""
+    """Where a picture is banded, sample by sample: uint16 (H, W, channels)."""
 
     steps: Array
     """How high the steps are, in the picture's levels; 0 where there are none…"""
@@ -46,9 +46,9 @@ def find(colour: Array) -> Staircases:
     Args:
         colour: uint8 or uint16, (H, W) or (H, W, 3).
     """
-    samples = np.atleast_3d(colour).astype(np.float32)
+    samples = np.atleast_3d(colour)
     limits = [v * np.iinfo(colour.dtype).max / 255 for v in (LOWEST, HIGHEST, UNEQUAL)]
-    steps, widths = _along_lines(samples, limits)
+    steps, widths = _along_lines(np.ascontiguousarray(samples), limits)
     others = _along_lines(np.ascontiguousarray(samples.swapaxes(0, 1)), limits)
     turned_steps, turned_widths = (np.ascontiguousarray(o.swapaxes(0, 1)) for o in others)
     # Of the two directions, the one whose bands are narrower goes across them.
@@ -58,7 +58,7 @@ def find(colour: Array) -> Staircases:
 
 
 def _along_lines(samples: Array, limits: list[float]) -> tuple[Array, Array]:
-    steps, widths = np.zeros_like(samples), np.zeros_like(samples)
+    steps, widths = (np.zeros(samples.shape, np.uint16) for _ in range(2))
     parts = [(top, min(top + TILE, len(samples))) for top in range(0, len(samples), TILE)]
     on_all_cores(_scan, parts, samples, steps, widths, *limits)
     return steps, widths
@@ -91,8 +91,8 @@ def smoothed(colour: Array, stairs: Staircases) -> Array:
     result = samples.copy()
     for channel in range(samples.shape[2]):
         plane = np.ascontiguousarray(samples[..., channel], np.float32)
-        step = np.ascontiguousarray(stairs.steps[..., channel])
-        width = np.ascontiguousarray(stairs.widths[..., channel])
+        step = np.ascontiguousarray(stairs.steps[..., channel], np.float32)
+        width = np.ascontiguousarray(stairs.widths[..., channel], np.float32)
         if step.any():
             smooth = np.rint(_relaxed(plane, step, width))
             result[..., channel] = np.where(step > 0, smooth, plane)
@@ -153,10 +153,10 @@ def _rise(before: Array, after: Array, step: float, unequal: float, direction: A
     """How high the step between two bands is, if it continues a staircase; else 0."""
     highest = 0.0
     for c in range(len(before)):
-        highest = max(highest, float(abs(after[c] - before[c])))
+        highest = max(highest, abs(float(after[c]) - float(before[c])))
     known = step if step else highest
     for c in range(len(before)):
-        rise = after[c] - before[c]
+        rise = float(after[c]) - float(before[c])
         if rise == 0:
             continue
         if abs(abs(rise) - known) > unequal or rise * direction[c] < 0:

@@ -97,7 +97,7 @@ class FixArtifacts:
             if asked.restore:
                 picture, done = artifacts.restore(picture, source, regions)
         with job.stages("inpaint"):
-            fill = Inpaint(self.paint, self.settings.inpainters, asked.inpaint)
+            fill = Inpaint(self.paint, self.settings.inpainters, asked.inpaint, job.cancelled)
             picture, painted = await fill(picture, regions, mask)
         if asked.result == "restored":
             return picture, done + painted

@@ -5,15 +5,15 @@ hole that is larger than that is seen smaller. What it paints is laid over the h
 it, where it fades out; no other pixel changes.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from sakuga.errors import BadOption, ModelNotLoaded
-from sakuga.options import Inpainting, Region
+from sakuga.errors import BadOption, ModelNotLoaded, SakugaError
+from sakuga.options import Box, Inpainting, Region
 from sakuga.wire import InpainterFacts
 from sakuga_server.pipelines.alpha import bleed
 from sakuga_server.pipelines.artifacts import window
@@ -49,11 +49,13 @@ class Inpaint:
         paint: runs a network.
         inpainters: those that there are.
         method: who paints.
+        cancelled: asked before each hole; True ends the work.
     """
 
     paint: Painter
     inpainters: dict[str, InpainterFacts]
     method: Inpainting
+    cancelled: Callable[[], bool] = lambda: False
 
     async def __call__(
         self, picture: Picture, regions: list[Region], mask: Array | None
@@ -81,36 +83,34 @@ class Inpaint:
             whole = (0, 0, picture.width, picture.height)
             _by_opencv(painted, _grown(specks, SPECK_RIM), whole)
             done += [_done(r.box, OPENCV) for r in regions if r.kind == "speck"]
+        grown = _grown(holes, RIM)
         for box in _groups(holes):
-            done.append(_done(box, await self._fill(painted, holes, box, picture)))
+            if self.cancelled():
+                raise SakugaError("the caller doesn't wait any more")
+            done.append(_done(box, await self._fill(painted, holes, grown, box, picture.warnings)))
         weight = np.maximum(_fading(specks, SPECK_RIM), _fading(holes, RIM))
         return _laid_over(picture, painted, weight), done
 
     async def _fill(
-        self, painted: Array, holes: Array, box: tuple[int, int, int, int], picture: Picture
+        self, painted: Array, holes: Array, grown: Array, box: Box, warnings: list[str]
     ) -> str:
-        """Paints one group of holes, in place; gives who did."""
-        x, y, width, height = box
-        grown = _grown(holes, RIM)
-        if self.method == OPENCV or (self.method == "auto" and _thin(holes, box)):
+        """Paints one group of holes, with their rims, in place; gives who did."""
+        named = self.method != "auto"
+        if self.method == OPENCV or (not named and _thin(holes, box)):
             _by_opencv(painted, grown, box)
             return OPENCV
-        for name in PREFERRED if self.method == "auto" else (self.method,):
+        for name in (self.method,) if named else PREFERRED:
             try:
                 await self._by_network(name, painted, grown, box)
                 return name
             except ModelNotLoaded:
-                if self.method != "auto":
+                if named:
                     raise
-        picture.warnings.append(
-            f"no inpainting network is loaded; OpenCV painted {width}x{height} at {x},{y}"
-        )
+        warnings.append(f"no inpainting network is loaded; OpenCV painted {list(box)}")
         _by_opencv(painted, grown, box)
         return OPENCV
 
-    async def _by_network(
-        self, name: str, painted: Array, hole: Array, box: tuple[int, int, int, int]
-    ) -> None:
+    async def _by_network(self, name: str, painted: Array, hole: Array, box: Box) -> None:
         facts = self.inpainters[name]
         reach = max(facts.side, 8 * -(-round(CONTEXT * (max(box[2:]) + 2 * RIM)) // 8))
         side = min(reach, facts.largest)
@@ -205,24 +205,27 @@ def _fading(holes: Array, rim: int) -> Array:
     return fading * _grown(holes, rim)
 
 
-def _groups(holes: Array) -> list[tuple[int, int, int, int]]:
+def _groups(holes: Array) -> list[Box]:
     """Boxes around holes that are near each other: x, y, width, height."""
     near = _grown(holes, JOIN).view(np.uint8)
-    number, labels, _, _ = cv2.connectedComponentsWithStats(near)
+    number, labels, places, _ = cv2.connectedComponentsWithStats(near)
     boxes = []
     for label in range(1, number):
-        x, y, width, height = cv2.boundingRect(((labels == label) & holes).view(np.uint8))
-        boxes.append((x, y, width, height))
+        left, top, across, down = (int(v) for v in places[label, :4])
+        place = slice(top, top + down), slice(left, left + across)
+        part = (labels[place] == label) & holes[place]
+        x, y, width, height = cv2.boundingRect(part.view(np.uint8))
+        boxes.append((left + x, top + y, width, height))
     return boxes
 
 
-def _thin(holes: Array, box: tuple[int, int, int, int]) -> bool:
+def _thin(holes: Array, box: Box) -> bool:
     x, y, width, height = box
     inside = np.pad(holes[y : y + height, x : x + width], 1).view(np.uint8)
     return float(cv2.distanceTransform(inside, cv2.DIST_L2, 5).max()) < THIN
 
 
-def _by_opencv(painted: Array, hole: Array, box: tuple[int, int, int, int]) -> None:
+def _by_opencv(painted: Array, hole: Array, box: Box) -> None:
     """Paints the holes in a box, in place."""
     x, y, width, height = box
     margin = RIM + 2 * RADIUS
@@ -274,5 +277,5 @@ def _laid_over(picture: Picture, painted: Array, weight: Array) -> Picture:
     return Picture(colour, alpha, metadata, picture.warnings, picture.orientation)
 
 
-def _done(box: tuple[int, int, int, int], by: str) -> dict[str, Any]:
+def _done(box: Box, by: str) -> dict[str, Any]:
     return {"what": "painted", "box": box, "by": by}

