@@ -46,9 +46,10 @@ def find(colour: Array) -> Staircases:
     Args:
         colour: uint8 or uint16, (H, W) or (H, W, 3).
     """
-    samples = np.atleast_3d(colour)
+    # Decoders give read-only pixels, for which numba would compile everything once more.
+    samples = np.require(np.atleast_3d(colour), requirements=["C", "W"])
     limits = [v * np.iinfo(colour.dtype).max / 255 for v in (LOWEST, HIGHEST, UNEQUAL)]
-    steps, widths = _along_lines(np.ascontiguousarray(samples), limits)
+    steps, widths = _along_lines(samples, limits)
     others = _along_lines(np.ascontiguousarray(samples.swapaxes(0, 1)), limits)
     turned_steps, turned_widths = (np.ascontiguousarray(o.swapaxes(0, 1)) for o in others)
     # Of the two directions, the one whose bands are narrower goes across them.
