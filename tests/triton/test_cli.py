@@ -95,6 +95,7 @@ def test_damage_is_mended_and_every_option_is_a_flag(folder: Path, url: str) -> 
     (folder / "mask.png").write_bytes(encoded(mask))
     flags = ["--scale", 3, "--denoise", 0.5, "--detector", "jpeg", "--region", "10,20,30,8"]
     flags += ["--region", "60,60,9,9", "--mask", "mask.png", "--inpaint", "opencv", "--restore"]
+    flags += ["--no-hold-to-file", "--result", "enlarged"]
     done = sakuga(folder, "fix-artifacts", "girl.jpg", *VIDEO, *flags, "--report", url=url)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)

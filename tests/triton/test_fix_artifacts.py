@@ -55,7 +55,8 @@ async def test_a_damaged_picture_is_mended_and_enlarged_twice(images: Images) ->
     (region,) = reply.report["regions"]
     assert (region["kind"], region["quality"]) == ("jpeg", 25)
     assert [done["what"] for done in reply.report["done"]] == ["restored", "enlarged"]
-    stages = {"decode", "detect", "restore", "inpaint", "network", "resize", "encode", "total"}
+    stages = {"decode", "detect", "restore", "inpaint", "network", "resize", "agree", "encode"}
+    stages.add("total")
     assert set(reply.report["milliseconds"]) == stages
 
 
@@ -67,7 +68,7 @@ async def test_it_pays(images: Images, name: str, top: int) -> None:
     data = jpeg(np.asarray(half), 30)
     mended = pixels_of(await images.process(data, "fix_artifacts", {"scale": 2}))
     plain = pixels_of(await images.process(data, "upscale", {"scale": 2}))
-    assert psnr(mended, original) > psnr(plain, original) + 0.3
+    assert psnr(mended, original) > psnr(plain, original) + 0.5
 
 
 async def test_clean_pictures_come_out_as_from_upscale(images: Images) -> None:
@@ -117,7 +118,9 @@ async def test_the_function_does_what_the_action_does(quick: Config, images: Ima
     upscaler = RealESRGANProvider(quick, images.triton)
     by_parts = pixels_of(await fix_artifacts(DAMAGED, upscaler))
     async with ArtifactFixProvider(quick) as provider:
-        at_once = await provider.process(DAMAGED, ImageAction.FIX_ARTIFACTS)
+        # The function's upscaler may be anybody's, so nobody holds its result to the file.
+        options = {"hold_to_file": False}
+        at_once = await provider.process(DAMAGED, ImageAction.FIX_ARTIFACTS, options)
     assert off(by_parts, pixels_of(at_once)) == 0
 
 

@@ -105,6 +105,8 @@ async def fix_artifacts(
 ) -> bytes:
     """Finds the damage in a picture, undoes it, then has `upscaler` enlarge it.
 
+    `ArtifactFixProvider` also holds the enlarged picture to its file (option `hold_to_file`).
+
     Args:
         image: an encoded file.
         upscaler: any provider; it is asked for `ImageAction.UPSCALE` with a scale and a denoise

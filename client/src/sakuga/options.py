@@ -227,6 +227,9 @@ class FixArtifactsOptions(UpscaleOptions):
     restore: Annotated[
         bool, Field(description="undo JPEG blocks and banding before the network")
     ] = True
+    hold_to_file: Annotated[
+        bool, Field(description="keep enlarged lines within what a JPEG says of them")
+    ] = True
     result: Annotated[
         Literal["enlarged", "restored", "regions"],
         Field(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cv2
@@ -10,9 +11,10 @@ import numpy as np
 from sakuga.errors import DetectorError
 from sakuga.options import Detectors, Region
 from sakuga_server.pipelines import banding, dequantise, jpeg_grid, redecode, specks
+from sakuga_server.pipelines.agreement import Evidence, agreed
 from sakuga_server.pipelines.decode import orient
 from sakuga_server.pipelines.encode import to_8_bit
-from sakuga_server.pipelines.jpeg import BLOCK, Jpeg, luma_of
+from sakuga_server.pipelines.jpeg import BLOCK, Jpeg, luma_of, tables
 from sakuga_server.pipelines.picture import Array, Picture, rgb
 
 log = logging.getLogger("sakuga")
@@ -21,6 +23,10 @@ log = logging.getLogger("sakuga")
 GOOD = 90
 # How much coarser an older compression must be than the file's own to be worth more.
 COARSER = 10
+
+BY_FILE = "quantisation-aware decoding"
+BY_PIXELS = "quantisation-aware decoding of an older JPEG"
+BY_SMOOTHING = "smoothing within half a step"
 
 OUTLINES = {
     "jpeg": (230, 60, 60),
@@ -117,54 +123,80 @@ Detector = Callable[[Picture, Jpeg | None], list[Region]]
 DETECTORS: dict[str, Detector] = {"jpeg": _jpeg, "banding": _banding, "speck": _specks}
 
 
-def restore(
-    picture: Picture, source: Jpeg | None, regions: list[Region]
-) -> tuple[Picture, list[dict[str, Any]]]:
-    """Undoes compression and banding, within the regions of these kinds.
+@dataclass
+class Mended:
+    """A picture whose damage was undone."""
 
-    Returns:
-        The picture, of its kind and size, and what was done.
-    """
-    colour, done = picture.colour, list[dict[str, Any]]()
+    picture: Picture
+    done: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    """What is known of the pictures it may have been."""
+
+
+def restore(picture: Picture, source: Jpeg | None, regions: list[Region]) -> Mended:
+    """Undoes compression and banding, within the regions of these kinds; the picture stays of its
+    kind and size."""
+    mended = Mended(picture)
+    colour = picture.colour
     for region in (r for r in regions if r.kind == "jpeg"):
-        if better := _dequantised(colour, picture.orientation, source, region):
-            colour, how = better
-            done.append(_restored(region, how))
+        own = region.grid is None and source is not None
+        redone = _by_file(colour, picture, source, region) if own else _by_pixels(colour, region)
+        if redone is not None:
+            colour, evidence = redone
+            mended.evidence.append(evidence)
+            mended.done.append(_restored(region, BY_FILE if own else BY_PIXELS))
     if any(r.kind == "banding" for r in regions):
         stairs = banding.find(colour)
         inside = np.zeros(colour.shape[:2], bool)
         for region in (r for r in regions if r.kind == "banding"):
             inside[window(region)] = True
-            done.append(_restored(region, "smoothing within half a step"))
+            mended.done.append(_restored(region, BY_SMOOTHING))
         stairs.steps[~inside] = 0
         colour = banding.smoothed(colour, stairs)
-    if colour is picture.colour:
-        return picture, done
-    alpha, metadata = picture.alpha, picture.metadata
-    return Picture(colour, alpha, metadata, picture.warnings, picture.orientation), done
+    if colour is not picture.colour:
+        mended.picture = replace(picture, colour=colour)
+    return mended
 
 
 def _restored(region: Region, by: str) -> dict[str, Any]:
     return {"what": "restored", "kind": region.kind, "box": region.box, "by": by}
 
 
-def _dequantised(
-    colour: Array, orientation: int, source: Jpeg | None, region: Region
-) -> tuple[Array, str] | None:
-    """`colour` with a region decoded anew, and how; None where no compression is found."""
-    place = window(region)
-    if region.grid is None and source is not None:
-        decoded = orient(dequantise.decode(source), orientation)
-        if decoded.shape != colour.shape:
-            return None
-        result = colour.copy()
-        result[place] = decoded[place]
-        return result, "quantisation-aware decoding"
+def _by_file(
+    colour: Array, picture: Picture, source: Jpeg | None, region: Region
+) -> tuple[Array, Evidence] | None:
+    """`colour` with a region decoded anew from the file's coefficients."""
+    if source is None:
+        return None
+    decoded = orient(dequantise.decode(source), picture.orientation)
+    if decoded.shape != colour.shape:
+        return None
+    place = slice(0, source.height), slice(0, source.width)
+    luma, inside = source.planes[0], _inside(colour, region)
+    return _put(colour, decoded, region), Evidence(luma, *place, picture.orientation, inside)
+
+
+def _by_pixels(colour: Array, region: Region) -> tuple[Array, Evidence] | None:
+    """`colour` with a region decoded anew from what its pixels tell; None where that's nothing."""
     if colour.dtype != np.uint8 or (trace := _trace_of(colour, region)) is None:
         return None
+    grid, quality = trace
+    luma = redecode.stored(luma_of(colour) - 128, grid, tables(quality))
+    place = jpeg_grid.whole(colour.shape[:2], grid)
+    decoded = redecode.restored(colour, grid, quality)
+    return _put(colour, decoded, region), Evidence(luma, *place, 1, _inside(colour, region))
+
+
+def _put(colour: Array, decoded: Array, region: Region) -> Array:
     result = colour.copy()
-    result[place] = redecode.restored(colour, *trace)[place]
-    return result, "quantisation-aware decoding of an older JPEG"
+    result[window(region)] = decoded[window(region)]
+    return result
+
+
+def _inside(colour: Array, region: Region) -> Array:
+    inside = np.zeros(colour.shape[:2], bool)
+    inside[window(region)] = True
+    return inside
 
 
 def _trace_of(colour: Array, region: Region) -> tuple[tuple[int, int], int] | None:
@@ -177,6 +209,19 @@ def _trace_of(colour: Array, region: Region) -> tuple[tuple[int, int], int] | No
         return None
     x, y = found[0].grid
     return ((x + columns.start) % BLOCK, (y + rows.start) % BLOCK), found[0].quality
+
+
+def agreeing(large: Picture, painted: Picture, mended: Mended) -> Picture:
+    """The enlarged picture, held to what its file says; see `agreement`.
+
+    Args:
+        painted: what was enlarged: `mended`, and what was painted since, of which no file speaks.
+    """
+    colour = large.colour
+    for evidence in mended.evidence:
+        new = np.atleast_3d(painted.colour != mended.picture.colour).any(axis=2)
+        colour = agreed(colour, replace(evidence, inside=evidence.inside & ~new))
+    return replace(large, colour=colour)
 
 
 def window(region: Region) -> tuple[slice, slice]:

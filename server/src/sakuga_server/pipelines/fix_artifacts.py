@@ -92,18 +92,22 @@ class FixArtifacts:
         job: FixJob,
     ) -> tuple[Picture, list[dict[str, Any]]]:
         """The picture without its damage, enlarged if that is asked for; and what was done."""
-        asked, done = job.options, list[dict[str, Any]]()
+        asked, mended = job.options, artifacts.Mended(picture)
         with job.stages("restore"):
             if asked.restore:
-                picture, done = artifacts.restore(picture, source, regions)
+                mended = artifacts.restore(picture, source, regions)
         with job.stages("inpaint"):
-            fill = Inpaint(self.paint, self.settings.inpainters, asked.inpaint, job.cancelled)
-            picture, painted = await fill(picture, regions, mask)
+            inpainters = self.settings.inpainters
+            fill = Inpaint(self.paint, inpainters, asked.inpaint, job.cancelled)
+            picture, painted = await fill(mended.picture, regions, mask)
         if asked.result == "restored":
-            return picture, done + painted
+            return picture, mended.done + painted
         large = await self.upscale.enlarged(picture, job)
+        with job.stages("agree"):
+            if asked.hold_to_file:
+                large = artifacts.agreeing(large, picture, mended)
         enlarged = {"what": "enlarged", "by": job.model, "scale": asked.scale or job.facts.scale}
-        return large, [*done, *painted, enlarged]
+        return large, [*mended.done, *painted, enlarged]
 
 
 def warm_up() -> None:

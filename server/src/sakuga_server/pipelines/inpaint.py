@@ -6,7 +6,7 @@ it, where it fades out; no other pixel changes.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import cv2
@@ -273,8 +273,7 @@ def _laid_over(picture: Picture, painted: Array, weight: Array) -> Picture:
     touched = weight > 0
     colour = picture.colour.copy()
     colour[touched] = np.rint(mixed[touched]).astype(colour.dtype)
-    alpha, metadata = picture.alpha, picture.metadata
-    return Picture(colour, alpha, metadata, picture.warnings, picture.orientation)
+    return replace(picture, colour=colour)
 
 
 def _done(box: Box, by: str) -> dict[str, Any]:

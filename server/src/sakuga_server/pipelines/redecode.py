@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sakuga_server.pipelines.dequantise import forward_dct, smoothest
-from sakuga_server.pipelines.jpeg import BLOCK, CHROMINANCE, rgb_of, tables, ycc_of
+from sakuga_server.pipelines.jpeg import BLOCK, CHROMINANCE, Plane, rgb_of, tables, ycc_of
 from sakuga_server.pipelines.jpeg_grid import CERTAIN, COARSE, NEAR, whole
 from sakuga_server.pipelines.picture import Array
 
@@ -41,15 +41,20 @@ def restored(colour: Array, grid: tuple[int, int], quality: int) -> Array:
     )
 
 
-def _change(plane: Array, grid: tuple[int, int], steps: Array) -> Array:
-    """What decoding anew adds to a plane of samples about 0."""
-    change: Array = np.zeros_like(plane)
-    place = whole(plane.shape, grid)
-    coefficients = forward_dct(plane[place])
+def stored(plane: Array, grid: tuple[int, int], steps: Array) -> Plane:
+    """What was stored of a plane of samples about 0: the whole blocks of `jpeg_grid.whole`."""
+    coefficients = forward_dct(plane[whole(plane.shape, grid)])
     multiples = np.rint(coefficients / steps) * steps
     # Where samples were cut off at black or white, coefficients aren't multiples any more.
     near = np.abs(coefficients - multiples) < 2 * NEAR
-    change[place] = smoothest(np.where(near, multiples, coefficients), steps) - plane[place]
+    return Plane(np.where(near, multiples, coefficients), steps)
+
+
+def _change(plane: Array, grid: tuple[int, int], steps: Array) -> Array:
+    """What decoding anew adds to a plane of samples about 0."""
+    change: Array = np.zeros_like(plane)
+    place, blocks = whole(plane.shape, grid), stored(plane, grid, steps)
+    change[place] = smoothest(blocks.coefficients, blocks.steps) - plane[place]
     return change
 
 
