@@ -59,9 +59,10 @@ def agreed(large: Array, evidence: Evidence) -> Array:
 
 def _change(luma: Array, plane: Plane) -> Array:
     """What takes all coefficients of a part of the picture into their intervals."""
-    rows, columns = (8 * count for count in plane.coefficients.shape[:2])
-    edges = (0, rows - luma.shape[0]), (0, columns - luma.shape[1])
-    found = forward_dct(np.pad(luma, edges, mode="edge") - 128)
+    # Beyond the picture, blocks hold what the file has there.
+    whole = inverse_dct(plane.coefficients)
+    whole[: luma.shape[0], : luma.shape[1]] = luma - 128
+    found = forward_dct(whole)
     reach = HALF * plane.steps
     allowed = np.clip(found, plane.coefficients - reach, plane.coefficients + reach)
     return inverse_dct(allowed - found)[: luma.shape[0], : luma.shape[1]]
