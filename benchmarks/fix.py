@@ -23,7 +23,7 @@ from pictures import encoded, pixels_of
 from sakuga import Images, Reply, connect, load_config
 from sakuga_server.embedded import free_port, run_triton
 
-SIDE = 480
+SIDE, RAMP = 400, 320
 # Parts of the samples with most in them: left and top at twice their size.
 PARTS = {"heroine": (120, 330), "lineart": (200, 200), "sunset": (480, 60), "mascot": (0, 0)}
 QUALITIES = (10, 30, 50)
@@ -56,7 +56,7 @@ class Gain:
 
 
 def originals() -> dict[str, np.ndarray]:
-    """uint8 (480, 480, 3) each."""
+    """uint8 (SIDE, SIDE, 3) each."""
     parts = {
         name: opaque(name, 2)[top : top + SIDE, left : left + SIDE]
         for name, (left, top) in PARTS.items()
@@ -129,7 +129,7 @@ def gradients(images: Images, loop: Loop, quick: bool) -> list[Gain]:
         )
         for seed in range(2 if quick else 10)
         for step in STEPS
-        for original in (ramp(seed, SIDE, SIDE),)
+        for original in (ramp(seed, RAMP, RAMP),)
     ]
 
 

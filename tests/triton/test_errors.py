@@ -91,8 +91,8 @@ async def test_administration_is_locked(url: str) -> None:
 async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
     with pytest.raises(BadOption, match="allowed: upscale, rembg"):
         await images.process(PICTURE, "polish")
-    with pytest.raises(BadOption, match="this version has: upscale, rembg"):
-        await images.process(PICTURE, "fix_artifacts")
+    with pytest.raises(BadOption, match="action is 'colour'; allowed: upscale, rembg, fix_art"):
+        await images.process(PICTURE, "colour")
 
 
 async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
