@@ -17,13 +17,16 @@ from sakuga_export.networks import NETWORKS
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_python_example_runs(tmp_path: Path, url: str) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_python_examples_run(tmp_path: Path, url: str) -> None:
+    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(examples) == 2
     shutil.copytree(PROJECT / "samples", tmp_path / "samples")
     shutil.copy(PROJECT / "config.yaml", tmp_path)
     environment = {**os.environ, "SAKUGA_URL": url}
-    subprocess.run([sys.executable, "-c", example], cwd=tmp_path, env=environment, check=True)
-    assert Image.open(tmp_path / "heroine-2x.png").size == (720, 960)
+    for example in examples:
+        subprocess.run([sys.executable, "-c", example], cwd=tmp_path, env=environment, check=True)
+    for name, size in (("2x", (720, 960)), ("mended", (720, 960)), ("painted", (360, 480))):
+        assert Image.open(tmp_path / f"heroine-{name}.png").size == size
 
 
 @pytest.mark.parametrize(
