@@ -213,6 +213,17 @@ async def test_every_kind_of_picture_goes_through(fix: FixArtifacts, kind: str) 
     assert pixels_of(result).shape[0] == 2 * report["input"]["height"]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (8, 8), (9, 40)])
+async def test_tiny_pictures_go_through(fix: FixArtifacts, size: tuple[int, int]) -> None:
+    pixels = np.full((*size, 3), 90, np.uint8)
+    box = [0, 0, size[1], size[0]]
+    trace = {"kind": "jpeg", "box": box, "grid": [3, 3], "quality": 30}
+    for data in (encoded(pixels), jpeg(pixels, 30)):
+        for options in ({}, {"regions": [trace]}, {"regions": [{"kind": "banding", "box": box}]}):
+            result, _ = await fix(data, options)
+            assert pixels_of(result).shape == (2 * size[0], 2 * size[1], 3)
+
+
 async def test_bad_options_are_named(fix: FixArtifacts) -> None:
     data = encoded(sample("sunset"))
     bad: list[dict[str, Any]] = [

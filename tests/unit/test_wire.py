@@ -29,6 +29,8 @@ def test_a_bad_option_is_named_with_what_is_allowed(
     ("options", "message"),
     [
         ({"regions": [[1, 2, 0, 4]]}, "option 'regions.0.box.2' is 0; allowed: a list of [x, y,"),
+        ({"regions": [{"box": [0, 0, 9, 9], "grid": [8, 0]}]}, "option 'regions.0.grid.0' is 8;"),
+        ({"regions": [{"box": [0, 0, 9, 9], "grid": [0, -1]}]}, "option 'regions.0.grid.1' is -1;"),
         ({"regions": 7}, "option 'regions' is 7; allowed: a list of [x, y, width, height]"),
         ({"mask": "#" * 999}, "option 'mask' is '###"),
         ({"detector": "hands"}, "option 'detector' is 'hands'; allowed: auto, jpeg, banding,"),

@@ -161,6 +161,7 @@ class RembgOptions(PictureOptions):
     quality: Quality = None
 
 
+Phase = Annotated[int, Field(ge=0, le=7)]
 Box = tuple[int, int, Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
 
@@ -180,7 +181,7 @@ class Region(BaseModel):
     """Who found it."""
     quality: Annotated[int | None, Field(ge=1, le=100)] = None
     """Of kind jpeg: libjpeg's quality whose quantisation tables are nearest."""
-    grid: Annotated[tuple[int, int] | None, Field(examples=["[x, y] from 0 to 7"])] = None
+    grid: tuple[Phase, Phase] | None = None
     """Of kind jpeg, in pixels: x and y, modulo 8, of the corners of its blocks; None: it is the
     file's own compression."""
 
