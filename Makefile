@@ -43,6 +43,9 @@ check: $(VENV)/set-up-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sakuga-export --check
+	@$(BIN)/sakuga config check
+	@$(BIN)/sakuga config schema | diff config.schema.json - || \
+		{ echo "config.schema.json isn't up to date: sakuga config schema > config.schema.json"; exit 1; }
 
 bench: $(VENV)/set-up-bench
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)

@@ -119,6 +119,7 @@ def _inpainters(folder: Path, weights: Path) -> None:
 def config(served: Path) -> Config:
     config = Config()
     config.server.repository = served
+    config.server.preload = "all"
     return config
 
 

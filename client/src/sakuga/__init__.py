@@ -7,7 +7,8 @@ from sakuga.artifacts import (
     fix_artifacts,
     inpaint_regions,
 )
-from sakuga.config import Config, load_config
+from sakuga.config import Config
+from sakuga.config_file import load_config
 from sakuga.errors import (
     BadImage,
     BadInput,

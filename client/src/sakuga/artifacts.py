@@ -11,7 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from sakuga import wire
-from sakuga.config import Config, load_config
+from sakuga.config import Config
+from sakuga.config_file import load_config
 from sakuga.errors import DetectorError, SakugaError
 from sakuga.options import Inpainting, Region
 from sakuga.provider import ImageProvider, TritonProvider

@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from sakuga.config import Config, load_config
+from sakuga import admin
+from sakuga.admin import plain_errors, server_for
+from sakuga.config import Config
+from sakuga.config_file import load_config
 from sakuga.errors import SakugaError
 from sakuga.files import Job, find
 from sakuga.flags import option_flags
@@ -41,20 +42,11 @@ IN_FLIGHT = 4  # pictures of one command under way at once: the server's default
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:
     """Enlarge, enhance, mend and cut out drawn and anime pictures on NVIDIA Triton."""
-    with _said():
+    with plain_errors():
         config = load_config(file)
     if url:
         config.server.url = url
     context.obj = config
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """Our errors as one line and status 1, not a traceback."""
-    try:
-        yield
-    except SakugaError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -117,12 +109,12 @@ def picture_command(
         said = Output(report, detect_only, show_regions)
         given = {name: value for name, value in flags.items() if value is not None}
         options = {**given, **said.options}
-        with _said():
+        with plain_errors():
             parse_options(kind, options)  # once, before a folder fails file by file
             jobs = find(pictures, output, options)
             if not jobs:
                 raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
-            with _server(config, embedded) as url:
+            with server_for(config, embedded) as url:
                 failed = asyncio.run(_process_all(config, url, action, jobs, said))
         if failed:
             names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
@@ -199,109 +191,13 @@ async def _process(
 
 
 def _summary(report: Mapping[str, Any]) -> str:
-    before, after = report["input"], report["output"]
     seconds = report["milliseconds"]["total"] / 1000
+    if "input" not in report:  # by a provider of the user's own
+        return f"in {seconds:.2f} s by {report['model']}"
+    before, after = report["input"], report["output"]
     sizes = [f"{side['width']}x{side['height']}" for side in (before, after)]
     return f"{' to '.join(sizes)} in {seconds:.2f} s by {report['model']}"
 
 
-@main.command()
-@click.option("--port", type=int, help="of gRPC; left out, that of server.url")
-@click.pass_obj
-def serve(config: Config, port: int | None) -> None:
-    """Run a Triton server on this machine until Ctrl-C."""
-    # SIGTERM ends it like Ctrl-C; a shell's background job would ignore even that.
-    for end in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(end, signal.default_int_handler)
-    with _said():
-        server = _embedded_module()
-        _refresh_repository(config)
-        with server.run_triton(config, port or _port(config)) as running:
-            click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
-            try:
-                status = running.process.wait()
-                raise click.ClickException(f"Triton ended by itself, with status {status}")
-            except KeyboardInterrupt:
-                click.echo("Finishing the pictures in hand…")
-        click.echo("Stopped.")
-
-
-def _kind(facts: Mapping[str, Any]) -> str:
-    if "scale" in facts:
-        return f"{facts['scale']}x"
-    return "cut-out" if "author" in facts else "inpaint"
-
-
-@main.command()
-@click.pass_obj
-def models(config: Config) -> None:
-    """List every network the server knows, and whether it is loaded."""
-    with _said():
-        networks = asyncio.run(_ask(config, lambda images: images.triton.networks()))
-    width = max(map(len, networks))
-    for name, facts in networks.items():
-        state = "loaded" if facts["loaded"] else "not loaded"
-        kind = _kind(facts)
-        click.echo(f"{name:{width}}  {state:10}  {kind:7}  {facts['title']}")
-        click.echo(f"{'':{width}}  {facts['licence']}")
-
-
-@main.command()
-@click.pass_obj
-def status(config: Config) -> None:
-    """Show whether the server is ready, and what each model has done."""
-    with _said():
-        state = asyncio.run(_ask(config, lambda images: images.triton.status()))
-    ready = "ready" if state["ready"] else "not ready"
-    click.echo(f"Triton {state['version']} at {state['url']}: {ready}")
-    for name, done in state["models"].items():
-        click.echo(
-            f"{name:28} {done['requests']:6} requests  {done['failed']:4} failed  "
-            f"{done['batches']:6} batches  {done['queue_ms']:8.1f} ms queued  "
-            f"{done['compute_ms']:8.1f} ms computed"
-        )
-
-
-async def _ask(config: Config, question: Callable[[Images], Any]) -> Any:
-    async with connect(config) as images:
-        return await question(images)
-
-
-@contextmanager
-def _server(config: Config, embedded: bool) -> Iterator[str]:
-    """The address to send pictures to."""
-    if not embedded:
-        yield config.server.url
-        return
-    server = _embedded_module()
-    _refresh_repository(config)
-    with server.run_triton(config, server.free_port()) as running:
-        yield running.url
-
-
-def _embedded_module() -> ModuleType:
-    # Looked up late: the client is used without the server's package, too.
-    try:
-        from sakuga_server import embedded
-    except ImportError:
-        raise click.ClickException(
-            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
-        ) from None
-    return embedded
-
-
-def _refresh_repository(config: Config) -> None:
-    """Brings config.pbtxt files up to config.yaml, where the package that writes them is here."""
-    try:
-        from sakuga_export import repository
-    except ImportError:
-        return
-    for written in repository.write(config.server.repository, config):
-        click.echo(f"config.yaml changed: wrote {written}", err=True)
-
-
-def _port(config: Config) -> int:
-    _, _, port = config.server.url.rpartition(":")
-    if not port.isdigit():
-        raise click.ClickException(f"server.url is {config.server.url!r}; allowed: host:port")
-    return int(port)
+for command in admin.COMMANDS:
+    main.add_command(command)

@@ -1,16 +1,24 @@
-"""config.yaml: the operator's one file, read once, checked whole.
+"""config.yaml as typed blocks, and the options that one request gets from them.
 
-Priority of a setting: flag or call > environment > config.yaml > default. The environment has
-SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); nothing else reads it.
+Reading the file, and following it while it changes, is in `config_file`.
 """
 
-import os
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sakuga.errors import ConfigError
 from sakuga.options import (
@@ -23,25 +31,95 @@ from sakuga.options import (
 )
 from sakuga.wire import canonical
 
-DEFAULT_FILE = "config.yaml"
 DEFAULT_MODEL = "realesrgan-x4plus-anime"
 DEFAULT_ENHANCER = "aura-sr-v2"
 DEFAULT_CUTOUT = "isnet-anime"
 DEFAULT_FIX = {"scale": 2.0, "denoise_strength": 0.7}
 
 Backend = Literal["onnxruntime", "pytorch"]
+Accelerator = Literal["none", "openvino", "tensorrt"]
 
 
 class Block(BaseModel):
-    """A part of the file. Assigning to a field checks the value like reading it does."""
+    """A part of the file. Assigning to a field checks the value like reading it does, and a value
+    that a program assigned stays when the file changes.
+    """
 
-    model_config = ConfigDict(extra="forbid", validate_assignment=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=False,
+        validate_assignment=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    _assigned: set[str] = PrivateAttr(default_factory=set)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """
+        Raises:
+            ConfigError: there is no such field, or the value isn't allowed.
+        """
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            said = "; ".join(explain(type(self), e, "") for e in error.errors())
+            raise ConfigError(said) from None
+        if name in type(self).model_fields:
+            self._assigned.add(name)
+
+    def assigned(self, name: str) -> bool:
+        """Whether a program assigned that field."""
+        return name in self._assigned
+
+    def settle(self, name: str, value: Any) -> None:
+        """Sets a field to a value that wasn't assigned by anybody: the file, or its absence, says
+        so."""
+        self.__dict__[name] = value
+
+    def take_over(self, new: "Block") -> None:
+        """Every value of `new`, except where a program assigned one. Whoever holds this block, or
+        one inside, sees the change."""
+        for name in set(type(self).model_fields) - self._assigned:
+            own, value = getattr(self, name), getattr(new, name)
+            if isinstance(own, Block):
+                own.take_over(value)
+                continue
+            self.settle(name, value)
+            known = self.model_fields_set  # the set itself: what of it is given counts as given
+            known.add(name) if name in new.model_fields_set else known.discard(name)
+
+    def fields(self, path: str = "") -> Iterator[tuple[str, "Block", str]]:
+        """Each value's path, and the block and name that it is under."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Block):
+                yield from value.fields(f"{path}{name}.")
+            else:
+                yield f"{path}{name}", self, name
 
 
-class UpscaleBlock(UpscaleOptions):
+@dataclass
+class Source:
+    """The file that a configuration was read from."""
+
+    file: Path
+    lines: dict[str, int]
+    """The line of each path of the file, from 1."""
+    stamp: tuple[int, ...]
+    """Of the file, when it was last read."""
+    changed: float = -math.inf
+    """When its settings last changed while it was followed, on the monotonic clock."""
+
+    def place(self, path: str) -> str:
+        """Where in the file `path` is; else what it would lie in."""
+        while path and path not in self.lines:
+            path = path.rpartition(".")[0]
+        return f"{self.file}, line {self.lines[path]}" if path else str(self.file)
+
+
+class UpscaleBlock(UpscaleOptions, Block):
     """What the operator sets for every picture; a request's own options go first."""
-
-    model_config = ConfigDict(frozen=False, validate_assignment=True)
 
 
 def _given(block: PictureOptions, kind: type[PictureOptions]) -> dict[str, Any]:
@@ -53,40 +131,88 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _one_or_more(kind: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [kind, {"type": "array", "items": kind, "minItems": 1}]})
+
+
+Gpu = Annotated[int, Field(ge=0)]
+
+
 class RealESRGAN(UpscaleBlock):
-    gpu_id: Annotated[list[int], BeforeValidator(_listed)] = Field(default_factory=lambda: [0])
-    """One, or several; read as a list."""
+    """For every Real-ESRGAN model, unless the action's block says otherwise."""
+
+    gpu_id: Annotated[
+        list[Gpu],
+        BeforeValidator(_listed),
+        Field(min_length=1, examples=["a number of a GPU, from 0, or a list of them"]),
+        _one_or_more({"type": "integer", "minimum": 0}),
+    ] = Field(default_factory=lambda: [0])
+    """GPUs that the embedded server uses: one, or several; without any GPU, the CPU."""
 
 
 class AuraSR(UpscaleBlock):
+    """For every AuraSR model, unless the action's block says otherwise."""
+
     backend: Backend | None = None
     """Which of Triton's backends runs it, as ONNX or TorchScript; left out, the faster one."""
     style: Annotated[int | None, Field(ge=0, lt=2**32)] = None
     """Seed of the style that `sakuga-export` bakes in; left out, that of the network's row."""
 
 
-class RembgBlock(RembgOptions):
+class RembgBlock(RembgOptions, Block):
     """What the operator sets for every cut-out; a request's own options go first."""
 
-    model_config = ConfigDict(frozen=False, validate_assignment=True)
 
-
-class FixArtifactsBlock(FixArtifactsOptions):
+class FixArtifactsBlock(FixArtifactsOptions, Block):
     """What the operator sets for every picture to mend; a request's own options go first."""
 
-    model_config = ConfigDict(frozen=False, validate_assignment=True)
+
+class Action(Block):
+    """Who does an action, if it isn't Triton."""
+
+    provider: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
+            examples=["an import path, package.module:name"],
+        ),
+    ] = None
+    """Import path of a provider of one's own, package.module:name: a class or an object with
+    `async process(image, action, config) -> bytes`. It may lie beside config.yaml."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What that provider is given with every picture; a request's own options go first."""
+
+    @model_validator(mode="after")
+    def _options_are_for_a_provider(self) -> Self:
+        if self.options and self.provider is None:
+            raise ValueError("'options' stands beside 'provider' alone")
+        return self
+
+
+class UpscaleAction(UpscaleBlock, Action):
+    """Of `upscale`, or of `enhance`."""
+
+
+class RembgAction(RembgBlock, Action):
+    """Of `rembg`."""
+
+
+class FixArtifactsAction(FixArtifactsBlock, Action):
+    """Of `fix_artifacts`."""
 
 
 class ImageProviders(Block):
     """Which model serves which action."""
 
-    upscale: UpscaleBlock = Field(default_factory=UpscaleBlock)
-    rembg: RembgBlock = Field(default_factory=RembgBlock)
-    fix_artifacts: FixArtifactsBlock = Field(default_factory=FixArtifactsBlock)
-    enhance: UpscaleBlock = Field(default_factory=UpscaleBlock)
+    upscale: UpscaleAction = Field(default_factory=UpscaleAction)
+    rembg: RembgAction = Field(default_factory=RembgAction)
+    fix_artifacts: FixArtifactsAction = Field(default_factory=FixArtifactsAction)
+    enhance: UpscaleAction = Field(default_factory=UpscaleAction)
 
 
 class Providers(Block):
+    """Who does what."""
+
     image: ImageProviders = Field(default_factory=ImageProviders)
 
 
@@ -94,16 +220,36 @@ Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int | None, Field(ge=1, le=65535)]
 
 
+class NetworkSettings(Block):
+    """How Triton runs one network, where that isn't as for all of them."""
+
+    instances: Annotated[int | None, Field(ge=1)] = None
+    batch: Annotated[int | None, Field(ge=1, le=64)] = None
+    queue_delay: Annotated[int | None, Field(ge=0)] = None
+    accelerator: Accelerator | None = None
+
+
 class Server(Block):
     """How the server is reached, and how it is run."""
 
     url: str = "localhost:8001"
+    """host:port of Triton's gRPC."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds a client waits for one picture."""
     repository: Path = Path("model_repository")
     """The model repository; a relative path counts from the folder of config.yaml."""
     http_port: Port = None
+    """Of Triton's HTTP on this machine; left out, there is none."""
     metrics_port: Port = None
+    """Of Triton's metrics on this machine; left out, there are none."""
+    preload: Literal["all"] | list[str] = Field(
+        default_factory=list, examples=["all, or a list of networks"]
+    )
+    """Networks that are always loaded, besides those that the actions name; or all."""
+    load_on_demand: bool = True
+    """Load a network that a request names and that isn't loaded yet."""
+    unload_after: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds without a picture after which a network that nothing here names is unloaded."""
     pipelines: Count = 4
     """Pictures decoded, tiled and encoded at the same time, a process each."""
     matting_instances: Count = 2
@@ -112,10 +258,18 @@ class Server(Block):
     """Pictures mended at the same time, a process each."""
     queue_size: Count = 256
     """Pictures that may wait; one more is refused as Overloaded."""
+    instances: Count = 1
+    """Of each network, on each GPU."""
+    batch: Annotated[int | None, Field(ge=1, le=64)] = None
+    """The most tiles, or pictures, that a network takes at once; left out, what its kind bears."""
     queue_delay: Annotated[int, Field(ge=0)] = 500
     """Microseconds a network waits for more tiles before it starts a batch."""
+    accelerator: Accelerator = "none"
+    """What runs the networks inside onnxruntime: openvino on CPUs, tensorrt on GPUs, or itself."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of a network on the CPU; 0 means one a core."""
+    networks: dict[str, NetworkSettings] = Field(default_factory=dict)
+    """instances, batch, queue_delay and accelerator of single networks, by name."""
 
 
 class Limits(Block):
@@ -123,19 +277,35 @@ class Limits(Block):
     output's before a network runs."""
 
     input_bytes: Count = 256 * 2**20
+    """Of an encoded file."""
     input_pixels: Count = 4096 * 4096
+    """Width times height."""
     output_pixels: Count = 16384 * 16384
+    """Width times height, at the network's own scale or the one asked for."""
     tile_size: Annotated[int, Field(ge=32, le=2048)] = 512
     """The largest `tile_size` a request may ask for: it bounds a network's memory."""
 
 
 class Config(Block):
+    """The whole file."""
+
     providers: Providers = Field(default_factory=Providers)
     realesrgan: RealESRGAN = Field(default_factory=RealESRGAN)
     rembg: RembgBlock = Field(default_factory=RembgBlock)
     aurasr: AuraSR = Field(default_factory=AuraSR)
     server: Server = Field(default_factory=Server)
     limits: Limits = Field(default_factory=Limits)
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source | None:
+        """The file that all of it was read from, if there is one."""
+        return self._source
+
+    @source.setter
+    def source(self, source: Source) -> None:
+        self._source = source
 
     def upscale_options(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The options one picture gets: its family's, overridden by its action's, by its own.
@@ -190,42 +360,13 @@ class Config(Block):
         return given | own | {"model": canonical(model)}
 
 
-def load_config(path: str | Path | None = None) -> Config:
-    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml.
-
-    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
-
-    Raises:
-        ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
-    """
-    named = path or os.environ.get("SAKUGA_CONFIG")
-    file = Path(named or DEFAULT_FILE)
-    config = _read(file) if named or file.exists() else Config()
-    config.server.repository = file.resolve().parent / config.server.repository
-    if url := os.environ.get("SAKUGA_URL"):
-        config.server.url = url
-    return config
-
-
-def _read(file: Path) -> Config:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: isn't YAML: {error}") from error
-    try:
-        return Config.model_validate(values or {})
-    except ValidationError as error:
-        lines = [explain(_block(e["loc"]), e, f"{file}: ") for e in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
-
-
-def _block(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The class of the block that the last name of `location` lies in."""
-    kind: type[BaseModel] = Config
-    for name in location[:-1]:
-        field = kind.model_fields.get(str(name))
-        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            kind = field.annotation
-    return kind
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of config.yaml, for editors to complete and check it by."""
+    schema = Config.model_json_schema()
+    for block in (schema, *schema["$defs"].values()):
+        properties = block.get("properties", {})
+        for values in properties.values():
+            values.pop("title", None)  # the name again
+        if "denoise_strength" in properties:
+            properties["denoise"] = properties["denoise_strength"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -6,11 +6,14 @@ SakugaError
 │   ├── BadImage           INVALID_ARGUMENT   not a picture, truncated, of an unknown kind
 │   ├── BadOption          INVALID_ARGUMENT   an unknown option, or a value that isn't allowed
 │   └── TooLarge           INVALID_ARGUMENT   over one of the server's limits
-├── ModelNotLoaded         NOT_FOUND          the server knows the model, but doesn't serve it now
+├── ModelNotLoaded         NOT_FOUND          the server has the model, but doesn't serve it now
+│   └── ModelNotInstalled  NOT_FOUND          the server knows the model, but it was never exported
 ├── ServerUnavailable      UNAVAILABLE        nobody answers, or the server is stopping
 │   └── Overloaded         UNAVAILABLE        the server's queue is full
+├── NotAllowed             UNAVAILABLE        administration without the server's key
 ├── DeadlineExceeded       DEADLINE_EXCEEDED  the answer didn't come in the time allowed
 ├── DetectorError          INTERNAL           a detector of artifacts failed, by name
+├── ProviderError          INTERNAL           a provider of the caller's own failed, by name
 └── ServerError            INTERNAL           the server failed; its log has the reason
 
 On the wire an error is its status and the text "ClassName: message", so the class survives Triton's
@@ -54,11 +57,22 @@ class ModelNotLoaded(SakugaError):
     status = "NOT_FOUND"
 
     @classmethod
-    def exportable(cls, model: str) -> Self:
-        """For a model that exists, but that this server doesn't hold."""
+    def loadable(cls, model: str) -> Self:
+        """For a model that this server only has to be told to load."""
         return cls(
-            f"model {model!r} isn't loaded on this server; export it with "
-            f"`sakuga-export {model}` and start the server again"
+            f"model {model!r} isn't loaded on this server; load it with "
+            f"`sakuga models load {model}`, or name it in the server's config.yaml, "
+            "or set server.load_on_demand there"
+        )
+
+
+class ModelNotInstalled(ModelNotLoaded):
+    @classmethod
+    def exportable(cls, model: str) -> Self:
+        """For a model that exists, but not in this server's repository."""
+        return cls(
+            f"model {model!r} isn't in this server's repository; "
+            f"export it with `sakuga-export {model}`"
         )
 
 
@@ -70,11 +84,19 @@ class Overloaded(ServerUnavailable):
     pass
 
 
+class NotAllowed(SakugaError):
+    status = "UNAVAILABLE"
+
+
 class DeadlineExceeded(SakugaError):
     status = "DEADLINE_EXCEEDED"
 
 
 class DetectorError(SakugaError):
+    pass
+
+
+class ProviderError(SakugaError):
     pass
 
 
@@ -85,10 +107,13 @@ class ServerError(SakugaError):
 _BY_NAME: dict[str, type[SakugaError]] = {
     error.__name__: error
     for error in (
-        *(BadInput, BadImage, BadOption, TooLarge, ModelNotLoaded, ServerUnavailable),
-        *(Overloaded, DeadlineExceeded, DetectorError, ServerError),
+        *(BadInput, BadImage, BadOption, TooLarge, ModelNotLoaded, ModelNotInstalled),
+        *(ServerUnavailable, Overloaded, DeadlineExceeded, DetectorError, ServerError),
     )
 }
+
+# Never loaded, unloaded, on the way out, and a step of an ensemble that is one of these.
+NOT_LOADED = ("unknown model", "not ready", "not at ready state", "no available versions")
 
 _WIRE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
@@ -101,3 +126,8 @@ def from_wire(text: str) -> SakugaError | None:
     """
     found = _WIRE.search(text)
     return _BY_NAME[found[1]](found[2]) if found else None
+
+
+def says_not_loaded(text: str) -> bool:
+    """Whether Triton means that a model isn't served now, for which it has several wordings."""
+    return any(words in text for words in NOT_LOADED)

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sakuga.artifacts import ArtifactFixProvider
-from sakuga.config import Config, load_config
+from sakuga.config import Config
+from sakuga.config_file import load_config, refresh
+from sakuga.plugged import Plugged
 from sakuga.provider import (
     AuraSRProvider,
     RealESRGANProvider,
@@ -19,11 +21,17 @@ from sakuga.wire import ImageAction
 
 
 class Images:
-    """Every action that the connected server offers. Made by `connect`."""
+    """Every action that the connected server offers, and those of providers of one's own. Made by
+    `connect`.
 
-    def __init__(self, config: Config, triton: Triton) -> None:
+    An assignment to `config`, or a change of its file, takes effect with the next call.
+    """
+
+    def __init__(self, config: Config, triton: Triton, url: str | None = None) -> None:
         self.config = config
         self.triton = triton
+        self._url = url
+        self._plugged: dict[ImageAction, Plugged] = {}
         providers = (RealESRGANProvider, RembgProvider, ArtifactFixProvider, AuraSRProvider)
         self._providers: dict[ImageAction, TritonProvider] = {
             kind.action: kind(config, triton) for kind in providers
@@ -57,7 +65,28 @@ class Images:
         config: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
-        return await self._providers[as_action(action)].run(image, action, config)
+        action = as_action(action)
+        refresh(self.config)
+        server = self.config.server
+        self.triton.url, self.triton.timeout = self._url or server.url, server.timeout
+        provider = await self._own(action) or self._providers[action]
+        return await provider.run(image, action, config)
+
+    async def _own(self, action: ImageAction) -> Plugged | None:
+        """The provider of the user's own for an action, if config.yaml names one."""
+        block = getattr(self.config.providers.image, action.value)
+        plugged = self._plugged.get(action)
+        if plugged and plugged.path != block.provider:
+            await self._plugged.pop(action).close()
+            plugged = None
+        if plugged is None and block.provider:
+            plugged = self._plugged[action] = Plugged(self.config, self.triton, action)
+        return plugged
+
+    async def close(self) -> None:
+        for plugged in self._plugged.values():
+            await plugged.close()
+        await self.triton.close()
 
 
 @asynccontextmanager
@@ -75,7 +104,8 @@ async def connect(
     """
     settings = config if isinstance(config, Config) else load_config(config)
     triton = Triton(url or settings.server.url, settings.server.timeout)
+    images = Images(settings, triton, url)
     try:
-        yield Images(settings, triton)
+        yield images
     finally:
-        await triton.close()
+        await images.close()

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import ErrorDetails
 
@@ -146,6 +147,7 @@ class RembgOptions(PictureOptions):
             ],
             description="lay the cut-out over a colour",
         ),
+        WithJsonSchema({"type": ["string", "array", "null"], "items": {"type": "integer"}}),
     ] = None
     estimate_foreground: Annotated[
         bool, Field(description="under soft edges, take the background out of the colours")
@@ -240,7 +242,7 @@ class FixArtifactsOptions(UpscaleOptions):
     ] = "enlarged"
 
 
-Options = TypeVar("Options", bound=PictureOptions)
+Options = TypeVar("Options", bound=BaseModel)
 
 
 def parse_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
@@ -258,7 +260,7 @@ def parse_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
 def explain(kind: type[BaseModel], error: ErrorDetails, prefix: str) -> str:
     """One validation error as a sentence that names the field, the value and what is allowed."""
     name = ".".join(str(part) for part in error["loc"]) or "the whole"
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "no_such_attribute"):
         return f"{prefix}{name!r} is unknown; allowed: {', '.join(kind.model_fields)}"
     allowed = _allowed(kind, error["loc"]) if error["loc"] else "a mapping"
     value = SHORT.repr(error["input"])

@@ -1,15 +1,24 @@
 """Providers: whoever turns one picture into another. The Protocol, and Triton's."""
 
+import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from sakuga import wire
-from sakuga.config import Config, load_config
-from sakuga.errors import BadOption, ModelNotLoaded, SakugaError
+from sakuga.config import Config
+from sakuga.config_file import load_config, refresh
+from sakuga.errors import BadOption, ModelNotInstalled, ModelNotLoaded
 from sakuga.triton import Reply, Triton
 from sakuga.wire import ImageAction
+
+# After config.yaml changed, the server may take so many seconds longer than a client to load what
+# it names now; the client asks again at this interval.
+SWAP_SECONDS = 60
+ASK_AGAIN_SECONDS = 0.2
+LOADS = 3  # times that a network which is unloaded again and again is asked for
 
 
 @runtime_checkable
@@ -35,7 +44,7 @@ def as_action(action: ImageAction | str) -> ImageAction:
 
 
 class TritonProvider(ABC):
-    """One action, done by a Triton server.
+    """One action, done by a Triton server, as config.yaml says at the time of each call.
 
     Args:
         config: left out, as `load_config()` finds it.
@@ -84,7 +93,24 @@ class TritonProvider(ABC):
         if action is not None and as_action(action) is not self.action:
             name = type(self).__name__
             raise BadOption(f"action is {action!r}; {name} allows: {self.action.value}")
-        return await self._send(image, config or {})
+        refresh(self.config)
+        if self._owns_triton:
+            server = self.config.server
+            self.triton.url, self.triton.timeout = server.url, server.timeout
+        return await self._once_swapped(image, config or {})
+
+    async def _once_swapped(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+        """Sends a picture; where config.yaml has just named another model, waits until the server
+        has loaded it."""
+        source = None if options.get("model") else self.config.source
+        while True:
+            try:
+                return await self._send(image, options)
+            except ModelNotLoaded as error:
+                gone = isinstance(error, ModelNotInstalled)
+                if gone or not source or time.monotonic() > source.changed + SWAP_SECONDS:
+                    raise
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def close(self) -> None:
         if self._owns_triton:
@@ -130,14 +156,10 @@ class RembgProvider(TritonProvider):
     async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
         full = self.config.rembg_options(options)
         model = full["model"]
-        try:
-            return await self.triton.infer(wire.ensemble(model), image, full)
-        except ModelNotLoaded as error:
-            raise await self._why_not(model) from error
-
-    async def _why_not(self, model: str) -> SakugaError:
-        """An ensemble a network: to Triton, a misspelt name and one not exported are the same."""
-        networks = await self.triton.networks([wire.REMBG_PREPARE])
-        if model in networks:
-            return ModelNotLoaded.exportable(model)
-        return BadOption(f"option 'model' is {model!r}; allowed: {', '.join(networks)}")
+        for _ in range(LOADS):
+            try:
+                return await self.triton.infer(wire.ensemble(model), image, full)
+            except ModelNotLoaded:
+                # To Triton, a misspelt name and one not loaded are the same; this tells, or loads.
+                await self.triton.networks(load=model)
+        return await self.triton.infer(wire.ensemble(model), image, full)

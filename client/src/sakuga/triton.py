@@ -1,6 +1,5 @@
 """The connection to Triton: the only place that knows tritonclient."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ CHANNEL_ARGS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.primary_user_agent", "sakuga"),
 ]
+ADMIN_HEADER = "triton-grpc-protocol-admin"  # of `--grpc-restricted-protocol=…:admin=KEY`
 
 
 class Reply(NamedTuple):
@@ -34,24 +34,32 @@ class Reply(NamedTuple):
 
 
 class Triton:
-    """One server, reached over one gRPC channel, from one event loop."""
+    """One server, reached over one gRPC channel, from one event loop.
 
-    def __init__(self, url: str, timeout: float) -> None:
+    Args:
+        url: host:port of its gRPC. Assigning another takes effect with the next call; those under
+            way go on.
+        timeout: seconds that an answer may take.
+        key: what `load`, `unload` and `index` need where the server's administration is locked.
+    """
+
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         self.url = url
         self.timeout = timeout
-        self._client: InferenceServerClient | None = None
+        self._headers = {ADMIN_HEADER: key} if key else None
+        self._clients: dict[str, InferenceServerClient] = {}
 
     @property
     def client(self) -> InferenceServerClient:
         # Made at first use: a gRPC channel belongs to the event loop it was made in.
-        if self._client is None:
-            self._client = InferenceServerClient(self.url, channel_args=CHANNEL_ARGS)
-        return self._client
+        if self.url not in self._clients:
+            made = InferenceServerClient(self.url, channel_args=CHANNEL_ARGS)
+            self._clients[self.url] = made
+        return self._clients[self.url]
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        while self._clients:
+            await self._clients.popitem()[1].close()
 
     async def infer(
         self, model: str, image: bytes, options: Mapping[str, Any], timeout: float | None = None
@@ -67,40 +75,74 @@ class Triton:
         Raises:
             SakugaError: of the class that fits; see `sakuga.errors`.
         """
-        inputs = [
-            _bytes_input(wire.IMAGE, image),
-            _bytes_input(wire.OPTIONS, json.dumps(dict(options)).encode()),
-        ]
+        result, report = await self._call(
+            model,
+            {wire.IMAGE: image, wire.OPTIONS: json.dumps(dict(options)).encode()},
+            (wire.RESULT, wire.REPORT),
+            timeout,
+        )
+        return Reply(result, json.loads(report))
+
+    async def _call(
+        self,
+        model: str,
+        inputs: Mapping[str, bytes],
+        outputs: Iterable[str],
+        timeout: float | None = None,
+    ) -> list[bytes]:
         async with self._errors(model):
             answer = await self.client.infer(
                 model,
-                inputs,
-                outputs=[InferRequestedOutput(name) for name in (wire.RESULT, wire.REPORT)],
+                [_bytes_input(name, value) for name, value in inputs.items()],
+                outputs=[InferRequestedOutput(name) for name in outputs],
                 client_timeout=timeout or self.timeout,
             )
-            result, report = (answer.as_numpy(name) for name in (wire.RESULT, wire.REPORT))
-        return Reply(bytes(result[0]), json.loads(report[0]))
+            return [bytes(answer.as_numpy(name)[0]) for name in outputs]
 
-    async def loaded(self, model: str) -> bool:
-        """Whether the server serves `model` (a folder's name) now."""
-        async with self._errors(model):
-            return bool(await self.client.is_model_ready(model, client_timeout=10))
+    async def networks(self, **options: str) -> dict[str, dict[str, Any]]:
+        """What the server tells of each network that it knows, by name: `wire.Listing`, and
+        `installed`, `loaded`, `megabytes` (of its file), `device`, `memory` (in MB), `speed`.
 
-    async def networks(
-        self, pipelines: Iterable[str] = (wire.UPSCALE, wire.REMBG_PREPARE, wire.FIX_ARTIFACTS)
-    ) -> dict[str, dict[str, Any]]:
-        """Facts on each network that the server's pipelines know, by name, `loaded` among them."""
-        networks: dict[str, dict[str, Any]] = {}
-        for pipeline in pipelines:
-            async with self._errors(pipeline):
-                config = await self.client.get_model_config(pipeline, as_json=True)
-            parameters = config["config"]["parameters"]
-            for kind in ("networks", "inpainters"):
-                networks |= json.loads(parameters.get(kind, {}).get("string_value", "{}"))
-        loaded = await asyncio.gather(*(self.loaded(wire.folder(name)) for name in networks))
-        for facts, ready in zip(networks.values(), loaded, strict=True):
-            facts["loaded"] = ready
+        Args:
+            options: `load` or `measure`, each with a network's name, to be done first.
+
+        Raises:
+            BadOption: there is no such network.
+            ModelNotInstalled: it was never exported.
+            ModelNotLoaded: the server doesn't load what a request needs.
+        """
+        asked = {wire.OPTIONS: json.dumps(options).encode()}
+        (report,) = await self._call(wire.NETWORKS, asked, [wire.REPORT])
+        networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
         return networks
+
+    async def device(self, model: str) -> str:
+        """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
+        async with self._errors(model):
+            answer = await self.client.get_model_config(model, client_timeout=10)
+        gpus = sorted({gpu for group in answer.config.instance_group for gpu in group.gpus})
+        return f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
+
+    async def index(self) -> dict[str, bool]:
+        """Every model of the server's repository, and whether it is loaded.
+
+        Raises:
+            SakugaError: of the class that fits; without the key, `NotAllowed`.
+        """
+        async with self._errors("the repository"):
+            answer = await self.client.get_model_repository_index(headers=self._headers)
+        return {model.name: model.state == "READY" for model in answer.models}
+
+    async def load(self, model: str) -> None:
+        """Loads a Triton model, or loads it anew where its files changed: returns when it is ready.
+        Requests under way are finished by what was there before."""
+        async with self._errors(model):
+            await self.client.load_model(model, headers=self._headers)
+
+    async def unload(self, model: str) -> None:
+        """Unloads a Triton model, after the requests that it has."""
+        async with self._errors(model):
+            await self.client.unload_model(model, headers=self._headers)
 
     async def status(self) -> dict[str, Any]:
         """The server's version, readiness, and what each loaded model has done so far."""
@@ -130,9 +172,13 @@ class Triton:
                 f"no answer from {self.url} in the time allowed; raise server.timeout, "
                 "or send a smaller picture"
             )
+        if "restricted protocol" in text:
+            return errors.NotAllowed(
+                f"{self.url} lets nobody administer it without its key; set SAKUGA_ADMIN_KEY"
+            )
         if "maximum queue size" in text:
             return errors.Overloaded(f"the queue of {what} at {self.url} is full; try again later")
-        if "unknown model" in text or "not ready" in text or "no available versions" in text:
+        if errors.says_not_loaded(text):
             return errors.ModelNotLoaded(f"{what} isn't served at {self.url}")
         if "UNAVAILABLE" in status:
             return errors.ServerUnavailable(

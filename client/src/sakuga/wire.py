@@ -5,6 +5,7 @@ the options are in `options`.
 """
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,6 +26,10 @@ NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 wh
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then enlarges
+
+# The pipeline that tells of networks, and loads one that a request needs: OPTIONS in, REPORT out.
+NETWORKS = "networks"
+LOAD = "load"  # its option: a network's name
 
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
 REMBG_PREPARE = "rembg_prepare"
@@ -60,6 +65,14 @@ def folder(model: str) -> str:
 def ensemble(model: str) -> str:
     """The public Triton model that cuts out by a network: `rembg_isnet_anime`."""
     return f"rembg_{folder(model)}"
+
+
+Kind = Literal["enlarges", "cuts out", "paints"]
+
+
+def served_by(model: str, kind: Kind) -> str:
+    """The Triton model that has to be loaded for a network to serve: an ensemble loads its own."""
+    return ensemble(model) if kind == "cuts out" else folder(model)
 
 
 def prepared(model: str) -> str:
@@ -115,6 +128,24 @@ class InpainterFacts(BaseModel):
     largest: int
     """…which may grow up to this with a large hole, by multiples of 8."""
     licence: str
+
+
+class Listing(BaseModel):
+    """What NETWORKS tells of a network."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    title: str
+    licence: str
+    source: str
+    """Where its weights come from."""
+    file: str
+    """Of its folder in the repository, once it is exported."""
+    scale: int | None = None
+    """How many times wider and higher a result is, if it enlarges."""
+    side: int | None = None
+    """Of the only squares that it takes, in pixels; None: any size."""
 
 
 class ImageAction(StrEnum):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from sakuga.config import Config, load_config
+from sakuga.config import Config
+from sakuga.config_file import load_config
 from sakuga.errors import SakugaError
 from sakuga.wire import canonical
 from sakuga_export import repository

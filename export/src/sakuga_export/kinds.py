@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sakuga.config import Backend
-from sakuga.wire import CutoutFacts, InpainterFacts, NetworkFacts, folder
+from sakuga.wire import CutoutFacts, InpainterFacts, Kind, Listing, NetworkFacts, folder
 
 FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
 
@@ -44,6 +44,8 @@ class Weights:
 class Network:
     """What every row has."""
 
+    kind: ClassVar[Kind]
+
     name: str
     title: str
     weights: tuple[Weights, ...]
@@ -58,11 +60,25 @@ class Network:
         """Name of the exported file."""
         return "model.onnx"
 
+    @property
+    def source(self) -> str:
+        """Where its weights come from."""
+        return ", ".join(weights.url for weights in self.weights)
+
+    @property
+    def listing(self) -> Listing:
+        """What `sakuga models` tells of it."""
+        own = {name: getattr(self, name, None) for name in ("scale", "side")}
+        told = {n: getattr(self, n) for n in ("kind", "title", "licence", "source", "file")}
+        return Listing.model_validate({**told, **own})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Upscaler(Network):
     """A super-resolution network. Two files of weights are for deep network interpolation: denoise
     strengths 1 and 0."""
+
+    kind = "enlarges"
 
     architecture: Literal["RRDBNet", "SRVGGNetCompact"]
     settings: Mapping[str, int]
@@ -97,6 +113,8 @@ class Upscaler(Network):
 class Enhancer(Network):
     """A generative super-resolution network, AuraSR: it takes tiles of one size, and invents detail
     that depends on a style."""
+
+    kind = "enlarges"
 
     side: int
     """Of the tiles that it takes, in pixels."""
@@ -134,6 +152,8 @@ class Enhancer(Network):
 class Cutout(Network):
     """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
 
+    kind = "cuts out"
+
     side: int
     """Side of the square that it sees, in pixels."""
     mean: tuple[float, float, float]
@@ -155,6 +175,8 @@ class Cutout(Network):
 @dataclass(frozen=True, kw_only=True)
 class Inpainter(Network):
     """A network that paints what is missing."""
+
+    kind = "paints"
 
     architecture: Literal["MI-GAN", "LaMa"]
     side: int

@@ -12,9 +12,9 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
-from sakuga.config import Backend, Config
+from sakuga.config import Accelerator, Backend, Config, NetworkSettings
 from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, Upscaler
-from sakuga_export.networks import CUTOUTS, ENHANCERS, INPAINTERS, UPSCALERS, chosen
+from sakuga_export.networks import CUTOUTS, ENHANCERS, INPAINTERS, NETWORKS, UPSCALERS, chosen
 
 # An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
 # takes tensors of less than 2^31 elements.
@@ -26,6 +26,17 @@ LARGEST_INPAINTING_BATCH = 4
 
 # Decoding takes a tenth of what matting does, so two processes feed many.
 PREPARING = 2
+
+# By the names that Triton's onnxruntime backend has for them. Networks are exported in float32, and
+# TensorRT builds an engine for each shape of tile, which takes long: it is kept.
+ACCELERATORS: dict[Accelerator, dict[str, Any]] = {
+    "openvino": {"cpu_execution_accelerator": [{"name": "openvino"}]},
+    "tensorrt": {
+        "gpu_execution_accelerator": [
+            {"name": "tensorrt", "parameters": {"trt_engine_cache_enable": "true"}}
+        ]
+    },
+}
 
 HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit those instead.\n"
 
@@ -64,6 +75,7 @@ def texts(config: Config) -> dict[str, str]:
         alpha_matting(config),
         *(cutout_net(network, config) for network in CUTOUTS),
         *(ensemble(network) for network in CUTOUTS),
+        networks(config),
     ]
     return {model["name"]: as_text(model) for model in models}
 
@@ -147,20 +159,36 @@ def _batched(
     outputs: list[Any],
     backend: Backend = "onnxruntime",
 ) -> dict[str, Any]:
-    """A network, batched by Triton."""
+    """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
+    asked = _asked(network, config)
     return {
         "name": network.folder,
         "backend": backend,
         "default_model_filename": network.file,
-        "max_batch_size": batch,
+        "max_batch_size": asked.batch or batch,
         "input": inputs,
         "output": outputs,
         # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
-        "instance_group": [{"kind": "KIND_AUTO", "count": 1}],
-        "dynamic_batching": {"max_queue_delay_microseconds": config.server.queue_delay},
+        "instance_group": [{"kind": "KIND_AUTO", "count": asked.instances}],
+        "dynamic_batching": {"max_queue_delay_microseconds": asked.queue_delay},
         "parameters": _engine(backend, config.server.cpu_threads),
+        **_accelerated(asked.accelerator, backend),
     }
+
+
+def _asked(network: Network, config: Config) -> NetworkSettings:
+    by_name = {wire.canonical(name): own for name, own in config.server.networks.items()}
+    own = by_name.get(network.name, NetworkSettings())
+    common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
+    return NetworkSettings(**(common | own.model_dump(exclude_none=True)))
+
+
+def _accelerated(accelerator: Accelerator | None, backend: Backend) -> dict[str, Any]:
+    """What runs a network inside onnxruntime, if that isn't onnxruntime itself."""
+    if backend != "onnxruntime" or accelerator not in ACCELERATORS:
+        return {}
+    return {"optimization": {"execution_accelerators": ACCELERATORS[accelerator]}}
 
 
 def _engine(backend: Backend, threads: int) -> dict[str, dict[str, str]]:
@@ -176,6 +204,24 @@ def largest_batch(network: Upscaler, config: Config) -> int:
     """How many of the largest tiles go into one batch."""
     side = config.limits.tile_size + 2 * network.halo
     return max(1, min(LARGEST_BATCH, BATCH_PIXELS // side**2))
+
+
+def listings(config: Config) -> dict[str, wire.Listing]:
+    """What is told of each network, by name."""
+    return {network.name: chosen(network, config).listing for network in NETWORKS}
+
+
+def networks(config: Config) -> dict[str, Any]:
+    """The pipeline that tells of networks and loads them: one process, so none is loaded twice."""
+    return _python(
+        wire.NETWORKS,
+        config,
+        count=1,
+        inputs=[{**_tensor(wire.OPTIONS, "TYPE_STRING", [1]), "optional": True}],
+        outputs=[_tensor(wire.REPORT, "TYPE_STRING", [1])],
+        networks={name: row.model_dump() for name, row in listings(config).items()},
+        load_on_demand=config.server.load_on_demand,
+    )
 
 
 def upscale(config: Config) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """A real Triton without a container: starts the tritonserver that the nvidia-pytriton wheel holds.
 
 It is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319, -23320,
--23334), so it listens on loopback only, and those interfaces need a key that nobody is given.
+-23334), so it listens on loopback only, and those interfaces need a key: $SAKUGA_ADMIN_KEY, or one
+that is made up for each start.
 """
 
 import importlib.util
 import os
-import re
 import secrets
 import shutil
 import socket
@@ -18,17 +18,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from sakuga.config import Config, Server
 from sakuga.errors import ConfigError, ServerError
 from sakuga_server import backends
+from sakuga_server.placement import optional, wanted
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
 STOP_SECONDS = 30
+ADMIN_KEY = "SAKUGA_ADMIN_KEY"
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 
 # Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
@@ -42,30 +44,16 @@ END_WITH_PARENT = (
 )
 
 
-# In a config.pbtxt: a step of an ensemble, and the file of a network.
-STEP = re.compile(r'model_name: "(.+)"')
-FILE = re.compile(r'default_model_filename: "(.+)"')
-
-
 @dataclass(frozen=True)
 class Embedded:
     """A running server."""
 
     url: str
     models: list[str]
+    """Triton's models that were loaded at the start."""
     process: subprocess.Popen[bytes]
-
-
-def servable(repository: Path) -> list[str]:
-    """The models of a repository that are complete: configured, and exported where need be."""
-    configs = {file.parent: file.read_text() for file in sorted(repository.glob("*/config.pbtxt"))}
-    files = {folder: FILE.findall(text) or ["model.py"] for folder, text in configs.items()}
-    complete = [folder.name for folder in configs if (folder / "1" / files[folder][0]).exists()]
-    for folder, text in configs.items():
-        steps = STEP.findall(text)
-        if steps and set(steps) <= set(complete):
-            complete.append(folder.name)
-    return complete
+    key: str = field(repr=False)
+    """Of its administrative interfaces; see `sakuga.triton.Triton`."""
 
 
 def free_port() -> int:
@@ -91,14 +79,18 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
         ServerError: Triton ended, or wasn't ready within two minutes.
     """
     repository = config.server.repository
-    models = servable(repository)
-    if not models:
-        raise ConfigError(f"the repository {repository} has no model; run `sakuga-export` first")
+    models = wanted(config)
+    if not set(models) & set(optional(repository)):
+        raise ConfigError(
+            f"the repository {repository} has no network that config.yaml names; "
+            "run `sakuga-export` first"
+        )
     _check_port(port)
     _check_shared_memory()
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
         _assemble_backends(Path(folder))
-        command = _command(config.server, models, Path(folder), port)
+        key = os.environ.get(ADMIN_KEY) or secrets.token_urlsafe()
+        command = _command(config.server, models, Path(folder), port, key)
         process = subprocess.Popen(
             command,
             env=_environment(config),
@@ -110,7 +102,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
         relay = _Relay(process, log or sys.stderr)
         try:
             _wait(process, port, relay)
-            yield Embedded(f"{HOST}:{port}", models, process)
+            yield Embedded(f"{HOST}:{port}", models, process, key)
         finally:
             _stop(process)
             relay.join(STOP_SECONDS)  # a stub that outlives Triton may hold the log open
@@ -137,8 +129,7 @@ def _assemble_backends(folder: Path) -> None:
         shutil.copytree(stand_in.parent, folder / stand_in.parent.name)
 
 
-def _command(settings: Server, models: list[str], backends: Path, port: int) -> list[str]:
-    key = secrets.token_urlsafe()
+def _command(settings: Server, models: list[str], backends: Path, port: int, key: str) -> list[str]:
     options = {
         "model-repository": settings.repository,
         "backend-directory": backends,

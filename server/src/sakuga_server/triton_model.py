@@ -8,13 +8,23 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga import wire
-from sakuga.errors import BadOption, ModelNotLoaded, SakugaError, ServerError
+from sakuga.errors import (
+    BadOption,
+    ModelNotLoaded,
+    SakugaError,
+    ServerError,
+    from_wire,
+    says_not_loaded,
+)
+from sakuga.options import parse_options
+from sakuga_server.inventory import Inventory, NetworksOptions
 from sakuga_server.pipelines.picture import Array
 from sakuga_server.pipelines.rembg_prepare import Job, prepare
 from sakuga_server.pipelines.upscale import Upscale
@@ -24,6 +34,9 @@ log = logging.getLogger("sakuga")
 
 # gRPC's names and pb.TritonError's. They are looked up late: the stub fills `pb` after this import.
 STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND"}
+
+# Times that a network is asked for which is unloaded again and again.
+LOADS = 3
 
 
 class PictureModel(ABC):
@@ -124,6 +137,42 @@ class AlphaMattingModel(PictureModel):
         return {wire.RESULT: _text(result), wire.REPORT: _text(json.dumps(report).encode())}
 
 
+class NetworksModel(PictureModel):
+    """Triton's `networks`: tells of them, and loads one that a request needs.
+
+    It has one instance, so that pictures which need the same network don't load it twice.
+    """
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        self.repository = Path(args["model_repository"]).parent
+        super().initialize(args)
+
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        self.inventory = Inventory.from_parameters(self.repository, parameters)
+
+    async def answer(self, request: Any) -> dict[str, Array]:
+        options = parse_options(NetworksOptions, _options(request))
+        if options.load:
+            self._load(options.load)
+        networks = self.inventory.listed(_ready)
+        return {wire.REPORT: _text(json.dumps({"networks": networks}).encode())}
+
+    def _load(self, name: str) -> None:
+        model = self.inventory.served_by(name)
+        if _ready(model):
+            return
+        self.inventory.check_loadable(name)
+        try:
+            pb.load_model(model_name=model)
+        except Exception:
+            log.exception("%s can't be loaded", model)
+            raise ServerError(f"model {name!r} can't be loaded; the server's log has why") from None
+
+
+def _ready(model: str) -> bool:
+    return bool(pb.is_model_ready(model_name=model))
+
+
 def _failure(error: SakugaError) -> Any:
     status = getattr(pb.TritonError, STATUSES.get(error.status, "INTERNAL"))
     return pb.InferenceResponse(error=pb.TritonError(error.to_wire(), status))
@@ -174,22 +223,35 @@ async def run_inpainter(model: str, image: Array, hole: Array) -> Array:
 
 
 async def _run(model: str, inputs: list[Any], output: str) -> Array:
+    """A network's output; if it isn't loaded, it is loaded first, should the server do that."""
+    for _ in range(LOADS):
+        response = await _asked(wire.folder(model), inputs, output)
+        if not response.has_error():
+            result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
+            return result
+        # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
+        message = response.error().message()
+        if not says_not_loaded(message):
+            log.error("network %s: %s", model, message)
+            raise ServerError("internal error; the server's log has the reason")
+        await _load_on_demand(model)
+    raise ModelNotLoaded.loadable(model)
+
+
+async def _load_on_demand(model: str) -> None:
+    wanted = _text(json.dumps({wire.LOAD: model}).encode())
+    response = await _asked(wire.NETWORKS, [pb.Tensor(wire.OPTIONS, wanted)], wire.REPORT)
+    if not response.has_error():
+        return
+    message = response.error().message()
+    raise from_wire(message) or ModelNotLoaded.loadable(model)
+
+
+async def _asked(model: str, inputs: list[Any], output: str) -> Any:
     request = pb.InferenceRequest(
-        model_name=wire.folder(model),
+        model_name=model,
         requested_output_names=[output],
         inputs=inputs,
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
     )
-    response = await request.async_exec()
-    if response.has_error():
-        raise _network_error(model, response.error().message())
-    result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
-    return result
-
-
-def _network_error(model: str, message: str) -> SakugaError:
-    # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
-    if "not ready" in message or "not found" in message or "unknown model" in message:
-        return ModelNotLoaded.exportable(model)
-    log.error("network %s: %s", model, message)
-    return ServerError("internal error; the server's log has the reason")
+    return await request.async_exec()

@@ -1,0 +1,184 @@
+"""Reading config.yaml, following it while it changes, and telling where each setting comes from.
+
+Priority of a setting: flag or call > environment > config.yaml > default. The environment has
+SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); nothing else reads it.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sakuga.config import Block, Config, Source
+from sakuga.errors import ConfigError
+from sakuga.options import explain
+
+DEFAULT_FILE = "config.yaml"
+DEFAULT = "default"
+
+# Settings of the families' blocks that no picture can ask for.
+OWN_OF_FAMILIES = ("realesrgan.gpu_id", "aurasr.backend", "aurasr.style")
+
+# A file younger than this may still be being written; it is read the next time somebody looks.
+SETTLED_SECONDS = 0.1
+
+log = logging.getLogger("sakuga")
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml.
+
+    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
+
+    Raises:
+        ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
+    """
+    named = path or os.environ.get("SAKUGA_CONFIG")
+    file = Path(named or DEFAULT_FILE)
+    config = _read(file) if named or file.exists() else Config()
+    return _settled(config, file)
+
+
+def refresh(config: Config) -> bool:
+    """Brings a configuration up to its file, if that changed; what a program assigned stays.
+
+    A file that can't be used changes nothing, and the log says why.
+
+    Returns:
+        Whether the file was read anew.
+    """
+    source = config.source
+    if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
+        return False
+    if time.time_ns() - stamp[0] < SETTLED_SECONDS * 1e9:
+        return False
+    source.stamp = stamp
+    try:
+        new = _settled(_read(source.file), source.file)
+    except ConfigError as error:
+        log.warning("%s\nNothing was changed.", error)
+        return False
+    assert new.source is not None
+    source.lines, source.changed = new.source.lines, time.monotonic()
+    config.take_over(new)
+    return True
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        state = file.stat()
+    except OSError:  # gone for the moment: editors replace files
+        return None
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _settled(config: Config, file: Path) -> Config:
+    """With what depends on the place of the file, and on the environment."""
+    repository = file.resolve().parent / config.server.repository
+    config.server.settle("repository", repository)
+    if url := os.environ.get("SAKUGA_URL"):
+        config.server.settle("url", url)
+    return config
+
+
+def _read(file: Path) -> Config:
+    try:
+        stamp = _stamp(file) or ()
+        text = file.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        lines = dict(_lines(file, yaml.compose(text, Loader=yaml.SafeLoader)))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file}: isn't YAML: {error}") from error
+    source = Source(file, lines, stamp)
+    try:
+        config = Config.model_validate(values or {})
+    except ValidationError as error:
+        said = [_explained(source, e) for e in error.errors()]
+        raise ConfigError("\n".join(said)) from None
+    config.source = source
+    return config
+
+
+def _lines(file: Path, node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
+    """Each path of the file with its line.
+
+    Raises:
+        ConfigError: a key stands there twice, of which YAML would quietly take the last.
+    """
+    seen = set()
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        line, name = key.start_mark.line + 1, f"{path}{key.value}"
+        if name in seen:
+            raise ConfigError(f"{file}, line {line}: {name!r} is given twice; allowed: once")
+        seen.add(name)
+        yield name, line
+        yield from _lines(file, value, f"{name}.")
+
+
+def _explained(source: Source, error: Any) -> str:
+    path = ".".join(map(str, error["loc"]))
+    return explain(_block(error["loc"]), error, f"{source.place(path)}: ")
+
+
+def _block(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The class of the block that the last name of `location` lies in."""
+    kind: type[BaseModel] = Config
+    for name in location[:-1]:
+        field = kind.model_fields.get(str(name))
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            kind = field.annotation
+    return kind
+
+
+class Setting(NamedTuple):
+    """One value, and who says so."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+def settings(config: Config) -> Iterator[Setting]:
+    """Every setting in effect: of each action the options that a picture gets, those of its family
+    included, and what isn't an option of pictures."""
+    image = config.providers.image
+    for action in type(image).model_fields:
+        effective = getattr(config, f"{action}_options")({})
+        block = getattr(image, action)
+        for name, value in (block.model_dump(mode="json") | effective).items():
+            family = _family(action, name, str(effective["model"]))
+            chain = ((f"providers.image.{action}", block), (family, getattr(config, family)))
+            said = [_said(config, f"{path}.{name}", of) for path, of in chain]
+            origin = next((each for each in said if each), DEFAULT)
+            yield Setting(f"providers.image.{action}.{name}", value, origin)
+    for path, block, name in config.fields():
+        if path.split(".")[0] in ("server", "limits") or path in OWN_OF_FAMILIES:
+            value = block.model_dump(mode="json")[name]
+            yield Setting(path, value, _said(config, path, block) or DEFAULT)
+
+
+def _family(action: str, name: str, model: str) -> str:
+    """The block that an action's option comes from where its own says nothing."""
+    if action == "rembg":
+        return "rembg"
+    by_action = action == "enhance" if name == "model" else model.startswith("aura-sr")
+    return "aurasr" if by_action else "realesrgan"
+
+
+def _said(config: Config, path: str, block: Block) -> str | None:
+    """Who set a value, if anybody did."""
+    name = path.rpartition(".")[2]
+    if block.assigned(name):
+        return "flag"
+    if path == "server.url" and os.environ.get("SAKUGA_URL"):
+        return "environment, SAKUGA_URL"
+    if name not in block.model_fields_set or config.source is None:
+        return None
+    return config.source.place(path)
