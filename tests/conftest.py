@@ -12,6 +12,7 @@ import lama
 from networks_for_tests import (
     EXPORTED,
     PROJECT,
+    Bare,
     generated_aura,
     generated_isnet,
     generated_states,
@@ -113,6 +114,12 @@ def _inpainters(folder: Path, weights: Path) -> None:
     assert isinstance(drawn, Inpainter)
     target = folder / drawn.folder / "1" / drawn.file
     inpainters.place(drawn, lama.write(lama.small(), weights), target)
+
+
+@pytest.fixture(scope="session")
+def bare(served: Path) -> dict[str, Bare]:
+    """Networks without Triton, by name."""
+    return {name: Bare(served, name) for name in (*EXPORTED, "realesr-general-x4v3")}
 
 
 @pytest.fixture(scope="session")

@@ -5,15 +5,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
 import reference
-from sakuga_export import upscalers
+from sakuga_export import serving, upscalers
 from sakuga_export.architectures import isnet
 from sakuga_export.kinds import Upscaler
+from sakuga_export.networks import by_name
+from sakuga_export.placing import ONNX
 
 PROJECT = Path(__file__).parents[2]
 AURA = {
@@ -91,3 +94,15 @@ def generated_isnet_net() -> isnet.ISNet:
         net(torch.cat((smooth, torch.rand(1, 3, 512, 512))) - 0.45)
         net.get_submodule("side1").weight *= 2  # type: ignore[operator]
     return net.eval()
+
+
+class Bare:
+    """A network's exported file in onnxruntime, without anything of Triton around it."""
+
+    def __init__(self, repository: Path, name: str) -> None:
+        file = repository / by_name(name).folder / "1" / ONNX
+        self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+    def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
+        found = serving.run_file(self.session, pixels[None], strength)[0]
+        return found.astype(pixels.dtype)

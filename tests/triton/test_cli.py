@@ -152,7 +152,7 @@ def test_embedded_starts_a_server_for_the_command(folder: Path) -> None:
 def test_models_and_status(folder: Path, url: str) -> None:
     models = sakuga(folder, "models", url=url)
     assert re.search(r"realesr-animevideov3 +loaded", models.stdout)
-    assert re.search(r"realesrgan-x4plus +not loaded", models.stdout)
+    assert re.search(r"realesrgan-x4plus +not exported", models.stdout)
     status = sakuga(folder, "status", url=url)
     assert "ready" in status.stdout
     assert "upscale" in status.stdout

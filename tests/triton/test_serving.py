@@ -6,37 +6,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image, ImageCms
 from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 
-from networks_for_tests import PROJECT
+from networks_for_tests import PROJECT, Bare
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import Config, ImageAction, Images, RealESRGANProvider, connect
-from sakuga_export import serving, upscalers
+from sakuga_export import upscalers
 from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX
 
 VIDEO, ANIME, GENERAL = "realesr-animevideov3", "realesrgan-x4plus-anime", "realesr-general-x4v3"
-
-
-class Bare:
-    """A network's exported file in onnxruntime, without anything of Triton around it."""
-
-    def __init__(self, repository: Path, name: str) -> None:
-        file = repository / by_name(name).folder / "1" / ONNX
-        self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-
-    def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
-        found = serving.run_file(self.session, pixels[None], strength)[0]
-        return found.astype(pixels.dtype)
-
-
-@pytest.fixture(scope="session")
-def bare(served: Path) -> dict[str, Bare]:
-    return {name: Bare(served, name) for name in (VIDEO, ANIME, GENERAL)}
 
 
 @pytest.mark.parametrize("model", [VIDEO, ANIME])

@@ -5,7 +5,7 @@ import pytest
 
 from drawn import varied
 from pictures import gradient
-from sakuga import BadOption, ModelNotLoaded, Region, SakugaError
+from sakuga import BadOption, ModelNotInstalled, ModelNotLoaded, Region, SakugaError
 from sakuga.options import Inpainting
 from sakuga.wire import InpainterFacts
 from sakuga_server.pipelines.inpaint import RIM, Inpaint, check, read_mask
@@ -27,7 +27,7 @@ class Painter:
 
     async def __call__(self, model: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if model not in self.known:
-            raise ModelNotLoaded.exportable(model)
+            raise ModelNotInstalled.exportable(model)
         self.seen.append((model, image[0], hole[0]))
         return np.broadcast_to(np.array(PINK, np.uint8), image.shape)
 

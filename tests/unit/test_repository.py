@@ -9,6 +9,7 @@ from sakuga.wire import NetworkFacts
 from sakuga_export import repository
 from sakuga_export.kinds import Cutout
 from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, by_name
+from sakuga_server.inventory import Inventory
 from sakuga_server.settings import Settings
 
 PROJECT = Path(__file__).parents[2]
@@ -24,12 +25,12 @@ def test_every_network_has_a_folder_and_no_other_has() -> None:
     networks = {network.folder for network in NETWORKS}
     ensembles = {f"rembg_{network.folder}" for network in CUTOUTS}
     assert folders == networks | ensembles | {
-        *("upscale", "fix_artifacts", "rembg_prepare", "alpha_matting")
+        *("upscale", "fix_artifacts", "rembg_prepare", "alpha_matting", "networks")
     }
 
 
 def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
-    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 4
+    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 5
     edited = tmp_path / "upscale" / "config.pbtxt"
     edited.write_text(edited.read_text() + "\n")
     assert repository.drift(tmp_path, Config()) == [edited]
@@ -116,3 +117,45 @@ def test_the_pipeline_reads_back_what_was_written() -> None:
     settings = Settings[NetworkFacts].from_parameters(model["parameters"])
     assert settings.network("realesrgan-anime-6b") == UPSCALERS[0].facts
     assert settings.limits == Config().limits
+
+
+def parsed(config: Config) -> dict[str, ModelConfig]:
+    texts = repository.texts(config)
+    return {name: text_format.Parse(text, ModelConfig()) for name, text in texts.items()}
+
+
+def test_how_networks_run_is_set_for_all_and_for_single_ones_by_any_of_their_names() -> None:
+    config = Config()
+    server = config.server
+    server.instances, server.batch, server.queue_delay, server.accelerator = 2, 3, 40, "tensorrt"
+    server.networks = {"realesrgan-anime-6b": {"batch": 5, "accelerator": "openvino"}}  # type: ignore[dict-item]
+    models = parsed(config)
+    anime, video = models["realesrgan_x4plus_anime"], models["realesr_animevideov3"]
+    assert (anime.max_batch_size, video.max_batch_size) == (5, 3)
+    for model in (anime, video, models["u2net"], models["migan"]):
+        assert model.instance_group[0].count == 2
+        assert model.dynamic_batching.max_queue_delay_microseconds == 40
+    on_cpu = anime.optimization.execution_accelerators.cpu_execution_accelerator
+    on_gpu = video.optimization.execution_accelerators.gpu_execution_accelerator
+    assert [each.name for each in on_cpu] == ["openvino"]
+    assert [each.name for each in on_gpu] == ["tensorrt"]
+
+
+def test_an_accelerator_of_onnxruntime_is_none_of_torchscripts() -> None:
+    config = Config()
+    config.server.accelerator = "openvino"
+    assert not parsed(config)["lama_anime"].HasField("optimization")
+    assert not parsed(Config())["u2net"].HasField("optimization")
+
+
+def test_networks_are_told_and_loaded_by_one_process() -> None:
+    config = Config()
+    config.server.load_on_demand = False
+    model = parsed(config)["networks"]
+    assert model.instance_group[0].count == 1
+    inventory = Inventory.from_parameters(Path(), repository.networks(config)["parameters"])
+    assert not inventory.on_demand
+    assert set(inventory.networks) == {network.name for network in NETWORKS}
+    for network in NETWORKS:
+        told = inventory.networks[network.name]
+        assert told.source == ", ".join(weights.url for weights in network.weights)

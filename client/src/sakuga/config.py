@@ -3,7 +3,7 @@
 Reading the file, and following it while it changes, is in `config_file`.
 """
 
-import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +107,12 @@ class Source:
     lines: dict[str, int]
     """The line of each path of the file, from 1."""
     stamp: tuple[int, ...]
-    """Of the file, when it was last read."""
-    changed: float = -math.inf
-    """When its settings last changed while it was followed, on the monotonic clock."""
+    """Of the file, when it was last read: first the time of its last change, in nanoseconds."""
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was changed."""
+        return time.time() - self.stamp[0] / 1e9
 
     def place(self, path: str) -> str:
         """Where in the file `path` is; else what it would lie in."""

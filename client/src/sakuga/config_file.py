@@ -64,7 +64,7 @@ def refresh(config: Config) -> bool:
         log.warning("%s\nNothing was changed.", error)
         return False
     assert new.source is not None
-    source.lines, source.changed = new.source.lines, time.monotonic()
+    source.lines = new.source.lines
     config.take_over(new)
     return True
 
@@ -88,7 +88,7 @@ def _settled(config: Config, file: Path) -> Config:
 
 def _read(file: Path) -> Config:
     try:
-        stamp = _stamp(file) or ()
+        stamp = _stamp(file) or (0, 0, 0)
         text = file.read_text(encoding="utf-8")
         values = yaml.safe_load(text)
         lines = dict(_lines(file, yaml.compose(text, Loader=yaml.SafeLoader)))

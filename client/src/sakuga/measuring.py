@@ -36,7 +36,8 @@ def _request(name: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, Any], 
     if facts["kind"] == "cuts out":
         return wire.ensemble(name), {}, "network"
     if facts["kind"] == "enlarges":
-        return wire.UPSCALE, {"model": name, "scale": min(4, facts["scale"])}, "network"
+        whole = {"tile_size": SIDE, "scale": min(4, facts["scale"])}
+        return wire.UPSCALE, {"model": name, **whole}, "network"
     paint = {"inpaint": name, "regions": [REGION], "restore": False, "detector": "none"}
     return wire.FIX_ARTIFACTS, {**paint, "result": "restored"}, "inpaint"
 

@@ -1,7 +1,6 @@
 """Providers: whoever turns one picture into another. The Protocol, and Triton's."""
 
 import asyncio
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
@@ -16,7 +15,7 @@ from sakuga.wire import ImageAction
 
 # After config.yaml changed, the server may take so many seconds longer than a client to load what
 # it names now; the client asks again at this interval.
-SWAP_SECONDS = 60
+SWAP_SECONDS = 30
 ASK_AGAIN_SECONDS = 0.2
 LOADS = 3  # times that a network which is unloaded again and again is asked for
 
@@ -108,7 +107,7 @@ class TritonProvider(ABC):
                 return await self._send(image, options)
             except ModelNotLoaded as error:
                 gone = isinstance(error, ModelNotInstalled)
-                if gone or not source or time.monotonic() > source.changed + SWAP_SECONDS:
+                if gone or source is None or source.age > SWAP_SECONDS:
                     raise
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 

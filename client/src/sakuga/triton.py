@@ -172,7 +172,7 @@ class Triton:
                 f"no answer from {self.url} in the time allowed; raise server.timeout, "
                 "or send a smaller picture"
             )
-        if "restricted protocol" in text:
+        if "protocol is restricted" in text:
             return errors.NotAllowed(
                 f"{self.url} lets nobody administer it without its key; set SAKUGA_ADMIN_KEY"
             )

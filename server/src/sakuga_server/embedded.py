@@ -5,7 +5,9 @@ It is version 2.51, which has known holes in its administrative interfaces (CVE-
 that is made up for each start.
 """
 
+import ctypes
 import importlib.util
+import logging
 import os
 import secrets
 import shutil
@@ -26,6 +28,8 @@ from sakuga.config import Config, Server
 from sakuga.errors import ConfigError, ServerError
 from sakuga_server import backends
 from sakuga_server.placement import optional, wanted
+
+log = logging.getLogger("sakuga")
 
 HOST = "127.0.0.1"
 START_SECONDS = 120
@@ -87,6 +91,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
         )
     _check_port(port)
     _check_shared_memory()
+    check_gpus(config.realesrgan.gpu_id, gpus_here())
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
         _assemble_backends(Path(folder))
         key = os.environ.get(ADMIN_KEY) or secrets.token_urlsafe()
@@ -175,6 +180,30 @@ def _environment(config: Config) -> dict[str, str]:
         "PATH": path,
         "LD_LIBRARY_PATH": os.pathsep.join(paths),
     }
+
+
+def gpus_here() -> int:
+    """How many GPUs the driver shows; none where there is no driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    return 0 if failed else count.value
+
+
+def check_gpus(asked: list[int], there: int) -> None:
+    """
+    Raises:
+        ConfigError: there are GPUs, but not those that are asked for.
+    """
+    if "CUDA_VISIBLE_DEVICES" in os.environ:  # it goes before the file, and counts anew
+        return
+    if not there:
+        log.warning("no GPU on this machine: realesrgan.gpu_id %s means the CPU", asked)
+    elif absent := [gpu for gpu in asked if gpu >= there]:
+        raise ConfigError(f"realesrgan.gpu_id is {absent[0]}; allowed here: 0 to {there - 1}")
 
 
 def _check_port(port: int) -> None:

@@ -4,6 +4,7 @@ The only importer of `triton_python_backend_utils`, which exists inside Triton's
 stand-in backends are Triton's own side and apart.
 """
 
+import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
@@ -238,13 +239,24 @@ async def _run(model: str, inputs: list[Any], output: str) -> Array:
     raise ModelNotLoaded.loadable(model)
 
 
+# What is being loaded for pictures of this process, by network.
+_loading: dict[str, asyncio.Task[None]] = {}
+
+
 async def _load_on_demand(model: str) -> None:
+    """Has `networks` load it; tiles that need the same network wait for one request."""
+    if model not in _loading:
+        task = _loading[model] = asyncio.ensure_future(_load(model))
+        task.add_done_callback(lambda _: _loading.pop(model))
+    await asyncio.shield(_loading[model])  # a tile that is given up doesn't stop the others' load
+
+
+async def _load(model: str) -> None:
     wanted = _text(json.dumps({wire.LOAD: model}).encode())
     response = await _asked(wire.NETWORKS, [pb.Tensor(wire.OPTIONS, wanted)], wire.REPORT)
-    if not response.has_error():
-        return
-    message = response.error().message()
-    raise from_wire(message) or ModelNotLoaded.loadable(model)
+    if response.has_error():
+        message = response.error().message()
+        raise from_wire(message) or ModelNotLoaded.loadable(model)
 
 
 async def _asked(model: str, inputs: list[Any], output: str) -> Any:

@@ -5,8 +5,11 @@ A Python-based backend: a folder of this name in Triton's backend directory make
 serves both. Where the native library is installed, Triton finds that first.
 """
 
+import json
+
 import numpy as np
 import onnxruntime
+import triton_python_backend_utils as pb
 
 from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
@@ -49,8 +52,28 @@ class TritonPythonModel:
         return dict(zip(names, map(np.concatenate, zip(*calls, strict=True)), strict=True))
 
 
+# What Triton calls accelerators, and what onnxruntime calls them.
+ACCELERATORS = {"openvino": "OpenVINOExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+
+
 def _providers(args):
-    wanted = ["CPUExecutionProvider"]
-    if args["model_instance_kind"] == "GPU":
-        wanted.insert(0, ("CUDAExecutionProvider", {"device_id": args["model_instance_device_id"]}))
-    return wanted
+    """In order of preference: what config.pbtxt asks for, where onnxruntime has it here."""
+    on_gpu = args["model_instance_kind"] == "GPU"
+    device = {"device_id": args["model_instance_device_id"]} if on_gpu else {}
+    wanted = [*_accelerators(args, "gpu" if on_gpu else "cpu", device)]
+    if on_gpu:
+        wanted.append(("CUDAExecutionProvider", device))
+    return [*wanted, "CPUExecutionProvider"]
+
+
+def _accelerators(args, kind, device):
+    config = json.loads(args["model_config"])
+    asked = config.get("optimization", {}).get("execution_accelerators", {})
+    for each in asked.get(f"{kind}_execution_accelerator", []):
+        provider = ACCELERATORS.get(each["name"])
+        if provider in onnxruntime.get_available_providers():
+            yield provider, {**device, **each.get("parameters", {})}
+        else:
+            pb.Logger.log_warn(
+                f"{config['name']} asks for {each['name']}, which onnxruntime doesn't have here"
+            )

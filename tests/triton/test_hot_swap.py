@@ -1,0 +1,267 @@
+"""A running server and running clients that follow one config.yaml, as `sakuga serve` does it."""
+
+import asyncio
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from networks_for_tests import Bare
+from pictures import encoded, off, pixels_of, sample
+from sakuga import ModelNotInstalled, ModelNotLoaded, NotAllowed, ServerUnavailable, connect
+from sakuga.triton import Triton
+from sakuga_server.embedded import free_port
+
+SAKUGA = Path(sys.executable).with_name("sakuga")
+VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
+TILE = 48
+
+
+@dataclass
+class Serve:
+    """`sakuga serve`, and the config.yaml that it follows."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def said(self) -> str:
+        return (self.folder / "log").read_text()
+
+    async def until(self, said: Callable[[str], bool], seconds: float = 60) -> None:
+        end = time.monotonic() + seconds
+        while not said(self.said()):
+            assert time.monotonic() < end, self.said()
+            await asyncio.sleep(0.1)
+
+    def write(self, upscale: str, **server: object) -> None:
+        """Replaces the file as editors do: the new one whole, under the old one's name."""
+        settings = {"url": self.url, "repository": "repository", "pipelines": 2, **server}
+        blocks = {
+            "providers": {"image": {"upscale": {"model": upscale}}},
+            "realesrgan": {"denoise_strength": 1, "tile_size": TILE},
+            "server": settings,
+        }
+        new = self.file.with_suffix(".new")
+        new.write_text(json.dumps(blocks))  # JSON is YAML
+        new.replace(self.file)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([SAKUGA, *arguments], cwd=self.folder, capture_output=True, text=True)
+
+
+def repository_of(served: Path, folder: Path) -> Path:
+    """A repository of one's own, to change, with the exports of another."""
+    for model in served.glob("*/config.pbtxt"):
+        (folder / model.parent.name).mkdir(parents=True)
+        shutil.copy(model, folder / model.parent.name)
+        if (model.parent / "1").exists():
+            (folder / model.parent.name / "1").symlink_to(model.parent / "1")
+    return folder
+
+
+@pytest.fixture
+def serve(served: Path, tmp_path: Path) -> Iterator[Serve]:
+    """Not started yet: `started` does that, once its config.yaml is written."""
+    repository_of(served, tmp_path / "repository")
+    serve = Serve(tmp_path, free_port())
+    yield serve
+    if serve.process is not None:
+        serve.process.send_signal(signal.SIGINT)
+        assert serve.process.wait(60) == 0, serve.said()
+
+
+async def started(serve: Serve) -> None:
+    with (serve.folder / "log").open("w") as log:
+        serve.process = subprocess.Popen(
+            [SAKUGA, "serve"], cwd=serve.folder, stdout=log, stderr=log, text=True
+        )
+    await serve.until(lambda text: "Serving at" in text)
+
+
+@pytest.mark.parametrize(
+    ("on_demand", "unload_after", "switches"), [(True, 0.5, 10), (False, 3, 2)]
+)
+async def test_switching_models_under_load_loses_nothing(
+    serve: Serve,
+    bare: dict[str, Bare],
+    on_demand: bool,
+    unload_after: float,
+    switches: int,
+) -> None:
+    server = {"load_on_demand": on_demand, "unload_after": unload_after}
+    serve.write(VIDEO, **server)
+    await started(serve)
+    pixels = sample("sunset", (100, 60, 164, 100))
+    expected = {VIDEO: bare[VIDEO](pixels), GENERAL: bare[GENERAL](pixels, 1)}
+    answers: list[str] = []
+    done = asyncio.Event()
+
+    async def client() -> None:
+        async with connect(serve.file) as images:
+            while not done.is_set() or len(answers) < 200:
+                reply = await images.run(encoded(pixels), "upscale")
+                model = reply.report["model"]
+                assert off(pixels_of(reply.result), expected[model]) <= 1
+                answers.append(model)
+
+    clients = [asyncio.ensure_future(client()) for _ in range(8)]
+    while not answers:
+        await asyncio.sleep(0.05)
+    for turn in range(switches):
+        named = (GENERAL, VIDEO)[turn % 2]
+        serve.write(named, **server)
+        # Until clients get what it names, and the server has unloaded what it doesn't.
+        while answers[-1:] != [named] or serve.said().count("unloaded realesr_") <= turn:
+            assert not any(c.done() for c in clients), [c.exception() for c in clients if c.done()]
+            await asyncio.sleep(0.05)
+    done.set()
+    await asyncio.gather(*clients)
+    changes = sum(a != b for a, b in zip(answers, answers[1:], strict=False))
+    assert changes >= switches
+    assert len(answers) >= 200
+
+
+async def test_a_broken_edit_is_reported_and_changes_nothing(serve: Serve) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    async with connect(serve.file) as images:
+        data = encoded(sample("sunset", (100, 60, 140, 90)))
+        serve.file.write_text(serve.file.read_text().replace("upscale", "upscael"))
+        await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
+        assert "Nothing was changed" in serve.said()
+        assert (await images.run(data, "upscale")).report["model"] == VIDEO
+
+
+async def test_settings_reach_the_running_server_and_those_that_can_not_are_said(
+    serve: Serve,
+) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: {"batch": 3}})
+    await serve.until(lambda text: "loaded realesr_animevideov3" in text)
+    assert "server.url takes effect when the server is started again" in serve.said()
+    triton = Triton(serve.url, 60)
+    config = await triton.client.get_model_config("realesr_animevideov3")
+    await triton.close()
+    assert config.config.max_batch_size == 3
+
+
+async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> None:
+    folder = serve.folder / "repository" / "realesr_animevideov3" / "1"
+    exported = folder.resolve()
+    folder.unlink()
+    serve.write(GENERAL)
+    await started(serve)
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": VIDEO}
+    async with connect(serve.file) as images:
+        with pytest.raises(ModelNotInstalled, match="sakuga-export"):
+            await images.process(data, "upscale", options)
+        folder.symlink_to(exported)
+        assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
+
+
+async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: Serve) -> None:
+    serve.write(GENERAL, unload_after=1)
+    await started(serve)
+    async with connect(serve.file) as images:
+        data = encoded(sample("sunset", (100, 60, 140, 90)))
+        for _ in range(2):
+            before = serve.said().count("unloaded")
+            results = await asyncio.gather(
+                images.process(data, "upscale", {"model": VIDEO}),
+                images.process(data, "upscale", {"model": VIDEO}),
+                images.process(data, "rembg", {"model": "u2net"}),
+            )
+            assert results[0] == results[1]
+            assert (await images.triton.networks())[VIDEO]["loaded"]
+            await serve.until(lambda text, before=before: text.count("unloaded") == before + 3)
+            assert not (await images.triton.networks())["u2net"]["loaded"]
+    assert "unloaded realesr_general" not in serve.said()
+
+
+async def test_without_on_demand_it_says_what_to_do_and_that_works(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
+    serve.write(GENERAL, load_on_demand=False)
+    await started(serve)
+    data = encoded(sample("sunset", (100, 60, 140, 90)))
+    async with connect(serve.file) as images:
+        for action, model in (("upscale", VIDEO), ("rembg", "u2net")):
+            with pytest.raises(ModelNotLoaded, match=f"`sakuga models load {model}`"):
+                await images.process(data, action, {"model": model})
+            done = serve.run("models", "load", model)
+            assert done.returncode == 0, done.stderr
+            await images.process(data, action, {"model": model})
+            assert serve.run("models", "unload", model).returncode == 0
+            with pytest.raises(ModelNotLoaded):
+                await images.process(data, action, {"model": model})
+
+
+async def test_administration_needs_the_key_which_this_user_alone_can_read(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
+    serve.write(VIDEO)
+    await started(serve)
+    key = serve.folder / "cache" / "sakuga" / "keys" / str(serve.port)
+    assert key.stat().st_mode & 0o777 == 0o600
+    triton = Triton(serve.url, 60)
+    with pytest.raises(NotAllowed, match="SAKUGA_ADMIN_KEY"):
+        await triton.unload("upscale")
+    await triton.close()
+    monkeypatch.setenv("SAKUGA_ADMIN_KEY", "guessed")
+    refused = serve.run("models", "unload", VIDEO)
+    assert refused.returncode == 1
+    assert "without its key" in refused.stderr
+
+
+async def test_models_tells_what_each_network_takes(serve: Serve) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    told = json.loads(serve.run("models", "--json", "--measure").stdout)
+    video = told[VIDEO]
+    assert (video["installed"], video["loaded"], video["device"]) == (True, True, "CPU")
+    assert video["source"].startswith("https://")
+    assert 20 < video["memory"] < 4000
+    assert float(video["speed"].removesuffix(" kpx/s")) > 1
+    assert (told["u2net"]["loaded"], told["u2net"]["memory"]) == (False, None)
+    assert not told["realesrgan-x4plus"]["installed"]
+    listed = serve.run("models").stdout
+    assert "realesr-animevideov3" in listed
+    assert "calls" in listed
+    unknown = serve.run("models", "load", "waifu2x")
+    assert unknown.returncode == 2
+    assert "allowed: realesrgan-x4plus-anime" in unknown.stderr
+
+
+async def test_another_server_in_the_file_is_where_the_next_call_goes(
+    serve: Serve, url: str
+) -> None:
+    serve.write(VIDEO, url="127.0.0.1:1")
+    data = encoded(sample("sunset", (100, 60, 140, 90)))
+    async with connect(serve.file) as images:
+        with pytest.raises(ServerUnavailable):
+            await images.process(data, "upscale")
+        serve.write(VIDEO, url=url)
+        await asyncio.sleep(0.2)
+        assert (await images.run(data, "upscale")).report["model"] == VIDEO
+        images.config.server.url = "127.0.0.1:1"
+        with pytest.raises(ServerUnavailable):
+            await images.process(data, "upscale")
