@@ -131,6 +131,34 @@ class Enhancer(Network):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OwnUpscaler(Network):
+    """A super-resolution network of somebody's own: nobody wrote its facts down, so the export
+    measured them."""
+
+    architecture: str
+    """What spandrel calls it."""
+    scale: int
+    halo: int
+    multiple: int = 1
+    side: int | None = None
+    """As in `wire.NetworkFacts`, all of them."""
+    batched: bool = True
+    """Whether it takes several tiles at once."""
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            title=self.title,
+            scale=self.scale,
+            halo=self.halo,
+            multiple=self.multiple,
+            side=self.side,
+            denoise=False,
+            licence=self.licence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cutout(Network):
     """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
 
