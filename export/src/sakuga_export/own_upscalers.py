@@ -3,9 +3,11 @@ Triton, with everything that a row says measured.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import click
 import numpy as np
@@ -48,8 +50,14 @@ def place(row: OwnUpscaler, source: Path, target: Path) -> OwnUpscaler:
         ExportError: it can't be read, isn't a network that `upscale` can serve, or no export of it
             gives what torch gives.
     """
-    net = Fitted(foreign.load(source))
-    row = replace(row, architecture=net.descriptor.architecture.name, scale=net.scale)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's code, about itself
+        net = Fitted(foreign.load(source))
+        row = replace(row, architecture=net.descriptor.architecture.name, scale=net.scale)
+        return _first_that_works(row, net, target)
+
+
+def _first_that_works(row: OwnUpscaler, net: "Fitted", target: Path) -> OwnUpscaler:
     why = ""
     for candidate in _candidates(row, net):
         try:
@@ -72,7 +80,10 @@ def _candidates(row: OwnUpscaler, net: "Fitted") -> Iterator[OwnUpscaler]:
     except NoHaloError as error:
         why = str(error)
     side = net.fitting(SIDE)
-    click.echo(f"{row.name} takes tiles of {side}x{side} pixels, which overlap and mix: {why}")
+    click.echo(
+        f"{row.name}: {why}. So it gets tiles of {side}x{side} pixels, which overlap and mix: not "
+        "quite what it would make of a whole picture"
+    )
     fixed = replace(row, halo=0, multiple=1, side=side)
     yield from (fixed, replace(fixed, batched=False))
 
@@ -106,8 +117,9 @@ class Fitted(nn.Module):
         self.descriptor, self.model = descriptor, descriptor.model
         # What its result is taken out of, where that isn't all that the model gives.
         self.call: Callable[[nn.Module, Tensor], Tensor] = descriptor._call_fn
-        self.scale, self.channels = descriptor.scale, descriptor.input_channels
-        self.multiple = descriptor.size_requirements.multiple_of
+        self.scale: int = descriptor.scale
+        self.channels: int = descriptor.input_channels
+        self.multiple: int = descriptor.size_requirements.multiple_of
         self.minimum = self._minimum(descriptor.size_requirements.minimum)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -122,9 +134,7 @@ class Fitted(nn.Module):
         """The same of a size that fits already."""
         if self.channels == 3:
             return self.call(self.model, image)
-        return self.call(self.model, image.flatten(0, 1).unsqueeze(1)).unflatten(0, (-1, 3))[
-            :, :, 0
-        ]
+        return _joined(self.call(self.model, _one_by_one(image)))
 
     def _positions(self, length: Tensor) -> Tensor:
         """Of a length that fits, which pixel is where: mirrored beyond the last, without repeating
@@ -141,18 +151,32 @@ class Fitted(nn.Module):
     def _minimum(self, least: int) -> int:
         """The least side of a square that it runs on, from `least` on."""
         why = ""
-        for self.minimum in (least, *(side for side in LEAST if side > least)):
-            side = self.fitting(1)
+        for minimum in (least, *(side for side in LEAST if side > least)):
+            self.minimum = minimum
             try:
-                with torch.inference_mode():
-                    sides = self.result(torch.zeros(1, 3, side, side)).shape[2:]
-            except RuntimeError as error:
+                self._run(self.fitting(1))
+            except (RuntimeError, ValueError) as error:
                 why = reason(error)
-                continue
-            if sides == (side * self.scale, side * self.scale):
-                return self.minimum
-            why = f"gives {tuple(sides)} for {side}x{side} pixels; its scale is {self.scale}"
+            else:
+                return minimum
         raise ExportError(f"this {self.descriptor.architecture.name} doesn't run: {why}")
+
+    def _run(self, side: int) -> None:
+        with torch.inference_mode():
+            found = tuple(self.result(torch.zeros(1, 3, side, side)).shape)
+        if found != (1, 3, side * self.scale, side * self.scale):
+            raise ValueError(f"it gives {found} for {side}x{side} pixels at scale {self.scale}")
+
+
+class Unpadded(nn.Module):
+    """A network for pictures that fit already: where no size is free, more can be exported."""
+
+    def __init__(self, net: Fitted) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.net.result(image)
 
 
 def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
@@ -165,7 +189,9 @@ def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
         result = {1: "result_height", 2: "result_width"}
     free = dict.fromkeys(serving.RESULTS, batch | result)
     free |= {wire.NET_IMAGE: batch | size | {3: "channels"}}
-    serving.write_onnx(Served(net), {wire.NET_IMAGE: image}, free, file)
+    served = Served(net if row.side is None else Unpadded(net))
+    with mock.patch("torch._C._jit_onnx_log", create=True):  # it prints what can't be exported
+        serving.write_onnx(served, {wire.NET_IMAGE: image}, free, file)
 
 
 def _compare(row: OwnUpscaler, net: Fitted, file: Path) -> None:
@@ -190,9 +216,20 @@ def _pictures(row: OwnUpscaler) -> Iterator[Array]:
 def reference(descriptor: Descriptor, pictures: Tensor) -> Tensor:
     """What spandrel makes of (B, 3, H, W) in [0, 1], picture by picture: the export's measure."""
     one = descriptor.input_channels == 1
-    shown = pictures.flatten(0, 1)[:, None] if one else pictures
+    shown = _one_by_one(pictures) if one else pictures
     results = torch.cat([descriptor(picture[None]) for picture in shown])
-    return results.unflatten(0, (-1, 3))[:, :, 0] if one else results
+    return _joined(results) if one else results
+
+
+def _one_by_one(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) as (3·B, 1, H, W)…"""
+    return pictures.flatten(0, 1).unsqueeze(1)
+
+
+def _joined(channels: Tensor) -> Tensor:
+    """…and back."""
+    joined: Tensor = channels.squeeze(1).unflatten(0, (-1, 3))  # type: ignore[no-untyped-call]
+    return joined
 
 
 def _mark(file: Path, row: OwnUpscaler) -> None:

@@ -58,7 +58,7 @@ def drift(repository: Path, config: Config) -> list[Path]:
 
 
 def texts(config: Config, mine: Sequence[Own] = ()) -> dict[str, str]:
-    """Each model's config.pbtxt, by the name of its folder; `mine` are the networks of one's own."""
+    """Each model's config.pbtxt, by the name of its folder; `mine`: the networks of one's own."""
     models = [
         upscale(config, mine),
         *(net(network, config) for network in UPSCALERS),
@@ -234,8 +234,9 @@ def fix_artifacts(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
 
 
 def _super_resolution(mine: Sequence[Own]) -> dict[str, Any]:
-    networks = (*UPSCALERS, *ENHANCERS, *(row for row in mine if isinstance(row, OwnUpscaler)))
-    return {n.name: n.facts.model_dump() for n in networks}
+    facts = {n.name: n.facts for n in UPSCALERS} | {n.name: n.facts for n in ENHANCERS}
+    facts |= {row.name: row.facts for row in mine if isinstance(row, OwnUpscaler)}
+    return {name: known.model_dump() for name, known in facts.items()}
 
 
 def _cutouts(mine: Sequence[Own]) -> tuple[Cutout, ...]:
