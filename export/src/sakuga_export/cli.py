@@ -93,7 +93,7 @@ def _change_own(
     if len(networks) != 1 or source.suffix not in own.SUFFIXES or not wish["name"]:
         raise click.UsageError(f"one file ({', '.join(own.SUFFIXES)}) and its --name go together")
     if not source.is_file():
-        raise click.UsageError(f"there is no file {source}")
+        raise ExportError(f"there is no file {source}")
     start = time.perf_counter()
     row = own.add(source, own.Wish(**wish), repository)
     click.echo(f"{row.name}: {_told(row)}; exported in {time.perf_counter() - start:.1f} s")

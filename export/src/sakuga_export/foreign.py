@@ -3,7 +3,6 @@
 Importing it takes seconds, so that happens when it is first needed.
 """
 
-import pickle
 import sys
 from functools import cache
 from pathlib import Path
@@ -55,8 +54,6 @@ def load(file: Path) -> Descriptor:
         descriptor = spandrel.ModelLoader().load_from_file(file)
     except spandrel.UnsupportedModelError:
         raise ExportError(f"{file.name}: spandrel knows no network with such weights") from None
-    except pickle.UnpicklingError as error:
-        raise ExportError(f"{file.name} isn't opened: {reason(error)}") from error
     except Exception as error:  # whatever a broken file makes torch, safetensors or spandrel raise
         raise ExportError(f"{file.name} can't be read: {reason(error)}") from error
     _refuse(file.name, descriptor)

@@ -6,9 +6,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-# Longest radius looked for: windows of tiles that keep 512 pixels then have 1536.
-MOST = 512
-FIRST = 32
+# Radii looked for. With the longest, windows of tiles that keep 512 pixels have 1536.
+FIRST, MOST = 32, 512
 
 # How far results in double precision may differ where they should be equal, of their largest: sums
 # are added up in another order.
@@ -41,14 +40,14 @@ def measured(net: Net, channels: int, scale: int, multiple: int, breadth: int) -
     Raises:
         NoHaloError: it is over MOST, or has no bound, or depends on where in a picture a tile is.
     """
-    axes = [_Strips(net, channels, scale, multiple, breadth, upright) for upright in (False, True)]
+    axes = [Strips(net, channels, scale, multiple, breadth, upright) for upright in (False, True)]
     radius = max(strips.reach(phase) for strips, phase in product(axes, range(multiple)))
     for strips, shifts in product(axes, SHIFTS):
         strips.compare(radius, *shifts)
     return radius
 
 
-class _Strips:
+class Strips:
     """Narrow pictures along one axis. A network that doesn't look at the other axis' length has the
     same reach in them as in a whole picture, for far less work."""
 
@@ -66,7 +65,7 @@ class _Strips:
             found = self.spread(at, length)
             if found < min(at, length - 1 - at):
                 return max(found, self.support(at, length))
-            radius *= 2
+            radius *= 4
         raise NoHaloError(f"its results depend on pixels {MOST} and more away")
 
     def spread(self, at: int, length: int) -> int:
@@ -80,9 +79,11 @@ class _Strips:
         """How far the gradient reaches: also past what NaN doesn't pass, if weights aren't zero."""
         image = self.noise(length).requires_grad_()
         chosen = slice(at * self.scale, (at + 1) * self.scale)
-        self.along(self.net(image))[..., chosen].sum().backward()  # type: ignore[no-untyped-call]
-        gradient = image.grad
-        return 0 if gradient is None else _farthest(self.along(gradient != 0), at)
+        result = self.along(self.net(image))[..., chosen].sum()
+        if not result.requires_grad:
+            return 0
+        (gradient,) = torch.autograd.grad(result, image)
+        return _farthest(self.along(gradient != 0), at)
 
     def compare(self, radius: int, start: int, end: int) -> None:
         """Holds a window's result against the whole strip's, a radius away from where it was cut.

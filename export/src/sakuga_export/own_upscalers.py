@@ -76,7 +76,7 @@ def _candidates(row: OwnUpscaler, net: "Fitted") -> Iterator[OwnUpscaler]:
     try:
         free = replace(row, halo=measured(net), multiple=net.multiple, side=None)
         yield from (free, replace(free, batched=False))
-        why = "its sizes are fixed in ONNX"
+        why = "no graph of free sizes does the same"
     except NoHaloError as error:
         why = str(error)
     side = net.fitting(SIDE)
@@ -142,7 +142,8 @@ class Fitted(nn.Module):
         over = length.clamp(min=self.minimum) + self.multiple - 1
         size = torch.div(over, self.multiple, rounding_mode="floor") * self.multiple
         last = length - 1
-        return (last - (torch.arange(size) - last).abs()).clamp(min=0)
+        places: Tensor = torch.arange(size)  # type: ignore[call-overload]
+        return (last - (places - last).abs()).clamp(min=0)
 
     def fitting(self, length: int) -> int:
         """The least length that fits, from `length` on."""
