@@ -25,7 +25,7 @@ def test_the_largest_built_in_network_does_too() -> None:
 
 def test_23_blocks_spread_a_pixel_over_349() -> None:
     net = upscalers.build(by_name("realesrgan-x4plus")).double()
-    assert halo.Strips(net, 3, 4, 1, 1, upright=False).spread(360, 721) == 349
+    assert halo.Strips(net, 3, 4, 1, 1, upright=False).spread(slice(360, 361), 721) == 349
 
 
 def conv(size: int | tuple[int, int], **options: int) -> nn.Module:

@@ -6,8 +6,9 @@ from itertools import product
 import torch
 from torch import Tensor
 
-# Radii looked for. With the longest, windows of tiles that keep 512 pixels have 1536.
-FIRST, MOST = 32, 512
+# Most that is looked for, and over which no halo is: windows of tiles that keep 512 pixels would
+# have more than 1536.
+MOST = 512
 
 # How far results in double precision may differ where they should be equal, of their largest: sums
 # are added up in another order.
@@ -38,10 +39,10 @@ def measured(net: Net, channels: int, scale: int, multiple: int, breadth: int) -
         breadth: of strips that it takes.
 
     Raises:
-        NoHaloError: it is over MOST, or has no bound, or depends on where in a picture a tile is.
+        NoHaloError: it is MOST or more, has no bound, or depends on where in a picture a tile is.
     """
     axes = [Strips(net, channels, scale, multiple, breadth, upright) for upright in (False, True)]
-    radius = max(strips.reach(phase) for strips, phase in product(axes, range(multiple)))
+    radius = max(strips.reach() for strips in axes)
     for strips, shifts in product(axes, SHIFTS):
         strips.compare(radius, *shifts)
     return radius
@@ -57,33 +58,39 @@ class Strips:
         self.net, self.channels, self.scale = net, channels, scale
         self.multiple, self.breadth, self.upright = multiple, breadth, upright
 
-    def reach(self, phase: int) -> int:
-        """How far a pixel at that phase is seen."""
-        radius = FIRST
-        while radius <= MOST:
-            at, length = self.whole(radius) + phase, self.whole(2 * radius + self.multiple)
-            found = self.spread(at, length)
-            if found < min(at, length - 1 - at):
-                return max(found, self.support(at, length))
-            radius *= 4
-        raise NoHaloError(f"its results depend on pixels {MOST} and more away")
+    def reach(self) -> int:
+        """How far a pixel is seen, whatever its phase."""
+        # A strip as long as may be needed, as fields can have gaps; a whole block, for all phases.
+        bound = self.seen(self.whole(MOST), self.multiple)
+        if bound >= MOST:
+            raise NoHaloError(f"its results depend on pixels {MOST} and more away")
+        if self.multiple == 1:
+            return bound
+        at = self.whole(bound)
+        return max(self.seen(at, 1, phase) for phase in range(self.multiple))
 
-    def spread(self, at: int, length: int) -> int:
+    def seen(self, at: int, count: int, phase: int = 0) -> int:
+        """How far so many pixels are seen, in a strip with `at` pixels around their block."""
+        length = 2 * at + self.multiple
+        places = slice(at + phase, at + phase + count)
+        return max(self.spread(places, length), self.support(places, length))
+
+    def spread(self, places: slice, length: int) -> int:
         """How far NaN spreads: through every convolution, whatever its weights are."""
         image = self.noise(length)
-        self.along(image)[..., at] = torch.nan
+        self.along(image)[..., places] = torch.nan
         with torch.inference_mode():
-            return _farthest(self.pixels(self.net(image).isnan()), at)
+            return _farthest(self.pixels(self.net(image).isnan()), places)
 
-    def support(self, at: int, length: int) -> int:
+    def support(self, places: slice, length: int) -> int:
         """How far the gradient reaches: also past what NaN doesn't pass, if weights aren't zero."""
         image = self.noise(length).requires_grad_()
-        chosen = slice(at * self.scale, (at + 1) * self.scale)
+        chosen = slice(places.start * self.scale, places.stop * self.scale)
         result = self.along(self.net(image))[..., chosen].sum()
         if not result.requires_grad:
             return 0
         (gradient,) = torch.autograd.grad(result, image)
-        return _farthest(self.along(gradient != 0), at)
+        return _farthest(self.along(gradient != 0), places)
 
     def compare(self, radius: int, start: int, end: int) -> None:
         """Holds a window's result against the whole strip's, a radius away from where it was cut.
@@ -125,7 +132,10 @@ class Strips:
         return self.along(touched).reshape(1, -1, 1, length, self.scale).any(dim=-1)
 
 
-def _farthest(touched: Tensor, at: int) -> int:
-    """The largest distance from `at` of what is touched, along the last axis."""
-    places = touched.flatten(0, -2).any(dim=0).nonzero().ravel()
-    return int((places - at).abs().max()) if len(places) else 0
+def _farthest(touched: Tensor, places: slice) -> int:
+    """The largest distance between one of `places` and what is touched, along the last axis."""
+    found = touched.flatten(0, -2).any(dim=0).nonzero().ravel()
+    if not len(found):
+        return 0
+    first, last = int(found.min()), int(found.max())
+    return max(last - int(places.start), int(places.stop) - 1 - first)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from sakuga import wire
 from sakuga_export.fetch import sha256
@@ -60,8 +60,9 @@ def _read(file: Path) -> Own:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
         row: Own = TypeAdapter(KINDS[values.pop("kind")]).validate_python(values)
-    except (ValueError, KeyError, AttributeError, ValidationError) as error:
-        raise ExportError(f"{file} isn't what `sakuga-export` writes: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # pydantic's is a ValueError
+        first = str(error).splitlines()[0]
+        raise ExportError(f"{file} isn't what `sakuga-export` writes: {first}") from error
     if row.folder != file.parent.name:
         raise ExportError(f"{file} is of {row.name}, whose folder is {row.folder}")
     return row
