@@ -108,8 +108,9 @@ def test_pictures_of_any_size_equal_spandrels(
     assert off(found, network.expected(pixels)) <= 1
 
 
-@pytest.mark.parametrize("tile_size", [32, 45])
-@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize(
+    ("name", "tile_size"), [*((name, 32) for name in FREE), ("realesrgan-x2", 45)]
+)
 async def test_tiled_equals_spandrels_whole_picture(
     mine: Callable[[str], Mine], name: str, tile_size: int
 ) -> None:

@@ -152,7 +152,10 @@ class Forbidden:
         return os.mkdir, ("opened",)
 
 
-def bad_files(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files that can't be served, or not with every option."""
+    folder = tmp_path_factory.mktemp("bad")
     whole = foreign_networks.checkpoint("compact", folder).read_bytes()
     (folder / "cut-short.pth").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.pth").touch()
@@ -167,11 +170,11 @@ def bad_files(folder: Path) -> None:
     foreign_networks.write(restoring, folder / "restoring.pth")
     foreign_networks.write(foreign_networks._compact(num_in_ch=4).state_dict(), folder / "four.pth")
     cutter(folder / "two-masks.onnx", of=2)
-    cutter(folder / "oblong.onnx", side=["32", "1", "3"][0])
-    model = onnx.load(folder / "oblong.onnx")
+    model = onnx.load(cutter(folder / "oblong.onnx"))
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 48
     onnx.save(model, folder / "oblong.onnx")
     cutter(folder / "mine.onnx")
+    return folder
 
 
 BAD = {
@@ -184,23 +187,23 @@ BAD = {
     "forbidden.pth": "'posix.mkdir' is forbidden",
     "old-forbidden.pth": "'posix.mkdir' is forbidden",
     "restoring.pth": "`upscale` serves networks that enlarge",
-    "missing.pth": "there is no file missing.pth",
+    "missing.pth": "there is no file ",
     "text.onnx": "text.onnx isn't an ONNX file",
     "empty.onnx": "empty.onnx takes []; a network that cuts out takes [1, 3, S, S]",
     "two-masks.onnx": "two-masks.onnx gives [1, 2, 32, 32]; a network that cuts out",
     "oblong.onnx": "oblong.onnx takes [1, 3, 32, 48], not squares of one size",
     "mine.onnx --side 64": "mine.onnx takes [1, 3, 32, 32], not squares of one size",
     "mine.onnx --std 0": "--std is (0.0, 0.0, 0.0); allowed: numbers over 0",
+    "four.pth": "four.pth takes 4 channels and gives 3; 3 or 1 do",
     "compact.pth --side 64": "--side is of networks that cut out",
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_served_is_refused_in_one_line(project: Path, case: str) -> None:
-    bad_files(project)
+def test_what_cannot_be_served_is_refused_in_one_line(project: Path, bad: Path, case: str) -> None:
     before = files(project / "models")
     file, *options = case.split()
-    done = export(file, "--name", "mine", *options)
+    done = export(bad / file, "--name", "mine", *options)
     assert done.exit_code == 1
     (line,) = (line for line in done.output.splitlines() if line.startswith("Error: "))
     assert BAD[case] in line
@@ -210,11 +213,10 @@ def test_what_cannot_be_served_is_refused_in_one_line(project: Path, case: str) 
     assert not (project / "opened").exists()
 
 
-def test_a_failed_export_leaves_the_one_before_it(project: Path) -> None:
-    bad_files(project)
-    assert export("compact.pth", "--name", "mine").exit_code == 0
+def test_a_failed_export_leaves_the_one_before_it(project: Path, bad: Path) -> None:
+    assert export(bad / "compact.pth", "--name", "mine").exit_code == 0
     before = files(project / "models")
-    assert export("cut-short.pth", "--name", "mine").exit_code == 1
+    assert export(bad / "cut-short.pth", "--name", "mine").exit_code == 1
     assert files(project / "models") == before
 
 
@@ -236,13 +238,8 @@ def test_names_that_are_taken_or_odd_are_refused(project: Path, name: str) -> No
 
 def test_a_file_and_its_name_go_together(project: Path) -> None:
     cutter(project / "mine.onnx")
-    for arguments in (
-        ["mine.onnx"],
-        ["u2net", "--name", "x"],
-        ["mine.onnx", "u2net"],
-        ["--name=x"],
-    ):
-        done = export(*arguments)
+    for arguments in ("mine.onnx", "u2net --name x", "mine.onnx u2net", "--name x"):
+        done = export(*arguments.split())
         assert done.exit_code == 2, arguments
         assert "and its --name go together" in done.output
     for numbers in ("1,2", "", "a", "nan", "1,2,3,4"):

@@ -73,7 +73,8 @@ class Strips:
         """How far so many pixels are seen, in a strip with `at` pixels around their block."""
         length = 2 * at + self.multiple
         places = slice(at + phase, at + phase + count)
-        return max(self.spread(places, length), self.support(places, length))
+        found = self.spread(places, length)
+        return found if found >= MOST else max(found, self.support(places, length))
 
     def spread(self, places: slice, length: int) -> int:
         """How far NaN spreads: through every convolution, whatever its weights are."""
