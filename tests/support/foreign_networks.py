@@ -1,5 +1,6 @@
 """Super-resolution networks of other people's architectures, on weights nobody trained."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 def checkpoint(name: str, folder: Path, suffix: str = ".pth", half: bool = False) -> Path:
     """Writes a checkpoint of one of ARCHITECTURES; gives its path."""
     foreign.import_torchvision()
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other people's code, about itself
         torch.manual_seed(0)
         state = ARCHITECTURES[name]().state_dict()
     if half:
