@@ -25,7 +25,7 @@ def test_the_largest_built_in_network_does_too() -> None:
 
 def test_23_blocks_spread_a_pixel_over_349() -> None:
     net = upscalers.build(by_name("realesrgan-x4plus")).double()
-    assert halo.Strips(net, 3, 4, 1, 1, upright=False).spread(slice(360, 361), 721) == 349
+    assert halo.Strips(net, 3, 4, 1, 1, upright=False).spread(slice(360, 361), 360) == 349
 
 
 def conv(size: int | tuple[int, int], **options: int) -> nn.Module:
@@ -71,7 +71,7 @@ def test_what_stops_nan_is_seen_by_gradient() -> None:
 
 
 def test_a_field_without_bound_has_no_halo() -> None:
-    with pytest.raises(NoHaloError, match="512 and more"):
+    with pytest.raises(NoHaloError, match="1024 and more"):
         halo.measured(lambda x: enlarged(x + x.mean(dim=(2, 3), keepdim=True)), 3, 2, 1, 1)
 
 
@@ -79,9 +79,9 @@ def test_just_within_and_just_over_the_longest() -> None:
     def shifted(by: int) -> halo.Net:
         return lambda x: enlarged(x + F.pad(x, (by, 0))[..., : x.shape[3]])
 
-    assert halo.measured(shifted(511), 3, 2, 1, 1) == 511
+    assert halo.measured(shifted(1023), 3, 2, 1, 1) == 1023
     with pytest.raises(NoHaloError):
-        halo.measured(shifted(512), 3, 2, 1, 1)
+        halo.measured(shifted(1024), 3, 2, 1, 1)
 
 
 @pytest.mark.parametrize("block", [2, 8, 16])

@@ -6,9 +6,10 @@ from itertools import product
 import torch
 from torch import Tensor
 
-# Most that is looked for, and over which no halo is: windows of tiles that keep 512 pixels would
-# have more than 1536.
-MOST = 512
+# Over this no halo is. Real-ESRGAN's x2plus has about 700, in pixels of which it joins four.
+MOST = 1024
+# Beyond what NaN reaches, the gradient is followed so far, at least.
+BEYOND = 256
 
 # How far results in double precision may differ where they should be equal, of their largest: sums
 # are added up in another order.
@@ -60,32 +61,39 @@ class Strips:
 
     def reach(self) -> int:
         """How far a pixel is seen, whatever its phase."""
-        # A strip as long as may be needed, as fields can have gaps; a whole block, for all phases.
-        bound = self.seen(self.whole(MOST), self.multiple)
+        bound = self.bound()
         if bound >= MOST:
             raise NoHaloError(f"its results depend on pixels {MOST} and more away")
         if self.multiple == 1:
             return bound
         at = self.whole(bound)
-        return max(self.seen(at, 1, phase) for phase in range(self.multiple))
+        return max(self.seen(slice(p, p + 1), at) for p in range(at, at + self.multiple))
 
-    def seen(self, at: int, count: int, phase: int = 0) -> int:
-        """How far so many pixels are seen, in a strip with `at` pixels around their block."""
-        length = 2 * at + self.multiple
-        places = slice(at + phase, at + phase + count)
-        found = self.spread(places, length)
-        return found if found >= MOST else max(found, self.support(places, length))
+    def bound(self) -> int:
+        """How far a whole block of pixels is seen, of all phases, at most."""
+        # In a strip as long as may be needed, as fields can have gaps.
+        at = self.whole(MOST)
+        bound = self.spread(slice(at, at + self.multiple), at)
+        for at in (self.whole(min(MOST, 2 * bound + BEYOND)), self.whole(MOST)):
+            found = max(bound, self.support(slice(at, at + self.multiple), at))
+            if found < at:
+                break
+        return found
 
-    def spread(self, places: slice, length: int) -> int:
-        """How far NaN spreads: through every convolution, whatever its weights are."""
-        image = self.noise(length)
+    def seen(self, places: slice, at: int) -> int:
+        return max(self.spread(places, at), self.support(places, at))
+
+    def spread(self, places: slice, at: int) -> int:
+        """How far NaN spreads, of a block that has `at` pixels on either side: through every
+        convolution, whatever its weights are."""
+        image = self.noise(2 * at + self.multiple)
         self.along(image)[..., places] = torch.nan
         with torch.inference_mode():
             return _farthest(self.pixels(self.net(image).isnan()), places)
 
-    def support(self, places: slice, length: int) -> int:
+    def support(self, places: slice, at: int) -> int:
         """How far the gradient reaches: also past what NaN doesn't pass, if weights aren't zero."""
-        image = self.noise(length).requires_grad_()
+        image = self.noise(2 * at + self.multiple).requires_grad_()
         chosen = slice(places.start * self.scale, places.stop * self.scale)
         result = self.along(self.net(image))[..., chosen].sum()
         if not result.requires_grad:
