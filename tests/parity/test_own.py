@@ -97,6 +97,13 @@ def test_facts_are_found_out(mine: Callable[[str], Mine], name: str) -> None:
     assert found == (FREE | FIXED)[name]
 
 
+@pytest.mark.parametrize("name", FREE | FIXED)
+def test_rrdbnets_are_exported_as_the_built_in_ones_are(name: str, tmp_path: Path) -> None:
+    descriptor = foreign.load(foreign_networks.checkpoint(name, tmp_path))
+    known = own_upscalers.rebuilt(descriptor) is not None
+    assert known == (name in ("esrgan", "realesrgan-x2"))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (37, 1), (61, 90)])
 @pytest.mark.parametrize("name", FREE)
 def test_pictures_of_any_size_equal_spandrels(
