@@ -61,27 +61,31 @@ class Strips:
 
     def reach(self) -> int:
         """How far a pixel is seen, whatever its phase."""
-        bound = self.bound()
+        # A whole block, of all phases, in a strip as long as may be needed: fields can have gaps.
+        at = self.whole(MOST)
+        bound = self.spread(slice(at, at + self.multiple), at)
+        if bound < MOST:
+            beyond = self.beyond(bound)
+            bound = beyond if beyond > bound else self.exact(bound)
         if bound >= MOST:
             raise NoHaloError(f"its results depend on pixels {MOST} and more away")
+        return bound
+
+    def exact(self, bound: int) -> int:
+        """How far a pixel spreads at most, where a whole block spreads so far."""
         if self.multiple == 1:
             return bound
         at = self.whole(bound)
-        return max(self.seen(slice(p, p + 1), at) for p in range(at, at + self.multiple))
+        return max(self.spread(slice(p, p + 1), at) for p in range(at, at + self.multiple))
 
-    def bound(self) -> int:
-        """How far a whole block of pixels is seen, of all phases, at most."""
-        # In a strip as long as may be needed, as fields can have gaps.
-        at = self.whole(MOST)
-        bound = self.spread(slice(at, at + self.multiple), at)
+    def beyond(self, bound: int) -> int:
+        """How far the gradient reaches where NaN spreads so far."""
+        found = 0
         for at in (self.whole(min(MOST, 2 * bound + BEYOND)), self.whole(MOST)):
-            found = max(bound, self.support(slice(at, at + self.multiple), at))
+            found = self.support(slice(at, at + self.multiple), at)
             if found < at:
                 break
         return found
-
-    def seen(self, places: slice, at: int) -> int:
-        return max(self.spread(places, at), self.support(places, at))
 
     def spread(self, places: slice, at: int) -> int:
         """How far NaN spreads, of a block that has `at` pixels on either side: through every
