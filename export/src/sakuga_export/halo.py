@@ -64,19 +64,18 @@ class Strips:
         # A whole block, of all phases, in a strip as long as may be needed: fields can have gaps.
         at = self.whole(MOST)
         bound = self.spread(slice(at, at + self.multiple), at)
-        if bound < MOST:
-            beyond = self.beyond(bound)
-            bound = beyond if beyond > bound else self.exact(bound)
-        if bound >= MOST:
+        beyond = self.beyond(bound) if bound < MOST else 0
+        if max(bound, beyond) >= MOST:
             raise NoHaloError(f"its results depend on pixels {MOST} and more away")
-        return bound
+        found = self.exact(self.spread, bound)
+        return max(found, self.exact(self.support, beyond)) if beyond > bound else found
 
-    def exact(self, bound: int) -> int:
-        """How far a pixel spreads at most, where a whole block spreads so far."""
+    def exact(self, reach: Callable[[slice, int], int], bound: int) -> int:
+        """How far a pixel reaches at most, where a whole block reaches so far."""
         if self.multiple == 1:
             return bound
         at = self.whole(bound)
-        return max(self.spread(slice(p, p + 1), at) for p in range(at, at + self.multiple))
+        return max(reach(slice(p, p + 1), at) for p in range(at, at + self.multiple))
 
     def beyond(self, bound: int) -> int:
         """How far the gradient reaches where NaN spreads so far."""
