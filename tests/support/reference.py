@@ -12,24 +12,16 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from sakuga_export import foreign
 from sakuga_export.kinds import Upscaler
 from sakuga_export.upscalers import State
 
 
 def import_reference() -> Any:
     """The `realesrgan` package, after what its unmaintained dependencies need to be imported."""
-    try:
-        import torchvision.transforms.functional as functional
-    except RuntimeError:
-        # A CPU build of torch beside PyPI's torchvision, which is built for CUDA: its compiled
-        # operators don't load, and it stops at these two. Nothing here calls them.
-        for name in [name for name in sys.modules if name.startswith("torchvision")]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
-        for operator in ("nms", "qnms"):
-            library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-        import_reference.library = library  # type: ignore[attr-defined]  # kept alive
-        import torchvision.transforms.functional as functional
+    foreign.import_torchvision()
+    import torchvision.transforms.functional as functional
+
     # basicsr 1.4.2 imports a module that torchvision 0.17 renamed.
     sys.modules["torchvision.transforms.functional_tensor"] = functional
     import realesrgan

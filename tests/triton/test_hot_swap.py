@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from onnxruntime import get_available_providers
 
 from networks_for_tests import Bare
 from pictures import encoded, off, pixels_of, sample
@@ -153,13 +154,18 @@ async def test_settings_reach_the_running_server_and_those_that_can_not_are_said
 ) -> None:
     serve.write(VIDEO)
     await started(serve)
-    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: {"batch": 3}})
+    asked = {"batch": 3, "accelerator": "openvino"}
+    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
     await serve.until(lambda text: "loaded realesr_animevideov3" in text)
     assert "server.url takes effect when the server is started again" in serve.said()
     triton = Triton(serve.url, 60)
     config = await triton.client.get_model_config("realesr_animevideov3")
     await triton.close()
     assert config.config.max_batch_size == 3
+    missing = "asks for openvino, which onnxruntime doesn't have here" in serve.said()
+    assert missing == ("OpenVINOExecutionProvider" not in get_available_providers())
+    async with connect(serve.file, url=serve.url) as images:
+        await images.process(encoded(sample("sunset", (100, 60, 140, 90))), "upscale")
 
 
 async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> None:

@@ -254,7 +254,7 @@ def _problems(config: Config) -> Iterator[str]:
 def _kinds_of_networks(config: Config) -> dict[str, str]:
     """What each network does, as the exporter knows, or else the server; nothing without both."""
     try:
-        listings = _module("sakuga_export.repository").listings(config)
+        listings = _module("sakuga_export.repository").known(config)
         return {name: row.kind for name, row in listings.items()}
     except click.ClickException:
         pass

@@ -93,6 +93,9 @@ class NetworkFacts(BaseModel):
     halo: int
     """Radius of its receptive field in pixels of the input: a tile with this much around it gives
     exactly what the whole picture gives."""
+    multiple: int = 1
+    """A tile begins at multiples of this only, or it would be seen otherwise than within the whole:
+    the network joins that many pixels into one."""
     side: int | None = None
     """Side of the only tile that it takes, in pixels of the input, and sees the whole of; None: it
     takes pictures of any size."""

@@ -1,8 +1,10 @@
 """`sakuga-export`: weights to networks, config.yaml to config.pbtxt."""
 
+import math
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,10 +12,26 @@ from sakuga.config import Config
 from sakuga.config_file import load_config
 from sakuga.errors import SakugaError
 from sakuga.wire import canonical
-from sakuga_export import repository
+from sakuga_export import own, repository
 from sakuga_export.fetch import FetchError
+from sakuga_export.kinds import OwnUpscaler
 from sakuga_export.networks import NETWORKS, by_name, chosen
 from sakuga_export.placing import ExportError
+
+
+def _numbers(
+    context: click.Context, option: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
+    """One number, of all channels, or three with commas between."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(float(number) for number in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
+        raise click.BadParameter(f"{text!r}; allowed: one number, or three with commas between")
+    return numbers * (3 // len(numbers))
 
 
 @click.command()
@@ -22,24 +40,73 @@ from sakuga_export.placing import ExportError
 @click.option("--all", "every", is_flag=True, help="every network there is")
 @click.option("--weights", type=click.Path(path_type=Path), help="folder of the weight files")
 @click.option("--check", is_flag=True, help="only fail if a config.pbtxt isn't up to date")
+@click.option("--name", help="what to call a network of your own")
+@click.option("--title", help="a line on it; left out, its file's name")
+@click.option("--licence", default="not stated", help="of its weights")
+@click.option("--side", type=click.IntRange(1), help="of what your .onnx sees, if it isn't fixed")
+@click.option("--mean", callback=_numbers, help="of your .onnx, one or three numbers; ImageNet's")
+@click.option("--std", callback=_numbers, help="likewise")
+@click.option("--remove", metavar="NAME", help="delete a network of your own")
 def main(
-    networks: tuple[str, ...], file: str | None, every: bool, weights: Path | None, check: bool
+    networks: tuple[str, ...],
+    file: str | None,
+    every: bool,
+    weights: Path | None,
+    check: bool,
+    remove: str | None,
+    **wish: Any,
 ) -> None:
     """Export networks into the model repository, and write its config.pbtxt files.
 
-    NET is a network's name; left out, the networks that config.yaml names.
+    NET is a network's name, or the file of one of your own: a super-resolution checkpoint (.pth,
+    .safetensors) or a network that cuts out (.onnx). Left out, the networks that config.yaml names.
     """
     try:
         config = load_config(file)
     except SakugaError as error:
         raise click.ClickException(str(error)) from None
-    if check:
-        sys.exit(_check(config))
-    for written in repository.write(config.server.repository, config):
-        click.echo(f"wrote {written}")
+    try:
+        if check:
+            sys.exit(_check(config))
+        done = _change_own(networks, wish, remove, config.server.repository)
+        for written in repository.write(config.server.repository, config):
+            click.echo(f"wrote {written}")
+    except ExportError as error:
+        raise click.ClickException(str(error)) from None
+    if done:
+        return
     names = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
     if failed := [name for name in names if not _export(name, config, weights)]:
         raise click.ClickException(f"not exported: {', '.join(failed)}")
+
+
+def _change_own(
+    networks: tuple[str, ...], wish: dict[str, Any], remove: str | None, repository: Path
+) -> bool:
+    """Adds or removes a network of one's own; whether that was asked for."""
+    if remove:
+        own.remove(remove, repository)
+        click.echo(f"{remove}: removed")
+        return True
+    source = Path(networks[0]) if networks else Path()
+    if source.suffix not in own.SUFFIXES and not wish["name"]:
+        return False
+    if len(networks) != 1 or source.suffix not in own.SUFFIXES or not wish["name"]:
+        raise click.UsageError(f"one file ({', '.join(own.SUFFIXES)}) and its --name go together")
+    if not source.is_file():
+        raise ExportError(f"there is no file {source}")
+    start = time.perf_counter()
+    row = own.add(source, own.Wish(**wish), repository)
+    click.echo(f"{row.name}: {_told(row)}; exported in {time.perf_counter() - start:.1f} s")
+    return True
+
+
+def _told(row: own.Own) -> str:
+    """What was found out of a network of one's own."""
+    if not isinstance(row, OwnUpscaler):
+        return f"cuts out, sees {row.side}x{row.side}"
+    tiles = f"halo {row.halo}" if row.side is None else f"tiles of {row.side}x{row.side}"
+    return f"{row.architecture}, {row.scale}x, {tiles}"
 
 
 def _check(config: Config) -> int:
@@ -60,6 +127,9 @@ def configured(config: Config) -> list[str]:
 
 
 def _export(name: str, config: Config, weights: Path | None) -> bool:
+    if name in {row.name for row in own.rows(config.server.repository)}:
+        click.echo(f"{name}: your own, and there; its file exports it again")
+        return True
     from sakuga_export import convert  # torch takes seconds to import; --check goes without
 
     start = time.perf_counter()

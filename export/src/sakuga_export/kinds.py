@@ -63,7 +63,7 @@ class Network:
     @property
     def source(self) -> str:
         """Where its weights come from."""
-        return ", ".join(weights.url for weights in self.weights)
+        return ", ".join(weights.url or weights.file for weights in self.weights)
 
     @property
     def listing(self) -> Listing:
@@ -142,6 +142,36 @@ class Enhancer(Network):
             title=self.title,
             scale=self.scale,
             halo=0,
+            side=self.side,
+            denoise=False,
+            licence=self.licence,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnUpscaler(Network):
+    """A super-resolution network of somebody's own: nobody wrote its facts down, so the export
+    measured them."""
+
+    kind = "enlarges"
+
+    architecture: str
+    """What spandrel calls it."""
+    scale: int
+    halo: int
+    multiple: int = 1
+    side: int | None = None
+    """As in `wire.NetworkFacts`, all of them."""
+    batched: bool = True
+    """Whether it takes several tiles at once."""
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return NetworkFacts(
+            title=self.title,
+            scale=self.scale,
+            halo=self.halo,
+            multiple=self.multiple,
             side=self.side,
             denoise=False,
             licence=self.licence,

@@ -69,7 +69,7 @@ def served(network: Cutout, published: onnx.ModelProto) -> onnx.ModelProto:
         ExportError: `published` doesn't take one picture of that size, or can't be batched.
     """
     body = onnx.compose.add_prefix(_batched(network, published), "net/")
-    (pixels,), (mask,) = ([value.name for value in end] for end in _ends(body))
+    (pixels,), (mask,) = ([value.name for value in end] for end in ends(body))
     prelude, tail = (_fitting(part(network), body).graph for part in (_prelude, _tail))
     graph = onnx.compose.merge_graphs(prelude, body.graph, [("pixels", pixels)])
     graph = onnx.compose.merge_graphs(graph, tail, [(mask, "prediction")])
@@ -79,7 +79,7 @@ def served(network: Cutout, published: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _ends(model: onnx.ModelProto) -> tuple[list[Any], list[Any]]:
+def ends(model: onnx.ModelProto) -> tuple[list[Any], list[Any]]:
     """What a model takes, weights apart, and what it gives."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [i for i in model.graph.input if i.name not in weights], list(model.graph.output)
@@ -87,8 +87,8 @@ def _ends(model: onnx.ModelProto) -> tuple[list[Any], list[Any]]:
 
 def _batched(network: Cutout, published: onnx.ModelProto) -> onnx.ModelProto:
     """The network with any number of pictures, and its first output alone."""
-    inputs, outputs = _ends(published)
-    shapes = [_shape(value) for value in inputs]
+    inputs, outputs = ends(published)
+    shapes = [shape_of(value) for value in inputs]
     if len(shapes) != 1 or not _fits(shapes[0], [1, 3, network.side, network.side]):
         raise ExportError(
             f"{network.name} takes one picture of {network.side}x{network.side} pixels; "
@@ -109,7 +109,7 @@ def _fits(shape: list[int], picture: list[int]) -> bool:
     return len(shape) == len(picture) and all(found in (0, size) for found, size in pairs)
 
 
-def _shape(value: Any) -> list[int]:
+def shape_of(value: Any) -> list[int]:
     """Its sizes, 0 for each that isn't fixed."""
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
@@ -118,7 +118,7 @@ def _free_sizes(network: Cutout, model: onnx.ModelProto) -> None:
     """Has every Resize that enlarges to a fixed size, batch included, enlarge by a ratio."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
-    shapes = {value.name: _shape(value) for value in values}
+    shapes = {value.name: shape_of(value) for value in values}
     fixed = {tensor.name: tensor for tensor in model.graph.initializer}
     fixed |= {n.output[0]: n.attribute[0].t for n in model.graph.node if n.op_type == "Constant"}
     for node in model.graph.node:

@@ -5,6 +5,7 @@ never edited. `sakuga-export --check` fails where one isn't what these functions
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
 from sakuga.config import Accelerator, Backend, Config, NetworkSettings
-from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, Upscaler
+from sakuga_export import own
+from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, OwnUpscaler, Upscaler
 from sakuga_export.networks import CUTOUTS, ENHANCERS, INPAINTERS, NETWORKS, UPSCALERS, chosen
+from sakuga_export.own import Own
 
 # An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
 # takes tensors of less than 2^31 elements.
@@ -43,11 +46,12 @@ HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit th
 
 def write(repository: Path, config: Config) -> list[Path]:
     """Writes every config.pbtxt that differs from what it should be; gives those."""
+    mine = own.rows(repository)
     changed = drift(repository, config)
     for file in changed:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(texts(config)[file.parent.name], encoding="utf-8")
-    for network in CUTOUTS:
+        file.write_text(texts(config, mine)[file.parent.name], encoding="utf-8")
+    for network in _cutouts(mine):
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
     return changed
@@ -55,7 +59,8 @@ def write(repository: Path, config: Config) -> list[Path]:
 
 def drift(repository: Path, config: Config) -> list[Path]:
     """The config.pbtxt files that are missing, or aren't what `config` asks for."""
-    files = {repository / name / "config.pbtxt": text for name, text in texts(config).items()}
+    written = texts(config, own.rows(repository))
+    files = {repository / name / "config.pbtxt": text for name, text in written.items()}
     return [
         file
         for file, text in files.items()
@@ -63,19 +68,20 @@ def drift(repository: Path, config: Config) -> list[Path]:
     ]
 
 
-def texts(config: Config) -> dict[str, str]:
-    """Each model's config.pbtxt, by the name of its folder."""
+def texts(config: Config, mine: Sequence[Own] = ()) -> dict[str, str]:
+    """Each model's config.pbtxt, by the name of its folder; `mine`: the networks of one's own."""
     models = [
-        upscale(config),
+        upscale(config, mine),
         *(net(network, config) for network in UPSCALERS),
         *(tile_net(chosen(network, config), config) for network in ENHANCERS),
-        fix_artifacts(config),
+        *(own_net(row, config) for row in mine if isinstance(row, OwnUpscaler)),
+        fix_artifacts(config, mine),
         *(inpainting_net(network, config) for network in INPAINTERS),
-        rembg_prepare(config),
+        rembg_prepare(config, mine),
         alpha_matting(config),
-        *(cutout_net(network, config) for network in CUTOUTS),
-        *(ensemble(network) for network in CUTOUTS),
-        networks(config),
+        *(cutout_net(network, config) for network in _cutouts(mine)),
+        *(ensemble(network) for network in _cutouts(mine)),
+        networks(config, mine),
     ]
     return {model["name"]: as_text(model) for model in models}
 
@@ -118,6 +124,27 @@ def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
     )
 
 
+def own_net(network: OwnUpscaler, config: Config) -> dict[str, Any]:
+    """A super-resolution network of one's own, of either kind."""
+    side = -1 if network.side is None else network.side
+    return _batched(
+        network,
+        config,
+        batch=_own_batch(network, config),
+        inputs=[_tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
+        outputs=_results(-1 if network.side is None else side * network.scale),
+        one_by_one=not network.batched,
+    )
+
+
+def _own_batch(network: OwnUpscaler, config: Config) -> int:
+    if network.side is not None:
+        return LARGEST_TILE_BATCH
+    # Its largest tensor isn't known; an RRDBNet's of the same scale has 64 channels of its result.
+    side = config.limits.tile_size + 2 * network.halo
+    return max(1, min(LARGEST_BATCH, 2**31 // (64 * network.scale**2) // side**2))
+
+
 def _results(side: int) -> list[dict[str, Any]]:
     eight = _tensor(wire.NET_RESULT, "TYPE_UINT8", [side, side, 3])
     return [eight, _tensor(wire.NET_RESULT_16, "TYPE_INT32", [side, side, 3])]
@@ -158,6 +185,7 @@ def _batched(
     inputs: list[Any],
     outputs: list[Any],
     backend: Backend = "onnxruntime",
+    one_by_one: bool = False,
 ) -> dict[str, Any]:
     """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
     asked = _asked(network, config)
@@ -165,7 +193,7 @@ def _batched(
         "name": network.folder,
         "backend": backend,
         "default_model_filename": network.file,
-        "max_batch_size": asked.batch or batch,
+        "max_batch_size": 1 if one_by_one else asked.batch or batch,
         "input": inputs,
         "output": outputs,
         # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
@@ -206,12 +234,17 @@ def largest_batch(network: Upscaler, config: Config) -> int:
     return max(1, min(LARGEST_BATCH, BATCH_PIXELS // side**2))
 
 
-def listings(config: Config) -> dict[str, wire.Listing]:
+def listings(config: Config, mine: Sequence[Own] = ()) -> dict[str, wire.Listing]:
     """What is told of each network, by name."""
-    return {network.name: chosen(network, config).listing for network in NETWORKS}
+    return {row.name: chosen(row, config).listing for row in (*NETWORKS, *mine)}
 
 
-def networks(config: Config) -> dict[str, Any]:
+def known(config: Config) -> dict[str, wire.Listing]:
+    """The same, those of one's own in the repository included."""
+    return listings(config, own.rows(config.server.repository))
+
+
+def networks(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
     """The pipeline that tells of networks and loads them: one process, so none is loaded twice."""
     return _python(
         wire.NETWORKS,
@@ -219,12 +252,12 @@ def networks(config: Config) -> dict[str, Any]:
         count=1,
         inputs=[{**_tensor(wire.OPTIONS, "TYPE_STRING", [1]), "optional": True}],
         outputs=[_tensor(wire.REPORT, "TYPE_STRING", [1])],
-        networks={name: row.model_dump() for name, row in listings(config).items()},
+        networks={name: row.model_dump() for name, row in listings(config, mine).items()},
         load_on_demand=config.server.load_on_demand,
     )
 
 
-def upscale(config: Config) -> dict[str, Any]:
+def upscale(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
     """The pipeline: pictures in, pictures out; networks, defaults and limits as parameters."""
     return _python(
         wire.UPSCALE,
@@ -232,13 +265,13 @@ def upscale(config: Config) -> dict[str, Any]:
         count=config.server.pipelines,
         inputs=_request(),
         outputs=_reply(),
-        networks=_super_resolution(),
+        networks=_super_resolution(mine),
         defaults=config.upscale_options({}),
         limits=config.limits.model_dump(),
     )
 
 
-def fix_artifacts(config: Config) -> dict[str, Any]:
+def fix_artifacts(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
     """The pipeline that mends before it enlarges; with the networks that paint as a parameter."""
     return _python(
         wire.FIX_ARTIFACTS,
@@ -246,24 +279,29 @@ def fix_artifacts(config: Config) -> dict[str, Any]:
         count=config.server.fixing_instances,
         inputs=_request(),
         outputs=_reply(),
-        networks=_super_resolution(),
+        networks=_super_resolution(mine),
         inpainters={n.name: n.facts.model_dump() for n in INPAINTERS},
         defaults=config.fix_artifacts_options({}),
         limits=config.limits.model_dump(),
     )
 
 
-def _super_resolution() -> dict[str, Any]:
-    upscaling = {n.name: n.facts.model_dump() for n in UPSCALERS}
-    return upscaling | {n.name: n.facts.model_dump() for n in ENHANCERS}
+def _super_resolution(mine: Sequence[Own]) -> dict[str, Any]:
+    facts = {n.name: n.facts for n in UPSCALERS} | {n.name: n.facts for n in ENHANCERS}
+    facts |= {row.name: row.facts for row in mine if isinstance(row, OwnUpscaler)}
+    return {name: known.model_dump() for name, known in facts.items()}
 
 
-def rembg_prepare(config: Config) -> dict[str, Any]:
+def _cutouts(mine: Sequence[Own]) -> tuple[Cutout, ...]:
+    return (*CUTOUTS, *(row for row in mine if isinstance(row, Cutout)))
+
+
+def rembg_prepare(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
     """The first step of cutting out: one output a network, of which each ensemble takes its own."""
     defaults = config.rembg_options({})
     del defaults["model"]  # the ensemble is the model
     squares = [
-        _tensor(wire.prepared(n.name), "TYPE_UINT8", [1, n.side, n.side, 3]) for n in CUTOUTS
+        _tensor(wire.prepared(n.name), "TYPE_UINT8", [1, n.side, n.side, 3]) for n in _cutouts(mine)
     ]
     return _python(
         wire.REMBG_PREPARE,
@@ -271,7 +309,7 @@ def rembg_prepare(config: Config) -> dict[str, Any]:
         count=PREPARING,
         inputs=_request(),
         outputs=[*squares, _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1, 1]), *_carried()],
-        networks={n.name: n.facts.model_dump() for n in CUTOUTS},
+        networks={n.name: n.facts.model_dump() for n in _cutouts(mine)},
         defaults=defaults,
         limits=config.limits.model_dump(),
     )

@@ -1,7 +1,7 @@
 """Super-resolution networks as Triton serves them: whole numbers in, whole numbers out."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def run_file(
     return np.asarray(result)
 
 
-def bare(net: nn.Module, image: Array) -> Array:
+def bare(net: Callable[[Tensor], Tensor], image: Array) -> Array:
     """What torch gives for uint8 or uint16 (B, H, W, 3), as int64: the measure of an export."""
     most = int(np.iinfo(image.dtype).max)
     with torch.inference_mode():

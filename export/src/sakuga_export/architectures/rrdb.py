@@ -63,9 +63,9 @@ class RRDBNet(nn.Module):
     The receptive field reaches 15·blocks + 4 pixels of the input to every side.
     """
 
-    def __init__(self, blocks: int, features: int = 64, growth: int = 32) -> None:
+    def __init__(self, blocks: int, features: int = 64, growth: int = 32, inputs: int = 3) -> None:
         super().__init__()
-        self.conv_first = conv3x3(3, features)
+        self.conv_first = conv3x3(inputs, features)
         self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
         self.conv_body = conv3x3(features, features)
         self.conv_up1 = conv3x3(features, features)

@@ -40,12 +40,15 @@ class Span:
         return slice(self.keep_start * scale, self.keep_stop * scale)
 
 
-def split(height: int, width: int, tile_size: int, halo: int) -> Iterator[tuple[Span, Span]]:
+def split(
+    height: int, width: int, tile_size: int, halo: int, multiple: int = 1
+) -> Iterator[tuple[Span, Span]]:
     """The tiles of a picture, as (rows, columns), row by row."""
-    return product(spans(height, tile_size, halo), spans(width, tile_size, halo))
+    rows, columns = (spans(length, tile_size, halo, multiple) for length in (height, width))
+    return product(rows, columns)
 
 
-def spans(length: int, tile_size: int, halo: int) -> list[Span]:
+def spans(length: int, tile_size: int, halo: int, multiple: int = 1) -> list[Span]:
     """One axis cut into windows of one size, as few and as small as `tile_size` allows.
 
     Args:
@@ -53,16 +56,31 @@ def spans(length: int, tile_size: int, halo: int) -> list[Span]:
         tile_size: most pixels that a window in the middle of a picture keeps. A window is at most
             `tile_size + 2 * halo` long, so up to that length a picture stays whole.
         halo: pixels that a window sees beyond what it keeps, except at the picture's border.
+        multiple: of what windows begin at, and are long: `halo` is rounded up to it, `tile_size`
+            down. The last window ends with the picture, whatever its length.
 
     Returns:
         Spans whose kept parts cover 0…length once each, in order.
     """
-    longest = tile_size + 2 * halo
+    blocks = _blocks(
+        -(-length // multiple), max(1, tile_size // multiple), -(-halo // multiple), multiple
+    )
+    return [_in_pixels(span, multiple, length) for span in blocks]
+
+
+def _blocks(length: int, tile: int, halo: int, multiple: int) -> list[Span]:
+    """The same in blocks of `multiple` pixels, all of which are whole."""
+    longest, step = tile + 2 * halo, -(-SIDE_STEP // multiple)
     if length <= longest:
         return [Span(0, length, 0, length)]
-    count = -(-(length - 2 * halo) // tile_size)
+    count = -(-(length - 2 * halo) // tile)
     shortest = -(-(length + 2 * halo * (count - 1)) // count)
-    return spread(length, min(-(-shortest // SIDE_STEP) * SIDE_STEP, longest), count)
+    return spread(length, min(-(-shortest // step) * step, longest), count)
+
+
+def _in_pixels(span: Span, multiple: int, length: int) -> Span:
+    edges = (span.start, span.stop, span.keep_start, span.keep_stop)
+    return Span(*(min(edge * multiple, length) for edge in edges))
 
 
 def spread(length: int, window: int, count: int) -> list[Span]:

@@ -192,7 +192,7 @@ class Upscale:
                 kept = result[rows.inner(scale), columns.inner(scale)]
                 whole[rows.target(scale), columns.target(scale)] = _as_kind_of(pixels, kept)
 
-        tiles = list(tiling.split(height, width, job.tile_size, halo))
+        tiles = list(tiling.split(height, width, job.tile_size, halo, job.facts.multiple))
         job.tiles += len(tiles)
         await _all_or_none(one(rows, columns) for rows, columns in tiles)
         return whole
