@@ -189,6 +189,7 @@ def test_a_built_in_networks_file_comes_out_as_the_built_in_network(tmp_path: Pa
     assert (found != built_in).mean() < 1e-3
 
 
+@pytest.mark.full
 def test_u2net_by_file_gives_the_built_in_masks(tmp_path: Path) -> None:
     network = by_name("u2net")
     assert isinstance(network, Cutout)

@@ -1,6 +1,7 @@
 """Which networks the tests serve, and weights for those that can't be had everywhere."""
 
 import json
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,13 @@ class Bare:
     def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
         found = serving.run_file(self.session, pixels[None], strength)[0]
         return found.astype(pixels.dtype)
+
+
+def repository_of(served: Path, folder: Path) -> Path:
+    """A repository of one's own, to change, with the exports of another."""
+    for model in served.glob("*/config.pbtxt"):
+        (folder / model.parent.name).mkdir(parents=True)
+        shutil.copy(model, folder / model.parent.name)
+        if (model.parent / "1").exists():
+            (folder / model.parent.name / "1").symlink_to(model.parent / "1")
+    return folder

@@ -17,12 +17,13 @@ import pytest
 from PIL import Image
 
 from drawn import jpeg
-from networks_for_tests import PROJECT
+from networks_for_tests import PROJECT, repository_of
 from pictures import encoded, gradient, sample
 from sakuga import Config
 from sakuga_server.embedded import free_port
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
+SMALL = dict.fromkeys(("pipelines", "matting_instances", "fixing_instances"), 1)
 VIDEO = ["--model", "realesr-animevideov3"]
 
 
@@ -170,8 +171,15 @@ def test_a_bad_config_is_one_line(folder: Path) -> None:
 def serving(config: Config, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """`sakuga serve`, once it serves, and its port."""
     port = free_port()
-    text = f"server: {{url: '127.0.0.1:{port}', repository: {config.server.repository}}}"
-    (folder / "config.yaml").write_text(text)
+    repository_of(config.server.repository, folder / "repository")
+    blocks = {
+        "providers": {
+            "image": {name: {"model": VIDEO[1]} for name in ("upscale", "fix_artifacts")}
+        },
+        "rembg": {"model": "isnet-general-use"},  # which isn't there to be loaded
+        "server": {"url": f"127.0.0.1:{port}", "repository": "repository", **SMALL},
+    }
+    (folder / "config.yaml").write_text(json.dumps(blocks))  # JSON is YAML
     with subprocess.Popen(
         [SAKUGA, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as server:

@@ -116,8 +116,10 @@ async def test_no_server_is_said_with_how_to_start_one() -> None:
 
 
 async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
-    with run_triton(config, free_port()) as server:
-        async with connect(config, url=server.url) as images:
+    few = config.model_copy(deep=True)
+    few.server.preload = []
+    with run_triton(few, free_port()) as server:
+        async with connect(few, url=server.url) as images:
             work = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
             await asyncio.sleep(1)
             server.process.kill()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from onnxruntime import get_available_providers
 
-from networks_for_tests import Bare
+from networks_for_tests import Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
 from sakuga import ModelNotInstalled, ModelNotLoaded, NotAllowed, ServerUnavailable, connect
 from sakuga.triton import Triton
@@ -23,6 +22,8 @@ from sakuga_server.embedded import free_port
 SAKUGA = Path(sys.executable).with_name("sakuga")
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
 TILE = 48
+SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1}
+FEW = {"model": "realesrgan-x4plus", "inpaint": "opencv"}  # of which none is there, either
 
 
 @dataclass
@@ -52,9 +53,10 @@ class Serve:
 
     def write(self, upscale: str, **server: object) -> None:
         """Replaces the file as editors do: the new one whole, under the old one's name."""
-        settings = {"url": self.url, "repository": "repository", "pipelines": 2, **server}
+        settings = {"url": self.url, "repository": "repository", **SMALL, **server}
         blocks = {
-            "providers": {"image": {"upscale": {"model": upscale}}},
+            "providers": {"image": {"upscale": {"model": upscale}, "fix_artifacts": FEW}},
+            "rembg": {"model": "isnet-general-use"},  # which isn't there to be loaded
             "realesrgan": {"denoise_strength": 1, "tile_size": TILE},
             "server": settings,
         }
@@ -64,16 +66,6 @@ class Serve:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([SAKUGA, *arguments], cwd=self.folder, capture_output=True, text=True)
-
-
-def repository_of(served: Path, folder: Path) -> Path:
-    """A repository of one's own, to change, with the exports of another."""
-    for model in served.glob("*/config.pbtxt"):
-        (folder / model.parent.name).mkdir(parents=True)
-        shutil.copy(model, folder / model.parent.name)
-        if (model.parent / "1").exists():
-            (folder / model.parent.name / "1").symlink_to(model.parent / "1")
-    return folder
 
 
 @pytest.fixture
@@ -138,22 +130,17 @@ async def test_switching_models_under_load_loses_nothing(
     assert len(answers) >= 200
 
 
-async def test_a_broken_edit_is_reported_and_changes_nothing(serve: Serve) -> None:
-    serve.write(VIDEO)
-    await started(serve)
-    async with connect(serve.file) as images:
-        data = encoded(sample("sunset", (100, 60, 140, 90)))
-        serve.file.write_text(serve.file.read_text().replace("upscale", "upscael"))
-        await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
-        assert "Nothing was changed" in serve.said()
-        assert (await images.run(data, "upscale")).report["model"] == VIDEO
-
-
-async def test_settings_reach_the_running_server_and_those_that_can_not_are_said(
+async def test_broken_edits_change_nothing_and_settings_reach_the_running_server(
     serve: Serve,
 ) -> None:
     serve.write(VIDEO)
     await started(serve)
+    data = encoded(sample("sunset", (100, 60, 140, 90)))
+    async with connect(serve.file) as images:
+        serve.file.write_text(serve.file.read_text().replace("upscale", "upscael"))
+        await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
+        assert "Nothing was changed" in serve.said()
+        assert (await images.run(data, "upscale")).report["model"] == VIDEO
     asked = {"batch": 3, "accelerator": "openvino"}
     serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
     await serve.until(lambda text: "loaded realesr_animevideov3" in text)
@@ -165,7 +152,7 @@ async def test_settings_reach_the_running_server_and_those_that_can_not_are_said
     missing = "asks for openvino, which onnxruntime doesn't have here" in serve.said()
     assert missing == ("OpenVINOExecutionProvider" not in get_available_providers())
     async with connect(serve.file, url=serve.url) as images:
-        await images.process(encoded(sample("sunset", (100, 60, 140, 90))), "upscale")
+        await images.process(data, "upscale")
 
 
 async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> None:
@@ -205,7 +192,7 @@ async def test_without_on_demand_it_says_what_to_do_and_that_works(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
-    serve.write(GENERAL, load_on_demand=False)
+    serve.write(GENERAL, load_on_demand=False, unload_after=0.5)
     await started(serve)
     data = encoded(sample("sunset", (100, 60, 140, 90)))
     async with connect(serve.file) as images:
@@ -214,13 +201,14 @@ async def test_without_on_demand_it_says_what_to_do_and_that_works(
                 await images.process(data, action, {"model": model})
             done = serve.run("models", "load", model)
             assert done.returncode == 0, done.stderr
+            await asyncio.sleep(2)  # what was loaded by hand stays, however idle it is
             await images.process(data, action, {"model": model})
             assert serve.run("models", "unload", model).returncode == 0
             with pytest.raises(ModelNotLoaded):
                 await images.process(data, action, {"model": model})
 
 
-async def test_administration_needs_the_key_which_this_user_alone_can_read(
+async def test_models_are_told_and_administration_needs_the_users_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
@@ -232,15 +220,6 @@ async def test_administration_needs_the_key_which_this_user_alone_can_read(
     with pytest.raises(NotAllowed, match="SAKUGA_ADMIN_KEY"):
         await triton.unload("upscale")
     await triton.close()
-    monkeypatch.setenv("SAKUGA_ADMIN_KEY", "guessed")
-    refused = serve.run("models", "unload", VIDEO)
-    assert refused.returncode == 1
-    assert "without its key" in refused.stderr
-
-
-async def test_models_tells_what_each_network_takes(serve: Serve) -> None:
-    serve.write(VIDEO)
-    await started(serve)
     told = json.loads(serve.run("models", "--json", "--measure").stdout)
     video = told[VIDEO]
     assert (video["installed"], video["loaded"], video["device"]) == (True, True, "CPU")
@@ -255,6 +234,10 @@ async def test_models_tells_what_each_network_takes(serve: Serve) -> None:
     unknown = serve.run("models", "load", "waifu2x")
     assert unknown.returncode == 2
     assert "allowed: realesrgan-x4plus-anime" in unknown.stderr
+    monkeypatch.setenv("SAKUGA_ADMIN_KEY", "guessed")
+    refused = serve.run("models", "unload", VIDEO)
+    assert refused.returncode == 1
+    assert "without its key" in refused.stderr
 
 
 async def test_another_server_in_the_file_is_where_the_next_call_goes(

@@ -59,10 +59,10 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
             yield Mine(images, files)
 
 
-async def test_they_are_listed_and_loaded(mine: Mine) -> None:
+async def test_they_are_listed_and_there(mine: Mine) -> None:
     networks = await mine.images.triton.networks()
     for name in (*UPSCALERS, "bright"):
-        assert networks[f"my-{name}"]["loaded"]
+        assert networks[f"my-{name}"]["installed"]
     facts = networks["my-realesrgan-x2"]
     assert (facts["title"], facts["licence"]) == ("Mine", "mine")
     assert (facts["scale"], facts["halo"], facts["multiple"]) == (2, 38, 4)

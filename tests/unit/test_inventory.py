@@ -1,5 +1,6 @@
 """What the server tells of its networks."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_what_can_not_be_loaded_is_said(inventory: Inventory) -> None:
         inventory.check_loadable("u2net")
     with pytest.raises(BadOption, match="'waifu2x'; allowed: realesrgan-x4plus-anime"):
         inventory.served_by("waifu2x")
+    with pytest.raises(BadOption, match=r"allowed: isnet-anime, isnet-general-use, u2net$"):
+        inventory.served_by(VIDEO, "cuts out")
     inventory.on_demand = False
     with pytest.raises(ModelNotLoaded, match="sakuga models load"):
         inventory.check_loadable(VIDEO)
@@ -69,7 +72,8 @@ def test_memory_is_that_of_a_models_processes(tmp_path: Path) -> None:
         for process in processes:
             assert process.stdout is not None
             process.stdout.readline()
-        assert 64 <= memory_of_stubs()["u2net"] < 200
+        assert 64 <= memory_of_stubs(os.getpid())["u2net"] < 200
+        assert memory_of_stubs(1) == {}
     finally:
         for process in processes:
             process.communicate()

@@ -183,7 +183,8 @@ async def _process(
     if said.report:
         click.echo(json.dumps({"file": str(job.target), **reply.report}))
     elif said.detect_only:
-        click.echo(json.dumps({"file": str(job.source), "regions": reply.report["regions"]}))
+        regions = reply.report.get("regions", [])  # a provider of the user's own tells none
+        click.echo(json.dumps({"file": str(job.source), "regions": regions}))
     elif not quiet:
         click.echo(f"{job.target}  {_summary(reply.report)}")
     for warning in reply.report["warnings"]:

@@ -101,10 +101,10 @@ class Triton:
 
     async def networks(self, **options: str) -> dict[str, dict[str, Any]]:
         """What the server tells of each network that it knows, by name: `wire.Listing`, and
-        `installed`, `loaded`, `megabytes` (of its file), `device`, `memory` (in MB), `speed`.
+        `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
 
         Args:
-            options: `load` or `measure`, each with a network's name, to be done first.
+            options: `load`, the name of a network to be loaded first; `kind`, what it has to do.
 
         Raises:
             BadOption: there is no such network.

@@ -27,7 +27,7 @@ from typing import TextIO
 from sakuga.config import Config, Server
 from sakuga.errors import ConfigError, ServerError
 from sakuga_server import backends
-from sakuga_server.placement import optional, wanted
+from sakuga_server.placement import optional, servable, wanted
 
 log = logging.getLogger("sakuga")
 
@@ -84,11 +84,8 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
     """
     repository = config.server.repository
     models = wanted(config)
-    if not set(models) & set(optional(repository)):
-        raise ConfigError(
-            f"the repository {repository} has no network that config.yaml names; "
-            "run `sakuga-export` first"
-        )
+    if not set(servable(repository)) & set(optional(repository)):
+        raise ConfigError(f"the repository {repository} has no network; run `sakuga-export` first")
     _check_port(port)
     _check_shared_memory()
     check_gpus(config.realesrgan.gpu_id, gpus_here())

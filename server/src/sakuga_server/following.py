@@ -51,6 +51,7 @@ class Follower:
         self.stamps = _stamps(self.repository)
         self.pictures: dict[str, int] = {}
         self.used: dict[str, float] = {}
+        self.ever_wanted = set(wanted(config))
 
     async def follow(self, process: subprocess.Popen[bytes]) -> int:
         """Until the server ends by itself; gives its status."""
@@ -89,6 +90,7 @@ class Follower:
     async def _load(self, stamps: dict[str, Stamp]) -> None:
         """What is needed and isn't loaded, and what is loaded and has changed."""
         loaded = await self._loaded()
+        self.ever_wanted.update(wanted(self.config))
         changed = [name for name in loaded if stamps.get(name) != self.stamps.get(name)]
         missing = [name for name in wanted(self.config) if name not in loaded]
         # Networks first: a pipeline shouldn't name one before it is there.
@@ -109,6 +111,9 @@ class Follower:
         """Networks that nothing names, and that did nothing for so long."""
         loaded = await self._loaded()
         idle = set(optional(self.repository)) & set(loaded) - set(wanted(self.config))
+        if not self.config.server.load_on_demand:
+            # Somebody loaded the others by hand, and no request would load them again.
+            idle &= self.ever_wanted
         await self._note_use(idle)
         late = time.monotonic() - self.config.server.unload_after
         for name in _ensembles_first(idle):

@@ -1,6 +1,7 @@
 """What the repository holds: networks, exported or not, loaded or not, and their memory."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sakuga import wire
 from sakuga.errors import BadOption, ModelNotInstalled, ModelNotLoaded
-from sakuga.wire import Listing, canonical
+from sakuga.wire import Kind, Listing, canonical
 
 # How Triton's Python backend calls its processes, and where in their arguments the model is.
 STUB = "triton_python_backend_stub"
@@ -21,7 +22,9 @@ class NetworksOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     load: str | None = None
-    """The network to load first."""
+    """The network to load first…"""
+    kind: Kind | None = None
+    """…which has to do this."""
 
 
 class Inventory:
@@ -49,16 +52,16 @@ class Inventory:
         """Where a network's export lies, or would lie."""
         return self.repository / wire.folder(name) / "1" / self.networks[name].file
 
-    def served_by(self, model: str) -> str:
+    def served_by(self, model: str, kind: Kind | None = None) -> str:
         """The Triton model that has to be loaded for a network to serve.
 
         Raises:
-            BadOption: there is no such network.
+            BadOption: there is no such network, of that kind.
         """
         name = canonical(model)
-        if name not in self.networks:
-            allowed = ", ".join(self.networks)
-            raise BadOption(f"option 'model' is {model!r}; allowed: {allowed}")
+        fitting = [n for n, row in self.networks.items() if kind in (None, row.kind)]
+        if name not in fitting:
+            raise BadOption(f"option 'model' is {model!r}; allowed: {', '.join(fitting)}")
         return wire.served_by(name, self.networks[name].kind)
 
     def check_loadable(self, model: str) -> None:
@@ -74,7 +77,7 @@ class Inventory:
 
     def listed(self, ready: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
         """Each network's row, and its state."""
-        memory = memory_of_stubs()
+        memory = memory_of_stubs(os.getppid())  # of Triton, which started this process
         return {
             name: {**row.model_dump(), **self._state(name, ready, memory)}
             for name, row in self.networks.items()
@@ -93,21 +96,28 @@ class Inventory:
         }
 
 
-def memory_of_stubs(processes: Path = Path("/proc")) -> dict[str, int]:
+def memory_of_stubs(server: int) -> dict[str, int]:
     """Megabytes that each model of the Python backend holds, all its processes together, pages that
-    they share counted in part. The processes are those of this machine that may be seen."""
+    they share counted in part.
+
+    Args:
+        server: the process that started them.
+    """
     held: dict[str, int] = {}
-    for process in processes.glob("[0-9]*"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if not words[0].endswith(STUB.encode()):
-                continue
-            model = Path(words[1].decode()).parts[-3]  # …/MODEL/1/model.py
-            kilobytes = _proportional(process / "smaps_rollup")
-        except (OSError, IndexError, ValueError):
+            words = (process / "cmdline").read_text().split("\0")
+            if words[0].endswith(STUB) and _parent(process) == server:
+                model = Path(words[1]).parts[-3]  # …/MODEL/1/model.py
+                held[model] = held.get(model, 0) + _proportional(process / "smaps_rollup")
+        except (OSError, IndexError, ValueError):  # ended meanwhile, or another user's
             continue
-        held[model] = held.get(model, 0) + kilobytes
     return {model: kilobytes >> 10 for model, kilobytes in held.items()}
+
+
+def _parent(process: Path) -> int:
+    after_name = (process / "stat").read_text().rpartition(")")[2]
+    return int(after_name.split()[1])
 
 
 def _proportional(file: Path) -> int:

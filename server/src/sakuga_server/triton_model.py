@@ -154,12 +154,12 @@ class NetworksModel(PictureModel):
     async def answer(self, request: Any) -> dict[str, Array]:
         options = parse_options(NetworksOptions, _options(request))
         if options.load:
-            self._load(options.load)
+            self._load(options.load, options.kind)
         networks = self.inventory.listed(_ready)
         return {wire.REPORT: _text(json.dumps({"networks": networks}).encode())}
 
-    def _load(self, name: str) -> None:
-        model = self.inventory.served_by(name)
+    def _load(self, name: str, kind: wire.Kind | None) -> None:
+        model = self.inventory.served_by(name, kind)
         if _ready(model):
             return
         self.inventory.check_loadable(name)
