@@ -65,7 +65,7 @@ async def test_they_are_listed_and_there(mine: Mine) -> None:
         assert networks[f"my-{name}"]["installed"]
     facts = networks["my-realesrgan-x2"]
     assert (facts["title"], facts["licence"]) == ("Mine", "mine")
-    assert (facts["scale"], facts["halo"], facts["multiple"]) == (2, 38, 4)
+    assert (facts["scale"], facts["side"], facts["source"]) == (2, None, "realesrgan-x2.pth")
 
 
 @pytest.mark.parametrize("name", ["realesrgan-x2", "compact"])
