@@ -98,6 +98,13 @@ def test_a_file_that_may_still_be_written_is_left_for_later() -> None:
     assert config.providers.image.upscale.model is None
 
 
+def test_a_file_of_a_clock_that_is_ahead_is_read() -> None:
+    config = load_config(write(model(ANIME)))
+    write(model(VIDEO), age=-3600)
+    assert refresh(config)
+    assert config.providers.image.upscale.model == VIDEO
+
+
 def test_a_file_that_is_gone_for_a_moment_changes_nothing() -> None:
     config = load_config(write(model(VIDEO)))
     Path("config.yaml").unlink()

@@ -55,7 +55,8 @@ def refresh(config: Config) -> bool:
     source = config.source
     if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
         return False
-    if time.time_ns() - stamp[0] < SETTLED_SECONDS * 1e9:
+    # A time to come is that of another machine's clock, and says nothing.
+    if 0 <= time.time_ns() - stamp[0] < SETTLED_SECONDS * 1e9:
         return False
     source.stamp = stamp
     try:

@@ -107,7 +107,7 @@ class TritonProvider(ABC):
                 return await self._send(image, options)
             except ModelNotLoaded as error:
                 gone = isinstance(error, ModelNotInstalled)
-                if gone or source is None or source.age > SWAP_SECONDS:
+                if gone or source is None or abs(source.age) > SWAP_SECONDS:
                     raise
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 

@@ -154,4 +154,4 @@ def _stamp(folder: Path) -> Stamp:
 def _settled(stamps: dict[str, Stamp]) -> bool:
     """Whether nothing is being written any more."""
     newest = max((time for stamp in stamps.values() for time in stamp), default=0)
-    return time.time_ns() - newest > SETTLED_SECONDS * 1e9
+    return not 0 <= time.time_ns() - newest < SETTLED_SECONDS * 1e9
