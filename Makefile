@@ -31,7 +31,7 @@ setup: $(VENV)/set-up
 test: $(VENV)/set-up-tests check
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
 	@$(BIN)/sakuga-export migan || echo "Its tests are skipped"
-	$(BIN)/pytest -m "not full"
+	$(BIN)/pytest -n 2 -m "not full"
 
 test-full: $(VENV)/set-up-tests check
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)

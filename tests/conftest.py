@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import onnx
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import lama
 from networks_for_tests import (
@@ -32,13 +34,39 @@ FULL = pytest.StashKey[list[str]]()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    config.stash[FULL] = [item.nodeid for item in items if item.get_closest_marker("full")]
+    full = [item.nodeid for item in items if item.get_closest_marker("full")]
+    config.stash[FULL] = full
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["full"] = full
+
+
+# Files that need the session's server; to start it twice would take longer than it saves.
+SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifacts", "full_size")
+SERVED += ("large", "readme", "serving")
+
+
+class OneServer(LoadScopeScheduling):
+    """Of two processes, one runs all tests that need the server; other files go to either."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.partition("::")[0])
+        served = file.parent.name != "unit" and file.stem.removeprefix("test_") in SERVED
+        return "server" if served else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneServer:
+    return OneServer(config, log)
+
+
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[FULL] = node.workeroutput.get("full", [])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Says of the checks that take minutes whether they ran."""
     reporter = terminalreporter
-    ran = {report.nodeid for kind in ("passed", "failed") for report in reporter.getreports(kind)}
+    reports = (report for kind in ("passed", "failed") for report in reporter.getreports(kind))
+    ran = {report.nodeid for report in reports}
     for name in reporter.config.stash.get(FULL, []):
         reporter.write_line(f"full-size check {'ran' if name in ran else 'left out'}: {name}")
 

@@ -13,13 +13,23 @@ from pathlib import Path
 import pytest
 from onnxruntime import get_available_providers
 
+import foreign_networks
 from networks_for_tests import Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
-from sakuga import ModelNotInstalled, ModelNotLoaded, NotAllowed, ServerUnavailable, connect
+from sakuga import (
+    BadOption,
+    ModelNotInstalled,
+    ModelNotLoaded,
+    NotAllowed,
+    ServerUnavailable,
+    connect,
+)
+from sakuga.config_file import SETTLED_SECONDS
 from sakuga.triton import Triton
 from sakuga_server.embedded import free_port
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
+EXPORT = SAKUGA.with_name("sakuga-export")
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
 TILE = 48
 SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1}
@@ -64,8 +74,9 @@ class Serve:
         new.write_text(json.dumps(blocks))  # JSON is YAML
         new.replace(self.file)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([SAKUGA, *arguments], cwd=self.folder, capture_output=True, text=True)
+    def run(self, *arguments: str, program: Path = SAKUGA) -> subprocess.CompletedProcess[str]:
+        command = [program, *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -169,6 +180,25 @@ async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> N
         assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
 
 
+async def test_a_network_of_ones_own_comes_and_goes_while_the_server_runs(serve: Serve) -> None:
+    file = foreign_networks.checkpoint("compact", serve.folder)
+    serve.write(GENERAL)
+    await started(serve)
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": "mine"}
+    async with connect(serve.file) as images:
+        with pytest.raises(BadOption, match="'mine'; allowed: realesrgan-x4plus-anime"):
+            await images.process(data, "upscale", options)
+        assert serve.run(str(file), "--name", "mine", program=EXPORT).returncode == 0
+        await serve.until(lambda text: "loaded upscale" in text)
+        assert (await images.run(data, "upscale", options)).report["model"] == "mine"
+        assert serve.run("--remove", "mine", program=EXPORT).returncode == 0
+        await serve.until(
+            lambda text: "unloaded mine" in text and text.count("loaded upscale") == 2
+        )
+        with pytest.raises(BadOption, match="'mine'"):
+            await images.process(data, "upscale", options)
+
+
 async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: Serve) -> None:
     serve.write(GENERAL, unload_after=1)
     await started(serve)
@@ -182,9 +212,10 @@ async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: 
                 images.process(data, "rembg", {"model": "u2net"}),
             )
             assert results[0] == results[1]
-            assert (await images.triton.networks())[VIDEO]["loaded"]
             await serve.until(lambda text, before=before: text.count("unloaded") == before + 3)
-            assert not (await images.triton.networks())["u2net"]["loaded"]
+            networks = await images.triton.networks()
+            assert not networks[VIDEO]["loaded"]
+            assert not networks["u2net"]["loaded"]
     assert "unloaded realesr_general" not in serve.said()
 
 
@@ -240,17 +271,18 @@ async def test_models_are_told_and_administration_needs_the_users_key(
     assert "without its key" in refused.stderr
 
 
-async def test_another_server_in_the_file_is_where_the_next_call_goes(
-    serve: Serve, url: str
-) -> None:
-    serve.write(VIDEO, url="127.0.0.1:1")
-    data = encoded(sample("sunset", (100, 60, 140, 90)))
-    async with connect(serve.file) as images:
+async def test_another_server_in_the_file_is_where_the_next_call_goes(serve: Serve) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    file = serve.folder / "client.yaml"
+    file.write_text("server: {url: '127.0.0.1:1'}")
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": VIDEO}
+    async with connect(file) as images:
         with pytest.raises(ServerUnavailable):
-            await images.process(data, "upscale")
-        serve.write(VIDEO, url=url)
-        await asyncio.sleep(0.2)
-        assert (await images.run(data, "upscale")).report["model"] == VIDEO
+            await images.process(data, "upscale", options)
+        file.write_text(f"server: {{url: '{serve.url}'}}")
+        await asyncio.sleep(2 * SETTLED_SECONDS)
+        assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
         images.config.server.url = "127.0.0.1:1"
         with pytest.raises(ServerUnavailable):
-            await images.process(data, "upscale")
+            await images.process(data, "upscale", options)

@@ -16,7 +16,7 @@ import click
 from sakuga import wire
 from sakuga.config import Config, json_schema
 from sakuga.config_file import settings
-from sakuga.errors import ModelNotInstalled, SakugaError
+from sakuga.errors import ConfigError, ModelNotInstalled, SakugaError
 from sakuga.measuring import measure
 from sakuga.plugged import Plugged
 from sakuga.triton import Triton
@@ -322,13 +322,21 @@ def _module(name: str) -> ModuleType:
 
 
 def _refresh_repository(config: Config) -> None:
-    """Brings config.pbtxt files up to config.yaml, where the package that writes them is here."""
+    """Brings config.pbtxt files up to config.yaml, where the package that writes them is here.
+
+    Raises:
+        ConfigError: a network of one's own isn't described as it should be, or nobody may write.
+    """
     try:
-        repository = _module("sakuga_export.repository")
+        repository, placing = map(_module, ("sakuga_export.repository", "sakuga_export.placing"))
     except click.ClickException:
         return
-    for written in repository.write(config.server.repository, config):
-        click.echo(f"config.yaml changed: wrote {written}", err=True)
+    try:
+        written = repository.write(config.server.repository, config)
+    except (placing.ExportError, OSError) as error:
+        raise ConfigError(f"the repository can't be brought up to config.yaml: {error}") from error
+    for file in written:
+        click.echo(f"config.yaml changed: wrote {file}", err=True)
 
 
 def _port(config: Config) -> int:

@@ -47,10 +47,11 @@ HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit th
 def write(repository: Path, config: Config) -> list[Path]:
     """Writes every config.pbtxt that differs from what it should be; gives those."""
     mine = own.rows(repository)
-    changed = drift(repository, config)
+    written, changed = texts(config, mine), drift(repository, config)
+    # Without a pause: a running server looks for changes, and takes them once nothing is new.
     for file in changed:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(texts(config, mine)[file.parent.name], encoding="utf-8")
+        file.write_text(written[file.parent.name], encoding="utf-8")
     for network in _cutouts(mine):
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from sakuga.config import Config
 from sakuga.config_file import SETTLED_SECONDS, refresh
 from sakuga.errors import SakugaError
 from sakuga.triton import Triton
+from sakuga.wire import NETWORKS
 from sakuga_server.placement import optional, wanted
 
 LOOK_SECONDS = 0.5
@@ -59,7 +60,7 @@ class Follower:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.step()
-            except SakugaError as error:
+            except (SakugaError, OSError) as error:
                 if process.poll() is None:
                     self.say(f"the server can't follow config.yaml now: {error}")
         return int(process.returncode)
@@ -88,15 +89,20 @@ class Follower:
                 self.say(f"{block}.{name} takes effect when the server is started again")
 
     async def _load(self, stamps: dict[str, Stamp]) -> None:
-        """What is needed and isn't loaded, and what is loaded and has changed."""
+        """What is needed and isn't loaded, and what is loaded and has changed, or is gone."""
         loaded = await self._loaded()
         self.ever_wanted.update(wanted(self.config))
-        changed = [name for name in loaded if stamps.get(name) != self.stamps.get(name)]
+        changed = [n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)]
         missing = [name for name in wanted(self.config) if name not in loaded]
-        # Networks first: a pipeline shouldn't name one before it is there.
-        names = set(optional(self.repository))
-        for name in sorted({*changed, *missing}, key=lambda name: name not in names):
+        for name in self._in_order({*changed, *missing}):
             await self._try(name, self.triton.load, "loaded")
+        for name in _ensembles_first(name for name in loaded if name not in stamps):
+            await self._try(name, self.triton.unload, "unloaded")
+
+    def _in_order(self, models: Iterable[str]) -> list[str]:
+        """A pipeline shouldn't know of a network before that is there, and can be loaded."""
+        networks = set(optional(self.repository))
+        return sorted(models, key=lambda name: (name not in networks, name != NETWORKS, name))
 
     async def _try(self, name: str, action: Callable[[str], Awaitable[None]], done: str) -> None:
         start = time.monotonic()
@@ -131,7 +137,9 @@ class Follower:
             self.pictures[name] = pictures
 
     async def _loaded(self) -> list[str]:
-        return [name for name, ready in (await self.triton.index()).items() if ready]
+        """Triton's index leaves out what isn't in the repository any more, its statistics don't."""
+        ready = {name for name, ready in (await self.triton.index()).items() if ready}
+        return sorted(ready.union((await self.triton.status())["models"]))
 
 
 def _ensembles_first(names: Iterable[str]) -> list[str]:
