@@ -49,7 +49,7 @@ check: $(VENV)/set-up-tests
 
 bench: $(VENV)/set-up-bench
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	for each in upscale matting cutout enhance fix; do \
+	for each in upscale matting cutout enhance fix swap; do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 # What can't be exported isn't served; the rest is.
