@@ -3,7 +3,6 @@
 `python benchmarks/cutout.py [--quick]`; about ten minutes on two cores, one with --quick.
 """
 
-import io
 import os
 import sys
 import tempfile
@@ -14,15 +13,14 @@ from pathlib import Path
 import numpy as np
 import rembg
 from measure import Row, difference, side_by_side, write
-from upscale import Loop
+from upscale import Loop, served
 
 from composites import Composite, composite, sad
 from draw import picture
 from pictures import encoded, pixels_of
-from sakuga import Images, connect, load_config
+from sakuga import Images, load_config
 from sakuga_export.fetch import fetch
 from sakuga_export.networks import by_name
-from sakuga_server.embedded import free_port, run_triton
 
 Options = dict[str, object]
 Judge = Callable[[np.ndarray, np.ndarray], str]
@@ -115,12 +113,8 @@ def full(options: Options) -> Options:
 
 def main(quick: bool) -> None:
     config, loop = load_config(), Loop()
-    with run_triton(config, free_port(), io.StringIO()) as server:
-        connection = connect(config, url=server.url)
-        images = loop(connection.__aenter__())
-        assert isinstance(images, Images)
+    with served(config, loop) as (images, _):
         rows = compare(images, loop, MEGAPIXELS[:1] if quick else MEGAPIXELS)
-        loop(connection.__aexit__(None, None, None))
     if not quick:
         write("cutout", "Cutting out", "rembg", rows, NOTES)
 

@@ -4,7 +4,6 @@
 weights where they are in the weights folder, else generated ones of the exact architecture.
 """
 
-import io
 import subprocess
 import sys
 import tempfile
@@ -16,18 +15,17 @@ import numpy as np
 import onnxruntime
 import torch
 from measure import Row, side_by_side, write
-from upscale import Loop, drawn
+from upscale import Loop, drawn, served
 
 import reference
 from networks_for_tests import AURA, PROJECT, generated_aura
 from pictures import encoded
-from sakuga import Config, Images, connect, wire
+from sakuga import Config, wire
 from sakuga_export import enhancers, repository
 from sakuga_export.architectures.aura import style_vector
 from sakuga_export.fetch import weights_folder
 from sakuga_export.networks import ENHANCERS
 from sakuga_export.placing import ONNX, TORCHSCRIPT
-from sakuga_server.embedded import free_port, run_triton
 
 (ROW,) = ENHANCERS
 BATCH = 8  # the package's own default
@@ -136,17 +134,12 @@ def tiles_rows(theirs: object, folder: Path) -> list[Row]:
 def pictures_rows(theirs: object, config: Config) -> list[Row]:
     loop, picture = Loop(), drawn(256)
     data, opened = encoded(picture), reference.aura_sr().Image.fromarray(picture)
-    with run_triton(config, free_port(), io.StringIO()) as server:
-        connection = connect(config, url=server.url)
-        images = loop(connection.__aenter__())
-        assert isinstance(images, Images)
+    with served(config, loop) as (images, _):
         both = (
             lambda: loop(images.process(data, "enhance", {})),
             lambda: theirs.upscale_4x_overlapped(opened),  # type: ignore[attr-defined]
         )
-        rows = [side_by_side("256² over Triton, upscale_4x_overlapped", *both, runs=1)]
-        loop(connection.__aexit__(None, None, None))
-    return rows
+        return [side_by_side("256² over Triton, upscale_4x_overlapped", *both, runs=1)]
 
 
 def exported(checkpoint: Path, folder: Path) -> Config:

@@ -4,7 +4,6 @@
 picture is drawn at twice the size, reduced, and damaged; the original is what was drawn.
 """
 
-import io
 import json
 import statistics
 import sys
@@ -15,13 +14,12 @@ import numpy as np
 from measure import RESULTS, machine
 from PIL import Image
 from skimage.metrics import structural_similarity
-from upscale import Loop
+from upscale import Loop, served
 
 from composites import SCENES, composite
 from drawn import jpeg, opaque, posterised, psnr, ramp, resaved
 from pictures import encoded, pixels_of
-from sakuga import Images, Reply, connect, load_config
-from sakuga_server.embedded import free_port, run_triton
+from sakuga import Images, Reply, load_config
 
 SIDE, RAMP = 400, 320
 # Parts of the samples with most in them: left and top at twice their size.
@@ -191,13 +189,9 @@ def write(rows: list[Gain], notes: list[str]) -> None:
 
 def main(quick: bool) -> None:
     config, loop = load_config(), Loop()
-    with run_triton(config, free_port(), io.StringIO()) as server:
-        connection = connect(config, url=server.url)
-        images = loop(connection.__aenter__())
-        assert isinstance(images, Images)
+    with served(config, loop) as (images, _):
         rows = compression(images, loop, quick) + gradients(images, loop, quick)
         said = clean(images, loop, quick)
-        loop(connection.__aexit__(None, None, None))
     print("\n".join([*table(rows), said]))
     if not quick:
         write(rows, [*NOTES, said])

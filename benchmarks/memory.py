@@ -3,18 +3,16 @@
 `python benchmarks/memory.py`; about ten minutes on two cores.
 """
 
-import io
 import json
 import os
 import sys
 from pathlib import Path
 
 from measure import RESULTS, machine, seconds
-from upscale import Loop, drawn
+from upscale import Loop, drawn, served
 
 from pictures import encoded
-from sakuga import Images, connect, load_config
-from sakuga_server.embedded import free_port, run_triton
+from sakuga import load_config
 
 CASES = [
     ("realesr-animevideov3", 512),
@@ -50,14 +48,11 @@ def high_water(process: int) -> float:
 def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
     config = load_config()
     config.server.timeout = 3600
+    config.server.preload = [model]  # loading it isn't what is measured
     data = encoded(drawn(side))
-    with run_triton(config, free_port(), io.StringIO()) as server:
-        connection = connect(config, url=server.url)
-        images = loop(connection.__aenter__())
-        assert isinstance(images, Images)
+    with served(config, loop) as (images, server):
         took = seconds(lambda: loop(images.process(data, "upscale", {"model": model})))
         peak = sum(high_water(process) for process in family(server.process.pid))
-        loop(connection.__aexit__(None, None, None))
     row = {"model": model, "side": side, "seconds": round(took, 1), "server_gb": round(peak, 2)}
     row["us_per_pixel"] = round(took * 1e6 / side**2, 2)
     print(row, flush=True)

@@ -8,7 +8,8 @@ import io
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -20,13 +21,13 @@ from draw import picture
 from networks_for_tests import EXPORTED
 from pictures import encoded, pixels_of
 from reference import upsampler
-from sakuga import Images, Reply, connect, load_config
+from sakuga import Config, Images, Reply, connect, load_config
 from sakuga_export import serving, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
 from sakuga_export.placing import ONNX
-from sakuga_server.embedded import free_port, run_triton
+from sakuga_server.embedded import Embedded, free_port, run_triton
 from sakuga_server.pipelines import tiling
 
 NOTES = [
@@ -49,6 +50,19 @@ class Loop:
 
     def __call__(self, work: object) -> object:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()  # type: ignore[arg-type]
+
+
+@contextmanager
+def served(config: Config, loop: Loop) -> Iterator[tuple[Images, Embedded]]:
+    """A server of its own, and a connection to it."""
+    with run_triton(config, free_port(), io.StringIO()) as server:
+        connection = connect(config, url=server.url)
+        images = loop(connection.__aenter__())
+        assert isinstance(images, Images)
+        try:
+            yield images, server
+        finally:
+            loop(connection.__aexit__(None, None, None))
 
 
 def drawn(side: int) -> np.ndarray:
@@ -117,13 +131,9 @@ def stages(reply: Reply) -> str:
 def main(quick: bool) -> None:
     config, loop, rows = load_config(), Loop(), []
     sides = [256] if quick else [256, 512, 1024]
-    with run_triton(config, free_port(), io.StringIO()) as server:
-        connection = connect(config, url=server.url)
-        images = loop(connection.__aenter__())
-        assert isinstance(images, Images)
+    with served(config, loop) as (images, _):
         for name in EXPORTED:
             rows += compare(images, loop, by_name(name), sides)
-        loop(connection.__aexit__(None, None, None))
     if not quick:
         write("upscale", "Upscaling", "the peer", rows, NOTES)
 

@@ -16,8 +16,8 @@ from sakuga_server.settings import Settings
 
 SETTINGS = Settings[CutoutFacts](
     networks={
-        "isnet-anime": CutoutFacts(title="", side=64, author=True, licence=""),
-        "u2net": CutoutFacts(title="", side=32, author=False, licence=""),
+        "isnet-anime": CutoutFacts(side=64, author=True),
+        "u2net": CutoutFacts(side=32, author=False),
     },
     defaults={},
     limits=Config().limits,

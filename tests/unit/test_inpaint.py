@@ -13,8 +13,8 @@ from sakuga_server.pipelines.picture import Picture
 
 PINK = (255, 0, 255)
 FACTS = {
-    "migan": InpainterFacts(title="", side=128, largest=128, licence=""),
-    "lama-anime": InpainterFacts(title="", side=64, largest=256, licence=""),
+    "migan": InpainterFacts(side=128, largest=128),
+    "lama-anime": InpainterFacts(side=64, largest=256),
 }
 
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 import foreign_networks
 from sakuga import Config
 from sakuga.wire import CutoutFacts, NetworkFacts
-from sakuga_export import foreign, masks, own, repository, serving
+from sakuga_export import foreign, masks, own, repository, serving, triton_nets
 from sakuga_export.cli import main
 from sakuga_export.kinds import Cutout, OwnUpscaler
 from sakuga_export.own import Wish
@@ -66,7 +66,9 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     done = export("compact.pth", "--name", "my-4x", "--title", "Mine", "--licence", "MIT")
     assert done.exit_code == 0, done.output
     assert "my-4x: RealESRGAN Compact, 4x, halo 5; exported in" in done.output
-    facts = NetworkFacts(title="Mine", scale=4, halo=5, denoise=False, licence="MIT")
+    facts = NetworkFacts(scale=4, halo=5)
+    (row,) = own.rows(models)
+    assert (row.listing.title, row.listing.licence) == ("Mine", "MIT")
     assert facts_of(models, repository.upscale)["my-4x"] == facts
     assert facts_of(models, repository.fix_artifacts)["my-4x"] == facts
     assert (models / "my_4x" / "1" / "model.onnx").exists()
@@ -103,7 +105,7 @@ def test_a_cutout_is_added_listed_and_removed(project: Path) -> None:
     assert (row.mean, row.std, row.side) == ((0.5, 0.5, 0.5), (1, 2, 3), SIDE)
     settings = repository.rembg_prepare(Config(), [row])["parameters"]
     known = Settings[CutoutFacts].from_parameters(settings).network("my-cutout")
-    assert (known.side, known.title) == (SIDE, "mine.onnx")
+    assert (known.side, row.listing.title) == (SIDE, "mine.onnx")
     text = (models / "rembg_my_cutout" / "config.pbtxt").read_text()
     assert 'value: "MY_CUTOUT"' in text
     assert (models / "rembg_my_cutout" / "1").is_dir()
@@ -310,11 +312,11 @@ def test_configs_follow_from_what_was_measured() -> None:
     row = OwnUpscaler(
         name="mine", title="", weights=(), licence="", architecture="X", scale=2, halo=30
     )
-    free = repository.own_net(row, Config())
+    free = triton_nets.own_net(row, Config())
     assert free["input"][0]["dims"] == [-1, -1, -1]
-    assert 1 < free["max_batch_size"] <= repository.LARGEST_BATCH
+    assert 1 < free["max_batch_size"] <= triton_nets.LARGEST_BATCH
     fixed = OwnUpscaler(**{**vars(row), "side": 128, "batched": False})
-    config = repository.own_net(fixed, Config())
+    config = triton_nets.own_net(fixed, Config())
     assert config["input"][0]["dims"] == [128, 128, -1]
     assert config["output"][0]["dims"] == [256, 256, 3]
     assert config["max_batch_size"] == 1

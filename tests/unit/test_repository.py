@@ -6,7 +6,7 @@ from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import Config, load_config
 from sakuga.wire import NetworkFacts
-from sakuga_export import repository
+from sakuga_export import repository, triton_nets
 from sakuga_export.kinds import Cutout
 from sakuga_export.networks import CUTOUTS, NETWORKS, UPSCALERS, by_name
 from sakuga_server.inventory import Inventory
@@ -52,9 +52,9 @@ def test_a_misspelt_field_is_refused() -> None:
 
 def test_every_network_is_batched_by_triton() -> None:
     for network in UPSCALERS:
-        assert "dynamic_batching" in repository.net(network, Config())
+        assert "dynamic_batching" in triton_nets.net(network, Config())
     for network in CUTOUTS:
-        assert "dynamic_batching" in repository.cutout_net(network, Config())
+        assert "dynamic_batching" in triton_nets.cutout_net(network, Config())
 
 
 @pytest.mark.parametrize("network", CUTOUTS, ids=lambda network: network.name)
@@ -83,16 +83,16 @@ def test_only_the_first_step_of_an_ensemble_bounds_its_queue() -> None:
 
 def test_a_batch_stays_within_tensorrts_largest_tensor() -> None:
     for network in UPSCALERS:
-        batch = repository.largest_batch(network, Config())
+        batch = triton_nets.largest_batch(network, Config())
         side = 512 + 2 * network.halo
         assert batch == 1 or batch * side**2 * 64 * 16 <= 2**31
 
 
 def test_smaller_tiles_allow_larger_batches() -> None:
     config, network = Config(), by_name("realesrgan-x4plus-anime")
-    before = repository.largest_batch(network, config)
+    before = triton_nets.largest_batch(network, config)
     config.limits.tile_size = 128
-    assert repository.largest_batch(network, config) > before
+    assert triton_nets.largest_batch(network, config) > before
 
 
 def test_operators_settings_reach_the_files() -> None:

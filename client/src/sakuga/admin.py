@@ -17,12 +17,12 @@ from sakuga import wire
 from sakuga.config import Config, json_schema
 from sakuga.config_file import settings
 from sakuga.errors import ConfigError, ModelNotInstalled, SakugaError
+from sakuga.files import cache_folder
 from sakuga.measuring import measure
 from sakuga.plugged import Plugged
-from sakuga.triton import Triton
+from sakuga.triton import ADMIN_KEY, Triton
 from sakuga.wire import ImageAction, canonical
 
-ADMIN_KEY = "SAKUGA_ADMIN_KEY"
 LOCAL = ("localhost", "127.0.0.1")
 
 
@@ -79,8 +79,7 @@ async def _follow(config: Config, running: Any) -> int:
 
 
 def _key_file(port: str) -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "sakuga" / "keys" / port
+    return cache_folder() / "keys" / port
 
 
 @contextmanager

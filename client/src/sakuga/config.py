@@ -166,10 +166,6 @@ class RembgBlock(RembgOptions, Block):
     """What the operator sets for every cut-out; a request's own options go first."""
 
 
-class FixArtifactsBlock(FixArtifactsOptions, Block):
-    """What the operator sets for every picture to mend; a request's own options go first."""
-
-
 class Action(Block):
     """Who does an action, if it isn't Triton."""
 
@@ -200,7 +196,7 @@ class RembgAction(RembgBlock, Action):
     """Of `rembg`."""
 
 
-class FixArtifactsAction(FixArtifactsBlock, Action):
+class FixArtifactsAction(FixArtifactsOptions, Action):
     """Of `fix_artifacts`."""
 
 

@@ -1,7 +1,8 @@
 """Reading config.yaml, following it while it changes, and telling where each setting comes from.
 
 Priority of a setting: flag or call > environment > config.yaml > default. The environment has
-SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); nothing else reads it.
+SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); the key of a server's administration,
+which belongs into no file, is read where it is needed.
 """
 
 import logging
@@ -55,8 +56,7 @@ def refresh(config: Config) -> bool:
     source = config.source
     if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
         return False
-    # A time to come is that of another machine's clock, and says nothing.
-    if 0 <= time.time_ns() - stamp[0] < SETTLED_SECONDS * 1e9:
+    if not settled(stamp[0]):
         return False
     source.stamp = stamp
     try:
@@ -68,6 +68,12 @@ def refresh(config: Config) -> bool:
     source.lines = new.source.lines
     config.take_over(new)
     return True
+
+
+def settled(changed: int) -> bool:
+    """Whether a file that was changed then, in nanoseconds, isn't being written any more."""
+    # A time to come is that of another machine's clock, and says nothing.
+    return not 0 <= time.time_ns() - changed < SETTLED_SECONDS * 1e9
 
 
 def _stamp(file: Path) -> tuple[int, ...] | None:

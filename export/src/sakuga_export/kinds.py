@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel
 
 from sakuga.config import Backend
 from sakuga.wire import CutoutFacts, InpainterFacts, Kind, Listing, NetworkFacts, folder
@@ -40,6 +42,16 @@ class Weights:
     """Where that is all that was published."""
 
 
+Told = TypeVar("Told", bound=BaseModel)
+
+
+def _told(row: "Network", kind: type[Told]) -> Told:
+    """What of `kind` a row has, by the same names."""
+    return kind.model_validate(
+        {name: getattr(row, name) for name in kind.model_fields if hasattr(row, name)}
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """What every row has."""
@@ -68,9 +80,7 @@ class Network:
     @property
     def listing(self) -> Listing:
         """What `sakuga models` tells of it."""
-        own = {name: getattr(self, name, None) for name in ("scale", "side")}
-        told = {n: getattr(self, n) for n in ("kind", "title", "licence", "source", "file")}
-        return Listing.model_validate({**told, **own})
+        return _told(self, Listing)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +110,7 @@ class Upscaler(Network):
 
     @property
     def facts(self) -> NetworkFacts:
-        return NetworkFacts(
-            title=self.title,
-            scale=self.scale,
-            halo=self.halo,
-            denoise=self.denoise,
-            licence=self.licence,
-        )
+        return _told(self, NetworkFacts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +142,7 @@ class Enhancer(Network):
 
     @property
     def facts(self) -> NetworkFacts:
-        return NetworkFacts(
-            title=self.title,
-            scale=self.scale,
-            halo=0,
-            side=self.side,
-            denoise=False,
-            licence=self.licence,
-        )
+        return _told(self, NetworkFacts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,15 +164,7 @@ class OwnUpscaler(Network):
 
     @property
     def facts(self) -> NetworkFacts:
-        return NetworkFacts(
-            title=self.title,
-            scale=self.scale,
-            halo=self.halo,
-            multiple=self.multiple,
-            side=self.side,
-            denoise=False,
-            licence=self.licence,
-        )
+        return _told(self, NetworkFacts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,9 +186,7 @@ class Cutout(Network):
 
     @property
     def facts(self) -> CutoutFacts:
-        return CutoutFacts(
-            title=self.title, side=self.side, author=self.author, licence=self.licence
-        )
+        return _told(self, CutoutFacts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +213,4 @@ class Inpainter(Network):
 
     @property
     def facts(self) -> InpainterFacts:
-        return InpainterFacts(
-            title=self.title, side=self.side, largest=self.largest, licence=self.licence
-        )
+        return _told(self, InpainterFacts)

@@ -10,6 +10,7 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 from pydantic import TypeAdapter
@@ -48,6 +49,10 @@ class Wish:
     side: int | None = None
     mean: Numbers | None = None
     std: Numbers | None = None
+
+    def said_of(self, source: Path) -> dict[str, Any]:
+        """What a row says that a file can't tell."""
+        return {"name": self.name, "title": self.title or source.name, "licence": self.licence}
 
 
 def rows(repository: Path) -> list[Own]:
@@ -104,15 +109,7 @@ def _upscaler(source: Path, wish: Wish, weights: tuple[Weights], target: Path) -
 
     if said := [name for name in CUTOUT_ONLY if getattr(wish, name) is not None]:
         raise ExportError(f"--{said[0]} is of networks that cut out")
-    row = OwnUpscaler(
-        name=wish.name,
-        title=wish.title or source.name,
-        licence=wish.licence,
-        weights=weights,
-        architecture="",
-        scale=0,
-        halo=0,
-    )
+    row = OwnUpscaler(**wish.said_of(source), weights=weights, architecture="", scale=0, halo=0)
     return own_upscalers.place(row, source, target)
 
 
@@ -124,15 +121,7 @@ def _cutout(source: Path, wish: Wish, weights: tuple[Weights], target: Path) -> 
         click.echo(f"{wish.name}: mean {mean}, std {std}; what isn't given is ImageNet's")
     if min(std) <= 0:
         raise ExportError(f"--std is {std}; allowed: numbers over 0")
-    row = Cutout(
-        name=wish.name,
-        title=wish.title or source.name,
-        licence=wish.licence,
-        weights=weights,
-        side=0,
-        mean=mean,
-        std=std,
-    )
+    row = Cutout(**wish.said_of(source), weights=weights, side=0, mean=mean, std=std)
     return own_cutouts.place(row, source, target, wish.side)
 
 

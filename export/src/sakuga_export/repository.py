@@ -4,7 +4,6 @@ The files are committed, so that a repository can be read, reviewed and mounted 
 never edited. `sakuga-export --check` fails where one isn't what these functions write.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,33 +12,15 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import wire
-from sakuga.config import Accelerator, Backend, Config, NetworkSettings
-from sakuga_export import own
-from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, OwnUpscaler, Upscaler
+from sakuga.config import Config
+from sakuga_export import own, triton_nets
+from sakuga_export.kinds import Cutout, OwnUpscaler
 from sakuga_export.networks import CUTOUTS, ENHANCERS, INPAINTERS, NETWORKS, UPSCALERS, chosen
 from sakuga_export.own import Own
-
-# An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
-# takes tensors of less than 2^31 elements.
-BATCH_PIXELS = 2**31 // (64 * 16)
-LARGEST_BATCH = 16
-LARGEST_TILE_BATCH = 8
-LARGEST_CUTOUT_BATCH = 4
-LARGEST_INPAINTING_BATCH = 4
+from sakuga_export.triton_nets import parameters, tensor
 
 # Decoding takes a tenth of what matting does, so two processes feed many.
 PREPARING = 2
-
-# By the names that Triton's onnxruntime backend has for them. Networks are exported in float32, and
-# TensorRT builds an engine for each shape of tile, which takes long: it is kept.
-ACCELERATORS: dict[Accelerator, dict[str, Any]] = {
-    "openvino": {"cpu_execution_accelerator": [{"name": "openvino"}]},
-    "tensorrt": {
-        "gpu_execution_accelerator": [
-            {"name": "tensorrt", "parameters": {"trt_engine_cache_enable": "true"}}
-        ]
-    },
-}
 
 HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit those instead.\n"
 
@@ -47,40 +28,43 @@ HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit th
 def write(repository: Path, config: Config) -> list[Path]:
     """Writes every config.pbtxt that differs from what it should be; gives those."""
     mine = own.rows(repository)
-    written, changed = texts(config, mine), drift(repository, config)
+    changed = _changed(repository, texts(config, mine))
     # Without a pause: a running server looks for changes, and takes them once nothing is new.
-    for file in changed:
+    for file, text in changed.items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(written[file.parent.name], encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     for network in _cutouts(mine):
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
-    return changed
+    return list(changed)
 
 
 def drift(repository: Path, config: Config) -> list[Path]:
     """The config.pbtxt files that are missing, or aren't what `config` asks for."""
-    written = texts(config, own.rows(repository))
+    return list(_changed(repository, texts(config, own.rows(repository))))
+
+
+def _changed(repository: Path, written: dict[str, str]) -> dict[Path, str]:
     files = {repository / name / "config.pbtxt": text for name, text in written.items()}
-    return [
-        file
+    return {
+        file: text
         for file, text in files.items()
         if not file.exists() or file.read_text(encoding="utf-8") != text
-    ]
+    }
 
 
 def texts(config: Config, mine: Sequence[Own] = ()) -> dict[str, str]:
     """Each model's config.pbtxt, by the name of its folder; `mine`: the networks of one's own."""
     models = [
         upscale(config, mine),
-        *(net(network, config) for network in UPSCALERS),
-        *(tile_net(chosen(network, config), config) for network in ENHANCERS),
-        *(own_net(row, config) for row in mine if isinstance(row, OwnUpscaler)),
+        *(triton_nets.net(network, config) for network in UPSCALERS),
+        *(triton_nets.tile_net(chosen(network, config), config) for network in ENHANCERS),
+        *(triton_nets.own_net(row, config) for row in mine if isinstance(row, OwnUpscaler)),
         fix_artifacts(config, mine),
-        *(inpainting_net(network, config) for network in INPAINTERS),
+        *(triton_nets.inpainting_net(network, config) for network in INPAINTERS),
         rembg_prepare(config, mine),
         alpha_matting(config),
-        *(cutout_net(network, config) for network in _cutouts(mine)),
+        *(triton_nets.cutout_net(network, config) for network in _cutouts(mine)),
         *(ensemble(network) for network in _cutouts(mine)),
         networks(config, mine),
     ]
@@ -99,142 +83,6 @@ def as_text(model: dict[str, Any]) -> str:
     return HEADER + text
 
 
-def net(network: Upscaler, config: Config) -> dict[str, Any]:
-    """A super-resolution network: uint8 in and out, of any size."""
-    image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1])
-    strength = _tensor(wire.NET_DENOISE, "TYPE_UINT8", [-1])
-    return _batched(
-        network,
-        config,
-        batch=largest_batch(network, config),
-        inputs=[image, strength] if network.denoise else [image],
-        outputs=_results(-1),
-    )
-
-
-def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
-    """A super-resolution network for tiles of one size: uint8 in and out."""
-    side = network.side
-    return _batched(
-        network,
-        config,
-        batch=LARGEST_TILE_BATCH,
-        inputs=[_tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
-        outputs=_results(side * network.scale),
-        backend=network.backend,
-    )
-
-
-def own_net(network: OwnUpscaler, config: Config) -> dict[str, Any]:
-    """A super-resolution network of one's own, of either kind."""
-    side = -1 if network.side is None else network.side
-    return _batched(
-        network,
-        config,
-        batch=_own_batch(network, config),
-        inputs=[_tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
-        outputs=_results(-1 if network.side is None else side * network.scale),
-        one_by_one=not network.batched,
-    )
-
-
-def _own_batch(network: OwnUpscaler, config: Config) -> int:
-    if network.side is not None:
-        return LARGEST_TILE_BATCH
-    # Its largest tensor isn't known; an RRDBNet's of the same scale has 64 channels of its result.
-    side = config.limits.tile_size + 2 * network.halo
-    return max(1, min(LARGEST_BATCH, 2**31 // (64 * network.scale**2) // side**2))
-
-
-def _results(side: int) -> list[dict[str, Any]]:
-    eight = _tensor(wire.NET_RESULT, "TYPE_UINT8", [side, side, 3])
-    return [eight, _tensor(wire.NET_RESULT_16, "TYPE_INT32", [side, side, 3])]
-
-
-def cutout_net(network: Cutout, config: Config) -> dict[str, Any]:
-    """A cut-out network: a square of uint8 in, a square of float32 out."""
-    side = network.side
-    image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
-    author = _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1])
-    return _batched(
-        network,
-        config,
-        batch=LARGEST_CUTOUT_BATCH,
-        inputs=[image, author] if network.author else [image],
-        outputs=[_tensor(wire.NET_MASK, "TYPE_FP32", [side, side])],
-    )
-
-
-def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
-    """A network that paints: a picture and its hole in, a picture out."""
-    side = network.side if network.side == network.largest else -1
-    image = _tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
-    return _batched(
-        network,
-        config,
-        batch=LARGEST_INPAINTING_BATCH,
-        inputs=[image, _tensor(wire.NET_HOLE, "TYPE_UINT8", [side, side])],
-        outputs=[_tensor(wire.NET_RESULT, "TYPE_UINT8", [side, side, 3])],
-        backend=network.backend,
-    )
-
-
-def _batched(
-    network: Network,
-    config: Config,
-    batch: int,
-    inputs: list[Any],
-    outputs: list[Any],
-    backend: Backend = "onnxruntime",
-    one_by_one: bool = False,
-) -> dict[str, Any]:
-    """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
-    asked = _asked(network, config)
-    return {
-        "name": network.folder,
-        "backend": backend,
-        "default_model_filename": network.file,
-        "max_batch_size": 1 if one_by_one else asked.batch or batch,
-        "input": inputs,
-        "output": outputs,
-        # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
-        # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
-        "instance_group": [{"kind": "KIND_AUTO", "count": asked.instances}],
-        "dynamic_batching": {"max_queue_delay_microseconds": asked.queue_delay},
-        "parameters": _engine(backend, config.server.cpu_threads),
-        **_accelerated(asked.accelerator, backend),
-    }
-
-
-def _asked(network: Network, config: Config) -> NetworkSettings:
-    by_name = {wire.canonical(name): own for name, own in config.server.networks.items()}
-    own = by_name.get(network.name, NetworkSettings())
-    common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
-    return NetworkSettings(**(common | own.model_dump(exclude_none=True)))
-
-
-def _accelerated(accelerator: Accelerator | None, backend: Backend) -> dict[str, Any]:
-    """What runs a network inside onnxruntime, if that isn't onnxruntime itself."""
-    if backend != "onnxruntime" or accelerator not in ACCELERATORS:
-        return {}
-    return {"optimization": {"execution_accelerators": ACCELERATORS[accelerator]}}
-
-
-def _engine(backend: Backend, threads: int) -> dict[str, dict[str, str]]:
-    """Parameters by the names that Triton's backends have for them."""
-    if backend == "pytorch":
-        # TorchScript's optimiser would compile anew in the first calls, for minutes.
-        return _parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
-    # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
-    return _parameters(intra_op_thread_count=threads, cudnn_conv_algo_search=1)
-
-
-def largest_batch(network: Upscaler, config: Config) -> int:
-    """How many of the largest tiles go into one batch."""
-    side = config.limits.tile_size + 2 * network.halo
-    return max(1, min(LARGEST_BATCH, BATCH_PIXELS // side**2))
-
-
 def listings(config: Config, mine: Sequence[Own] = ()) -> dict[str, wire.Listing]:
     """What is told of each network, by name."""
     return {row.name: chosen(row, config).listing for row in (*NETWORKS, *mine)}
@@ -251,8 +99,8 @@ def networks(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
         wire.NETWORKS,
         config,
         count=1,
-        inputs=[{**_tensor(wire.OPTIONS, "TYPE_STRING", [1]), "optional": True}],
-        outputs=[_tensor(wire.REPORT, "TYPE_STRING", [1])],
+        inputs=[{**tensor(wire.OPTIONS, "TYPE_STRING", [1]), "optional": True}],
+        outputs=[tensor(wire.REPORT, "TYPE_STRING", [1])],
         networks={name: row.model_dump() for name, row in listings(config, mine).items()},
         load_on_demand=config.server.load_on_demand,
     )
@@ -302,14 +150,14 @@ def rembg_prepare(config: Config, mine: Sequence[Own] = ()) -> dict[str, Any]:
     defaults = config.rembg_options({})
     del defaults["model"]  # the ensemble is the model
     squares = [
-        _tensor(wire.prepared(n.name), "TYPE_UINT8", [1, n.side, n.side, 3]) for n in _cutouts(mine)
+        tensor(wire.prepared(n.name), "TYPE_UINT8", [1, n.side, n.side, 3]) for n in _cutouts(mine)
     ]
     return _python(
         wire.REMBG_PREPARE,
         config,
         count=PREPARING,
         inputs=_request(),
-        outputs=[*squares, _tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1, 1]), *_carried()],
+        outputs=[*squares, tensor(wire.NET_AUTHOR, "TYPE_UINT8", [1, 1]), *_carried()],
         networks={n.name: n.facts.model_dump() for n in _cutouts(mine)},
         defaults=defaults,
         limits=config.limits.model_dump(),
@@ -322,7 +170,7 @@ def alpha_matting(config: Config) -> dict[str, Any]:
         wire.ALPHA_MATTING,
         config,
         count=config.server.matting_instances,
-        inputs=[_tensor(wire.NET_MASK, "TYPE_FP32", [-1, -1, -1]), *_carried()],
+        inputs=[tensor(wire.NET_MASK, "TYPE_FP32", [-1, -1, -1]), *_carried()],
         outputs=_reply(),
         # Before Triton 26.03 a request whose later step is refused is never answered.
         bounded=False,
@@ -367,18 +215,18 @@ def _same(*names: str) -> dict[str, str]:
 
 
 def _request() -> list[dict[str, Any]]:
-    image, options = (_tensor(name, "TYPE_STRING", [1]) for name in (wire.IMAGE, wire.OPTIONS))
+    image, options = (tensor(name, "TYPE_STRING", [1]) for name in (wire.IMAGE, wire.OPTIONS))
     return [image, {**options, "optional": True}]
 
 
 def _reply() -> list[dict[str, Any]]:
-    return [_tensor(name, "TYPE_STRING", [1]) for name in (wire.RESULT, wire.REPORT)]
+    return [tensor(name, "TYPE_STRING", [1]) for name in (wire.RESULT, wire.REPORT)]
 
 
 def _carried() -> list[dict[str, Any]]:
     """What goes past the network, from the first step of an ensemble to its last."""
-    picture = _tensor(wire.PICTURE, "TYPE_UINT8", [-1, -1, -1])
-    return [picture, _tensor(wire.JOB, "TYPE_STRING", [1])]
+    picture = tensor(wire.PICTURE, "TYPE_UINT8", [-1, -1, -1])
+    return [picture, tensor(wire.JOB, "TYPE_STRING", [1])]
 
 
 def _python(
@@ -388,7 +236,7 @@ def _python(
     inputs: list[Any],
     outputs: list[Any],
     bounded: bool = True,
-    **parameters: Any,
+    **settings: Any,
 ) -> dict[str, Any]:
     """A pipeline in Triton's Python backend, `count` processes of it."""
     # Nothing is batched here; without this the queue would have no bound.
@@ -401,13 +249,5 @@ def _python(
         "output": outputs,
         "instance_group": [{"kind": "KIND_CPU", "count": count}],
         **({"dynamic_batching": queue} if bounded else {}),
-        "parameters": _parameters(**parameters),
+        "parameters": parameters(**settings),
     }
-
-
-def _tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
-    return {"name": name, "data_type": data_type, "dims": dims}
-
-
-def _parameters(**values: Any) -> dict[str, dict[str, str]]:
-    return {name: {"string_value": json.dumps(value)} for name, value in values.items()}

@@ -26,6 +26,7 @@ from typing import TextIO
 
 from sakuga.config import Config, Server
 from sakuga.errors import ConfigError, ServerError
+from sakuga.triton import ADMIN_KEY
 from sakuga_server import backends
 from sakuga_server.placement import optional, servable, wanted
 
@@ -34,7 +35,6 @@ log = logging.getLogger("sakuga")
 HOST = "127.0.0.1"
 START_SECONDS = 120
 STOP_SECONDS = 30
-ADMIN_KEY = "SAKUGA_ADMIN_KEY"
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 
 # Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as

@@ -4,11 +4,11 @@ unloads what nothing uses."""
 import asyncio
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from sakuga.config import Config
-from sakuga.config_file import SETTLED_SECONDS, refresh
+from sakuga.config_file import refresh, settled
 from sakuga.errors import SakugaError
 from sakuga.triton import Triton
 from sakuga.wire import NETWORKS
@@ -50,9 +50,12 @@ class Follower:
             for name in names
         }
         self.stamps = _stamps(self.repository)
-        self.pictures: dict[str, int] = {}
-        self.used: dict[str, float] = {}
-        self.ever_wanted = set(wanted(config))
+        self.due = False
+        self.wanted = wanted(config)
+        self.ever_wanted = set(self.wanted)
+        self.optional = set(optional(self.repository))
+        self.idle: dict[str, tuple[float, float]] = {}
+        """Pictures that a network which nothing names has done, and since when no more."""
 
     async def follow(self, process: subprocess.Popen[bytes]) -> int:
         """Until the server ends by itself; gives its status."""
@@ -71,15 +74,16 @@ class Follower:
         Raises:
             SakugaError: the server doesn't answer.
         """
-        changed = refresh(self.config)
-        if changed:
+        if refresh(self.config):
+            self.due = True  # also if what follows fails
             self._hold_what_needs_a_start()
             self.write()
-        stamps = _stamps(self.repository)
-        if changed or (stamps != self.stamps and _settled(stamps)):
-            await self._load(stamps)
-            self.stamps = stamps
-        await self._unload()
+        stamps, models = _stamps(self.repository), (await self.triton.status())["models"]
+        if self.due or (stamps != self.stamps and _settled(stamps)):
+            await self._load(stamps, models)
+            self.stamps, self.due = stamps, False
+        else:
+            await self._unload(models)
 
     def _hold_what_needs_a_start(self) -> None:
         for (block, name), value in self.started.items():
@@ -88,21 +92,20 @@ class Follower:
                 settings.settle(name, value)
                 self.say(f"{block}.{name} takes effect when the server is started again")
 
-    async def _load(self, stamps: dict[str, Stamp]) -> None:
+    async def _load(self, stamps: dict[str, Stamp], loaded: Iterable[str]) -> None:
         """What is needed and isn't loaded, and what is loaded and has changed, or is gone."""
-        loaded = await self._loaded()
-        self.ever_wanted.update(wanted(self.config))
-        changed = [n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)]
-        missing = [name for name in wanted(self.config) if name not in loaded]
-        for name in self._in_order({*changed, *missing}):
+        self.wanted, self.optional = wanted(self.config), set(optional(self.repository))
+        self.ever_wanted.update(self.wanted)
+        changed = {n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)}
+        missing = set(self.wanted).difference(loaded)
+        for name in self._in_order(changed | missing):
             await self._try(name, self.triton.load, "loaded")
         for name in _ensembles_first(name for name in loaded if name not in stamps):
             await self._try(name, self.triton.unload, "unloaded")
 
     def _in_order(self, models: Iterable[str]) -> list[str]:
         """A pipeline shouldn't know of a network before that is there, and can be loaded."""
-        networks = set(optional(self.repository))
-        return sorted(models, key=lambda name: (name not in networks, name != NETWORKS, name))
+        return sorted(models, key=lambda name: (name not in self.optional, name != NETWORKS, name))
 
     async def _try(self, name: str, action: Callable[[str], Awaitable[None]], done: str) -> None:
         start = time.monotonic()
@@ -113,33 +116,21 @@ class Follower:
             return
         self.say(f"{done} {name} in {time.monotonic() - start:.1f} s")
 
-    async def _unload(self) -> None:
+    async def _unload(self, models: Mapping[str, Mapping[str, float]]) -> None:
         """Networks that nothing names, and that did nothing for so long."""
-        loaded = await self._loaded()
-        idle = set(optional(self.repository)) & set(loaded) - set(wanted(self.config))
+        spare = self.optional.intersection(models).difference(self.wanted)
         if not self.config.server.load_on_demand:
             # Somebody loaded the others by hand, and no request would load them again.
-            idle &= self.ever_wanted
-        await self._note_use(idle)
-        late = time.monotonic() - self.config.server.unload_after
-        for name in _ensembles_first(idle):
-            if self.used[name] < late:
+            spare &= self.ever_wanted
+        now, before = time.monotonic(), self.idle
+        done = {name: models[name]["images"] for name in spare}
+        self.idle = {
+            name: before[name] if before.get(name, (-1,))[0] == done[name] else (done[name], now)
+            for name in spare
+        }
+        for name in _ensembles_first(spare):
+            if now - self.idle[name][1] > self.config.server.unload_after:
                 await self._try(name, self.triton.unload, "unloaded")
-
-    async def _note_use(self, names: Iterable[str]) -> None:
-        """When each of them last finished a picture, or was first seen without a use."""
-        models = (await self.triton.status())["models"]
-        now, before, self.used = time.monotonic(), self.used, {}
-        for name in names:
-            pictures = int(models.get(name, {}).get("images", 0))
-            same = name in before and self.pictures.get(name) == pictures
-            self.used[name] = before[name] if same else now
-            self.pictures[name] = pictures
-
-    async def _loaded(self) -> list[str]:
-        """Triton's index leaves out what isn't in the repository any more, its statistics don't."""
-        ready = {name for name, ready in (await self.triton.index()).items() if ready}
-        return sorted(ready.union((await self.triton.status())["models"]))
 
 
 def _ensembles_first(names: Iterable[str]) -> list[str]:
@@ -161,5 +152,4 @@ def _stamp(folder: Path) -> Stamp:
 
 def _settled(stamps: dict[str, Stamp]) -> bool:
     """Whether nothing is being written any more."""
-    newest = max((time for stamp in stamps.values() for time in stamp), default=0)
-    return not 0 <= time.time_ns() - newest < SETTLED_SECONDS * 1e9
+    return all(settled(changed) for stamp in stamps.values() for changed in stamp)

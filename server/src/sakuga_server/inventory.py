@@ -22,7 +22,7 @@ class NetworksOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     load: str | None = None
-    """The network to load first…"""
+    """The network to load, instead of telling of all of them…"""
     kind: Kind | None = None
     """…which has to do this."""
 

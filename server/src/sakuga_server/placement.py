@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sakuga.config import Config
 from sakuga.wire import canonical, ensemble, folder
-from sakuga_server.pipelines.inpaint import PREFERRED
+from sakuga_server.settings import PREFERRED
 
 # In a config.pbtxt: a step of an ensemble, and the file of a network.
 STEP = re.compile(r'model_name: "(.+)"')

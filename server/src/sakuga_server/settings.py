@@ -10,6 +10,9 @@ from sakuga.config import Limits
 from sakuga.errors import BadOption
 from sakuga.wire import CutoutFacts, InpainterFacts, NetworkFacts, canonical
 
+# Networks that paint, the first choice first.
+PREFERRED = ("lama-anime", "migan")
+
 Facts = TypeVar("Facts", NetworkFacts, CutoutFacts)
 
 

@@ -152,11 +152,12 @@ class NetworksModel(PictureModel):
         self.inventory = Inventory.from_parameters(self.repository, parameters)
 
     async def answer(self, request: Any) -> dict[str, Array]:
-        options = parse_options(NetworksOptions, _options(request))
+        options, report = parse_options(NetworksOptions, _options(request)), {}
         if options.load:
             self._load(options.load, options.kind)
-        networks = self.inventory.listed(_ready)
-        return {wire.REPORT: _text(json.dumps({"networks": networks}).encode())}
+        else:
+            report["networks"] = self.inventory.listed(_ready)
+        return {wire.REPORT: _text(json.dumps(report).encode())}
 
     def _load(self, name: str, kind: wire.Kind | None) -> None:
         model = self.inventory.served_by(name, kind)
@@ -252,7 +253,7 @@ async def _load_on_demand(model: str) -> None:
 
 
 async def _load(model: str) -> None:
-    wanted = _text(json.dumps({wire.LOAD: model}).encode())
+    wanted = _text(json.dumps({"load": model}).encode())
     response = await _asked(wire.NETWORKS, [pb.Tensor(wire.OPTIONS, wanted)], wire.REPORT)
     if response.has_error():
         message = response.error().message()

@@ -19,9 +19,9 @@ from sakuga_server.pipelines.alpha import bleed
 from sakuga_server.pipelines.artifacts import window
 from sakuga_server.pipelines.encode import to_8_bit
 from sakuga_server.pipelines.picture import Array, Picture, rgb
+from sakuga_server.settings import PREFERRED
 
 # The best on drawings first.
-PREFERRED = ("lama-anime", "migan")
 OPENCV = "opencv"
 # Holes with no pixel farther from their border are hairlines, which need no network.
 THIN = 3.0
