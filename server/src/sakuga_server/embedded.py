@@ -2,7 +2,8 @@
 
 It is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319, -23320,
 -23334), so it listens on loopback only, and those interfaces need a key: $SAKUGA_ADMIN_KEY, or one
-that is made up for each start.
+that is made up for each start. Triton takes it as an argument only: who may look at this machine's
+processes can read it.
 """
 
 import ctypes
