@@ -1,29 +1,41 @@
-"""AuraSR's network on a GPU, baked against its own package: torch and numpy, and nothing fetched.
+"""Networks that enlarge, on a GPU: torch and numpy, and nothing fetched.
 
-`python benchmarks/gpu.py [--device cpu] [--small] [--compile] [--out FOLDER]`, with the project's
-checkout around it. Weights are generated: they make no difference to speed. Times are of the
-network over all tiles of a picture, in whole batches, the picture on the device; without blending,
-files and serving.
+`python benchmarks/gpu.py [--device cpu] [--small] [--compile] [--no-server] [--weights FOLDER]
+[--out FOLDER]`, with the project's checkout around it. Three parts: AuraSR's network, baked against
+its own package; the super-resolution networks; and pictures through the embedded server, where that
+can run. Times of networks are of all tiles of a picture, in whole batches, the picture on the
+device; without blending, files and serving. AuraSR's weights are generated: they make no difference
+to speed.
 """
 
 import argparse
+import asyncio
+import gc
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 PROJECT = Path(__file__).parents[1]
 if not find_spec("sakuga_export"):
-    sys.path[:0] = [str(PROJECT / part / "src") for part in ("export", "client")]
+    sys.path[:0] = [str(PROJECT / part / "src") for part in ("export", "client", "server")]
 
+from sakuga_export import ncnn  # noqa: E402
 from sakuga_export.architectures import aura  # noqa: E402
+from sakuga_export.architectures.rrdb import RRDBNet  # noqa: E402
+from sakuga_export.architectures.srvgg import SRVGGNetCompact  # noqa: E402
 
 SIDE, MIX = 64, 16  # of tiles, and over which neighbours mix; see the server's blending
 KILOMACS = 29050  # a pixel, at the published size
@@ -31,11 +43,13 @@ STOCK_BATCH = 8  # the package's own default
 BATCHES = (1, 8, 16, 32, 64)
 
 Net = Callable[[Tensor], Tensor]
+State = Mapping[str, Tensor]
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture through one kind of network."""
+    """One picture through one kind of AuraSR's network."""
 
     network: str
     precision: str
@@ -51,6 +65,104 @@ class Row:
     """Two operations a multiply-accumulate, in 10^12 a second; 0 at other than the full size."""
     error: float
     """Largest difference to float32, in parts of the range of its results."""
+
+
+@dataclass(frozen=True)
+class Upscaler:
+    """Facts of a super-resolution network. They are those of `sakuga_export.networks`, which asks
+    for packages that a machine with a GPU may lack; a test compares them."""
+
+    name: str
+    net: Callable[[], nn.Module]
+    kilomacs: int
+    halo: int
+    files: tuple[str, str]
+    """Of weights: the published one, and the one in ncnn's form."""
+    target: int
+    """Pictures of 1024² a second that an H200 has to reach in the network."""
+
+
+UPSCALERS = (
+    Upscaler(
+        "realesrgan-x4plus-anime",
+        partial(RRDBNet, blocks=6),
+        5706,
+        94,
+        ("RealESRGAN_x4plus_anime_6B.pth", "realesrgan-x4plus-anime.bin"),
+        33,
+    ),
+    Upscaler(
+        "realesr-animevideov3",
+        partial(SRVGGNetCompact, convs=16),
+        619,
+        18,
+        ("realesr-animevideov3.pth", "realesr-animevideov3-x4.bin"),
+        200,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Square pictures, whole or each in four tiles, and how many of them make a batch."""
+
+    side: int
+    tiles: int
+    batch: int
+
+    def window(self, halo: int) -> int:
+        """Side of what the network sees; of tiles, with the halo that the server gives them."""
+        if self.tiles == 1:
+            return self.side
+        return min(self.side, -(-(self.side // 2 + halo) // 16) * 16)
+
+
+# A whole 1024² goes alone: two make tensors of 2^31 numbers, which not all of torch's layers take.
+CASES = (
+    *(Case(256, 1, 1), Case(256, 1, 16), Case(512, 1, 1), Case(512, 1, 4)),
+    *(Case(1024, 1, 1), Case(1024, 4, 1), Case(1024, 4, 4)),
+)
+SMALL_CASES = (Case(12, 1, 1), Case(12, 4, 2))
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """Pictures through a super-resolution network: uint8 in, uint8 out."""
+
+    network: str
+    weights: str
+    precision: str
+    side: int
+    tiles: int
+    batch: int
+    window: int
+    """Side of what the network sees."""
+    failed: str = ""
+    """Why there are no figures."""
+    milliseconds: float = 0
+    """A picture, median."""
+    pictures: float = 0
+    """A second."""
+    tflops: float = 0
+    """Of the work that was done, halos included."""
+    share: float = 0
+    """Of what a product of fp16 matrices reached on the same device."""
+    peak_gb: float = 0
+    levels: int | None = None
+    """Largest difference to float32…"""
+    decibels: float | None = None
+    """…and the PSNR; None where there is no difference, or nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Pictures through the embedded server: from a PNG's bytes to a PNG's."""
+
+    network: str
+    side: int
+    at_once: int
+    pictures: float
+    """A second, median."""
 
 
 def windows(side: int) -> int:
@@ -139,6 +251,11 @@ def milliseconds(run: Net, batch: Tensor, tiles: int, runs: int) -> float:
     return statistics.median(times[1:]) * 1000
 
 
+def tflops(pixels: float, kilomacs: int, milliseconds: float) -> float:
+    """Two operations a multiply-accumulate, in 10^12 a second."""
+    return pixels * kilomacs * 2e3 / milliseconds / 1e9
+
+
 def peak(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
 
@@ -189,9 +306,9 @@ def baked(arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor) -> It
         for side in arguments.sides:
             tiles = windows(side)
             took = milliseconds(run, batch, tiles, arguments.runs)
-            done = -(-tiles // len(batch)) * len(batch) * SIDE**2 * kilomacs * 2e3
-            tflops = done / took / 1e9
-            sizes = (side, tiles, len(batch), took, peak(device), tflops, error)
+            pixels = -(-tiles // len(batch)) * len(batch) * SIDE**2
+            speed = tflops(pixels, kilomacs, took)
+            sizes = (side, tiles, len(batch), took, peak(device), speed, error)
             yield Row("baked", precision, *sizes)
         del run, found  # before the next one's memory is measured
 
@@ -209,13 +326,14 @@ def theirs(arguments: argparse.Namespace, shape: aura.Shape, device: torch.devic
 
 
 def clear(device: torch.device) -> None:
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def measured(arguments: argparse.Namespace) -> Iterator[Row]:
-    """All rows; a further network is one more loop here."""
+    """All rows of AuraSR."""
     device = torch.device(arguments.device)
     shape = replace(aura.Shape(), dim=8) if arguments.small else aura.Shape()
     with torch.inference_mode():
@@ -225,46 +343,341 @@ def measured(arguments: argparse.Namespace) -> Iterator[Row]:
         yield from theirs(arguments, shape, device)
 
 
-def write(folder: Path, rows: list[Row], device: str) -> None:
-    name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
-    about = {"device": name, "torch": torch.__version__, "weights": "generated"}
-    folder.mkdir(parents=True, exist_ok=True)
-    everything = {"machine": about, "rows": [asdict(row) for row in rows]}
-    (folder / "gpu.json").write_text(json.dumps(everything, indent=2) + "\n")
-    table = [
-        "# AuraSR's network on a GPU\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
-        "| network | precision | picture | tiles | batch | ms | peak, GB | TFLOP/s | error |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(
+def matrix_peak(device: torch.device, side: int) -> float:
+    """TFLOP/s of products of two random fp16 matrices."""
+    left, right = (torch.randn(side, side, device=device).half() for _ in range(2))
+    took = milliseconds(left.matmul, right, 10 * side, 5)
+    return 10 * 2 * side**3 / took / 1e9
+
+
+def drawn(count: int, side: int) -> Tensor:
+    """Flat fields with hard borders, and a little noise: uint8 (B, side, side, 3)."""
+    torch.manual_seed(0)
+    soft = F.interpolate(torch.rand(count, 3, 8, 8), size=side, mode="bicubic")
+    fields = (soft * 6).round() / 6 + 0.02 * torch.randn_like(soft)
+    return (fields.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous()
+
+
+def state_of(network: Upscaler, folder: Path) -> tuple[State, str]:
+    """The weights in `folder`, else generated ones; and which of both."""
+    published, packaged = (folder / file for file in network.files)
+    if published.exists():
+        checkpoint = torch.load(published, map_location="cpu", weights_only=True)
+        return checkpoint.get("params_ema") or checkpoint["params"], "published"
+    if packaged.exists():
+        return ncnn.read_state(packaged, network.net()), "published, fp16"
+    torch.manual_seed(0)
+    return spanning(network.net()), "generated"
+
+
+def spanning(net: nn.Module) -> State:
+    """Its weights, of RRDBNet with a last layer whose results span nearly 0 to 1."""
+    if hasattr(net, "conv_last"):
+        result = net(drawn(1, 24).permute(0, 3, 1, 2) / 255)
+        centre = result.mean(dim=(0, 2, 3))
+        last, spread = net.conv_last, 0.2 / (result - centre[:, None, None]).std()
+        last.weight *= spread
+        last.bias.copy_(0.5 + (last.bias - centre) * spread)
+    return net.state_dict()
+
+
+def in_levels(net: nn.Module, dtype: torch.dtype) -> Net:
+    """uint8 (B, H, W, 3) to uint8 (B, 4H, 4W, 3), as `sakuga_export.serving.Served` does it."""
+    net = net.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def run(image: Tensor) -> Tensor:
+        samples = (image.to(dtype) / 255).permute(0, 3, 1, 2)
+        result: Tensor = net(samples).clamp(0, 1).permute(0, 2, 3, 1)
+        return (result * 255).round().to(torch.uint8)
+
+    return run
+
+
+def tried_once(run: Net, batch: Tensor) -> Net:
+    """Once cuDNN has tried its algorithms, and what that took of memory is forgotten."""
+    run(batch)
+    clear(batch.device)
+    return run
+
+
+def ways(
+    network: Upscaler, state: State, batch: Tensor, compiled: bool
+) -> Iterator[tuple[str, Callable[[], Net]]]:
+    """Precisions, and how to make the network of each."""
+
+    def net(dtype: torch.dtype, strips: int = 1) -> Net:
+        built = network.net().eval()
+        built.load_state_dict(state)
+        if hasattr(built, "strips"):
+            built.strips = strips
+        return tried_once(in_levels(built.to(batch.device), dtype), batch)
+
+    half = torch.float16
+    yield "fp32", lambda: net(torch.float32)
+    yield "fp16", lambda: net(half)
+    if hasattr(network.net(), "strips"):
+        yield "fp16, 8 strips", lambda: net(half, strips=8)
+    if batch.device.type == "cuda":
+        yield "fp16, CUDA graph", lambda: graphed(net(half), batch)
+    if compiled:
+        yield "fp16, compiled", lambda: tried_once(compiled_of(net(half)), batch)
+
+
+def compiled_of(run: Net) -> Net:
+    torch.compiler.reset()  # or the next size would share this one's kernels
+    return torch.compile(run, dynamic=False)
+
+
+def tried(
+    blank: Enlarged, kilomacs: int, make: Callable[[], Net], batch: Tensor, runs: int
+) -> tuple[Enlarged, Tensor | None]:
+    """`blank` with its figures and the result, or with the reason why there are none."""
+    clear(batch.device)
+    try:
+        run = make()
+        result = run(batch).cpu()
+        took = milliseconds(run, batch, blank.tiles, runs)
+    except RuntimeError as error:
+        return replace(blank, failed=reason(error)), None
+    seen = -(-blank.tiles // blank.batch) * blank.batch
+    each = took * blank.tiles / seen
+    speed = tflops(seen * blank.window**2, kilomacs, took)
+    figures = {"milliseconds": each, "pictures": 1000 / each, "tflops": speed}
+    return replace(blank, **figures, peak_gb=peak(batch.device)), result
+
+
+def reason(error: RuntimeError) -> str:
+    text = str(error).partition("\n")[0]
+    return "out of memory" if "out of memory" in text else f"failed: {text}"
+
+
+def difference(found: Tensor, exact: Tensor) -> tuple[int, float | None]:
+    """Most levels between two results, and their PSNR; None: they are the same."""
+    apart = (found.short() - exact.short()).abs()
+    error = apart.float().square().mean(dtype=torch.float64)
+    return int(apart.max()), float(10 * torch.log10(255**2 / error)) if error else None
+
+
+def enlarged(arguments: argparse.Namespace, most: float) -> Iterator[Enlarged]:
+    """All rows of the super-resolution networks; `most` is the peak in TFLOP/s."""
+    for network, case in product(UPSCALERS, arguments.cases):
+        state, weights = state_of(network, arguments.weights)
+        window = case.window(network.halo)
+        batch, exact = drawn(case.batch, window).to(arguments.device), None
+        for precision, make in ways(network, state, batch, arguments.compile):
+            sizes = (case.side, case.tiles, case.batch, window)
+            blank = Enlarged(network.name, weights, precision, *sizes)
+            row, result = tried(blank, network.kilomacs, make, batch, 2 * arguments.runs)
+            exact = result if precision == "fp32" else exact
+            if result is not None and exact is not None:
+                levels, decibels = difference(result, exact)
+                row = replace(row, levels=levels, decibels=decibels)
+            yield replace(row, share=row.tflops / most)
+
+
+@contextmanager
+def choosing() -> Iterator[None]:
+    """cuDNN tries its algorithms, and float32 means float32."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.benchmark, cudnn.allow_tf32
+    cudnn.benchmark, cudnn.allow_tf32 = True, False
+    try:
+        yield
+    finally:
+        cudnn.benchmark, cudnn.allow_tf32 = before
+
+
+def served(arguments: argparse.Namespace) -> list[Served]:
+    """Pictures end to end; where the server can't run, one line says why."""
+    if arguments.no_server:
+        return []
+    try:
+        return through_triton(arguments)
+    except Exception as error:  # whatever it is, the networks' figures are good
+        print(f"without the server, for {type(error).__name__}: {error}")
+        return []
+
+
+def through_triton(arguments: argparse.Namespace) -> list[Served]:
+    import onnxruntime
+
+    from sakuga import load_config
+    from sakuga_server.embedded import free_port, run_triton
+
+    providers = onnxruntime.get_available_providers()
+    if arguments.device == "cuda" and "CUDAExecutionProvider" not in providers:
+        raise ImportError("onnxruntime has no CUDA here; onnxruntime-gpu has")
+    config = load_config(PROJECT / "config.yaml")
+    config.server.repository = PROJECT / "model_repository"
+    with run_triton(config, free_port()) as server:
+        return asyncio.run(rates(config, server.url, arguments))
+
+
+async def rates(config: object, url: str, arguments: argparse.Namespace) -> list[Served]:
+    from sakuga import connect
+
+    rows, sides = [], sorted({case.side for case in arguments.cases})
+    async with connect(config, url=url) as images:
+        for network, side, at_once in product(UPSCALERS, sides, arguments.at_once):
+            send = partial(images.process, png(side), "upscale", {"model": network.name})
+            times = [await seconds(send, at_once) for _ in range(arguments.runs + 1)]
+            median = statistics.median(times[1:])
+            rows.append(Served(network.name, side, at_once, at_once / median))
+            print(rows[-1], flush=True)
+    return rows
+
+
+async def seconds(send: Callable[[], object], at_once: int) -> float:
+    start = time.perf_counter()
+    await asyncio.gather(*(send() for _ in range(at_once)))
+    return time.perf_counter() - start
+
+
+def png(side: int) -> bytes:
+    import cv2
+
+    return bytes(cv2.imencode(".png", drawn(1, side)[0].numpy())[1])
+
+
+def targets(rows: Iterable[Enlarged], device: str) -> list[str]:
+    """Whether they are reached; they are set for an H200 alone."""
+    if "H200" not in device:
+        return []
+    rows, lines = list(rows), [""]
+    for network in UPSCALERS:
+        speeds = [r.pictures for r in rows if (r.network, r.side) == (network.name, 1024)]
+        best = max(speeds, default=0)
+        verdict = "reached" if best >= network.target else "not reached"
+        asked = f"{network.target} asked for: {verdict}"
+        lines.append(f"- {network.name}, 1024²: {best:.1f} pictures a second, {asked}.")
+    return lines
+
+
+def aura_table(rows: Iterable[Row]) -> Iterator[str]:
+    yield "| network | precision | picture | tiles | batch | ms | peak, GB | TFLOP/s | error |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for r in rows:
+        yield (
             f"| {r.network} | {r.precision} | {r.side}² | {r.tiles} | {r.batch} "
             f"| {r.milliseconds:.1f} | {r.peak_gb:.2f} | {r.tflops:.1f} | {r.error:.1e} |"
-            for r in rows
-        ),
-    ]
-    (folder / "gpu.md").write_text("\n".join(table) + "\n")
-    print("\n".join(table))
+        )
+
+
+def enlarged_table(rows: Iterable[Enlarged]) -> Iterator[str]:
+    yield (
+        "| network | precision | picture | tiles | batch | ms a picture | pictures/s | TFLOP/s "
+        "| of the peak | peak, GB | levels off | PSNR, dB |"
+    )
+    yield "|---" * 12 + "|"
+    for r in rows:
+        tiles = f"{r.tiles} of {r.window}²" if r.tiles > 1 else "whole"
+        start = f"| {r.network} | {r.precision} | {r.side}² | {tiles} | {r.batch} |"
+        yield f"{start} {r.failed} |||||||" if r.failed else f"{start} {figures(r)} |"
+
+
+def figures(row: Enlarged) -> str:
+    same = "the same" if row.levels == 0 else ""
+    error = same if row.decibels is None else f"{row.decibels:.1f}"
+    levels = "" if row.levels is None else row.levels
+    speed = f"{row.milliseconds:.2f} | {row.pictures:.1f} | {row.tflops:.1f} | {row.share:.0%}"
+    return f"{speed} | {row.peak_gb:.2f} | {levels} | {error}"
+
+
+def served_table(rows: Iterable[Served]) -> Iterator[str]:
+    yield "| network | picture | at once | pictures/s |"
+    yield "|---|---|---|---|"
+    for r in rows:
+        yield f"| {r.network} | {r.side}² | {r.at_once} | {r.pictures:.2f} |"
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was measured."""
+
+    matrix_peak: float
+    enlarged: list[Enlarged]
+    aura: list[Row] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+
+
+def machine(found: Found, device: str) -> dict[str, str]:
+    weights = {row.network: row.weights for row in found.enlarged}
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
+        "torch": torch.__version__,
+        "fp16 matrices": f"{found.matrix_peak:.4g} TFLOP/s",
+        "weights": "; ".join(f"{net}: {kind}" for net, kind in weights.items()),
+    }
+
+
+def report(found: Found, about: Mapping[str, str]) -> list[str]:
+    lines = ["# Networks on a GPU\n", ", ".join(f"{k} {v}" for k, v in about.items()) + ".\n"]
+    lines += ["## Super-resolution\n", *enlarged_table(found.enlarged)]
+    lines += targets(found.enlarged, about["device"])
+    if found.served:
+        lines += ["\n## End to end, PNG to PNG\n", *served_table(found.served)]
+    if found.aura:
+        lines += ["\n## AuraSR's network, on generated weights\n", *aura_table(found.aura)]
+    return lines
+
+
+def write(folder: Path, found: Found, device: str) -> None:
+    about = machine(found, device)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {
+        "rows": [asdict(row) for row in found.aura],
+        "enlarged": [asdict(row) for row in found.enlarged],
+        "served": [asdict(row) for row in found.served],
+    }
+    everything = {"machine": about, "matrix_tflops": found.matrix_peak, **rows}
+    (folder / "gpu.json").write_text(json.dumps(everything, indent=2) + "\n")
+    (folder / "gpu.md").write_text("\n".join(report(found, about)) + "\n")
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
-    parser.add_argument("--small", action="store_true", help="a small network, to try the script")
+    parser.add_argument("--small", action="store_true", help="small sizes, to try the script")
     parser.add_argument("--compile", action="store_true", help="torch.compile, too: takes minutes")
+    parser.add_argument("--no-server", action="store_true", help="networks alone")
+    parser.add_argument("--weights", type=Path, default=Path.home() / ".cache/sakuga/weights")
     parser.add_argument("--out", type=Path, default=PROJECT / "benchmarks" / "results")
     arguments = parser.parse_args()
     arguments.sides = (96,) if arguments.small else (256, 1024)
     arguments.runs = 1 if arguments.small else 5
     arguments.batches = (2,) if arguments.small else BATCHES
+    arguments.cases = SMALL_CASES if arguments.small else CASES
+    arguments.at_once = (1, 2) if arguments.small else (1, 8)
     return arguments
 
 
-def main() -> None:
-    arguments, rows = parsed(), []
-    for row in measured(arguments):
+def told(rows: Iterator[Kind]) -> list[Kind]:
+    """All of them, each printed as soon as it is there."""
+    kept = []
+    for row in rows:
         print(row, flush=True)
-        rows.append(row)
-    write(arguments.out, rows, arguments.device)
+        kept.append(row)
+    return kept
+
+
+def parts(arguments: argparse.Namespace) -> Iterator[Found]:
+    """What is known after each part."""
+    device = torch.device(arguments.device)
+    most = matrix_peak(device, 128 if arguments.small else 8192)
+    with torch.inference_mode(), choosing():
+        found = Found(most, enlarged=told(enlarged(arguments, most)))
+    yield found
+    found = replace(found, aura=told(measured(arguments)))
+    yield found
+    clear(device)
+    yield replace(found, served=served(arguments))
+
+
+def main() -> None:
+    arguments = parsed()
+    for found in parts(arguments):
+        write(arguments.out, found, arguments.device)
+    print((arguments.out / "gpu.md").read_text())
 
 
 if __name__ == "__main__":

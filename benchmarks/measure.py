@@ -17,7 +17,16 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     *("sakuga", "onnxruntime", "nvidia-pytriton", "torch", "numpy"),
-    *("realesrgan", "rembg", "pymatting", "numba", "aura-sr"),
+    *(
+        "pillow",
+        "zlib-ng",
+        "opencv-python-headless",
+        "realesrgan",
+        "rembg",
+        "pymatting",
+        "numba",
+        "aura-sr",
+    ),
     *(("openvino",) if find_spec("openvino") else ()),
 )
 

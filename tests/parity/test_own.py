@@ -13,7 +13,7 @@ import torch
 import foreign_networks
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config
-from sakuga.wire import NetworkFacts
+from sakuga.wire import Inner, NetworkFacts, inner_shape
 from sakuga_export import foreign, masks, own, own_upscalers, serving, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.kinds import Cutout, OwnUpscaler, Upscaler
@@ -50,10 +50,14 @@ class Mine:
     session: onnxruntime.InferenceSession
     descriptor: foreign.Descriptor
 
-    async def net(self, model: str, tile: Array, denoise: float | None) -> Array:
+    async def net(
+        self, model: str, tile: Array, denoise: float | None, inner: Inner | None
+    ) -> Array:
         assert (model, denoise) == (self.row.name, None)
-        result = serving.RESULTS[tile.shape[-1] == 6]
-        return np.asarray(self.session.run([result], {"IMAGE": tile})[0])
+        feed = {"IMAGE": tile}
+        if inner:
+            feed["INNER"] = np.zeros((1, *inner_shape(inner)), np.uint8)
+        return np.asarray(self.session.run([serving.RESULTS[tile.shape[-1] == 6]], feed)[0])
 
     def expected(self, pixels: np.ndarray) -> np.ndarray:
         """What spandrel makes of a picture, (H, W, 3)."""

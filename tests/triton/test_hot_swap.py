@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from onnxruntime import get_available_providers
 
 import foreign_networks
 from networks_for_tests import Bare, repository_of
@@ -160,8 +159,7 @@ async def test_broken_edits_change_nothing_and_settings_reach_the_running_server
     config = await triton.client.get_model_config("realesr_animevideov3")
     await triton.close()
     assert config.config.max_batch_size == 3
-    missing = "asks for openvino, which onnxruntime doesn't have here" in serve.said()
-    assert missing == ("OpenVINOExecutionProvider" not in get_available_providers())
+    assert "isn't installed here" not in serve.said()
     async with connect(serve.file, url=serve.url) as images:
         await images.process(data, "upscale")
 

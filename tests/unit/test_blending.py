@@ -12,6 +12,7 @@ from PIL import Image
 import reference
 from networks_for_tests import SMALL_AURA
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
+from sakuga.wire import Inner
 from sakuga_server.pipelines import blending
 from sakuga_server.pipelines.upscale import Upscale
 from sakuga_server.settings import Settings
@@ -53,7 +54,9 @@ def test_tiles_of_256_by_256(overlap: blending.Overlap, tiles: int) -> None:
     assert len(blending.layout(256, 256, SIDE, SCALE, overlap).places) == tiles
 
 
-async def nearest(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+async def nearest(
+    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+) -> np.ndarray:
     """Each pixel four times; later tiles are ready sooner."""
     assert tile.shape == (1, SIDE, SIDE, 6)
     await asyncio.sleep(float(tile.ravel()[-1]) / 1e5)
@@ -99,7 +102,9 @@ def of_its_own_colour(tile: np.ndarray) -> float:
     return float(np.modf(tile.astype(np.float64).sum() / 255 * 0.37)[0])
 
 
-async def disagreeing(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+async def disagreeing(
+    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+) -> np.ndarray:
     level = of_its_own_colour(tile[..., :3])
     return np.full((1, SIDE * SCALE, SIDE * SCALE, 3), round(level * 65535), np.int32)
 
@@ -110,7 +115,9 @@ async def test_it_makes_no_difference_which_tile_is_ready_first(settings: Settin
     for seed in (None, 1, 2):
         delays = np.random.default_rng(seed)
 
-        async def late(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+        async def late(
+            model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+        ) -> np.ndarray:
             if seed:  # noqa: B023  # called within this turn of the loop alone
                 await asyncio.sleep(delays.uniform(0, 0.02))  # noqa: B023
             return await disagreeing(model, tile, denoise)

@@ -8,6 +8,7 @@ from PIL import Image, ImageCms, ImageOps
 from pictures import bomb, chunk, encoded, encoded_16, gradient, off, png_header, sample
 from sakuga import BadImage, TooLarge
 from sakuga.config import Limits
+from sakuga_server.pipelines import encode as encoding
 from sakuga_server.pipelines.decode import decode, orient
 
 LIMITS = Limits()
@@ -159,6 +160,23 @@ def test_the_first_of_several_frames_is_used_and_said(format: str) -> None:
     picture = decode(file.getvalue(), LIMITS)
     assert (np.abs(picture.colour.astype(int) - (255, 0, 0)) <= 3).all()
     assert "first" in picture.warnings[0]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
+def test_strips_are_what_pillow_makes_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    monkeypatch.setattr(encoding, "STRIP", 500)
+    image = Image.fromarray(RGB).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "PNG", **({"transparency": 3} if mode == "P" else {}))
+    picture = decode(file.getvalue(), LIMITS)
+    transparent = "A" if mode in ("LA", "P", "RGBA") else ""
+    gray = mode in ("1", "L", "LA")
+    whole = Image.open(file).convert(("L" if gray else "RGB") + transparent)
+    expected = np.asarray(whole).reshape(*RGB.shape[:2], -1)
+    found = picture.colour if picture.alpha is None else np.dstack((picture.colour, picture.alpha))
+    assert off(found.reshape(expected.shape), expected) == 0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])

@@ -1,15 +1,20 @@
 import io
+import struct
+import zlib
+from collections.abc import Iterator
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from pictures import gradient, off
+from pictures import encoded, gradient, off, pixels_of, sample
 from sakuga import TooLarge
 from sakuga.config import Limits
 from sakuga.options import Format
+from sakuga_server.pipelines import encode as encoding
 from sakuga_server.pipelines.decode import decode
-from sakuga_server.pipelines.encode import encode, to_8_bit
+from sakuga_server.pipelines.encode import FILTERS, encode, to_8_bit
 from sakuga_server.pipelines.picture import Metadata, Picture
 
 LIMITS = Limits()
@@ -33,6 +38,40 @@ def test_png_keeps_everything(gray: bool, alpha: bool, deep: bool) -> None:
     if source.alpha is not None and back.alpha is not None:
         assert off(back.alpha, source.alpha) == 0
     assert (back.alpha is None) == (source.alpha is None)
+
+
+@pytest.mark.parametrize("filter", FILTERS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_pngs_strips_are_one_stream(
+    monkeypatch: pytest.MonkeyPatch, filter: int, channels: int, dtype: type
+) -> None:
+    monkeypatch.setattr(encoding, "FILTERS", (filter,))
+    monkeypatch.setattr(encoding, "STRIP", 999)
+    pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (31, 23, 4), dtype)
+    colour = pixels[..., 0] if channels < 3 else pixels[..., :3]
+    source = Picture(colour, pixels[..., 3] if channels in (2, 4) else None)
+    data = encode(source, "png", None, True)
+    stream = b"".join(body for kind, body in chunks(data) if kind == b"IDAT")
+    assert len(zlib.decompress(stream)) == 31 * (1 + 23 * channels * pixels.itemsize)
+    back = decode(data, LIMITS)
+    assert off(back.colour, colour) == 0
+    if source.alpha is not None and back.alpha is not None:
+        assert off(back.alpha, source.alpha) == 0
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 70), (70, 1), (9, 7)])
+def test_small_pngs_are_what_others_read(size: tuple[int, int]) -> None:
+    pixels = gradient(*size)
+    data = encode(Picture(pixels), "png", None, True)
+    assert off(pixels_of(data), pixels) == 0
+    assert off(np.asarray(Image.open(io.BytesIO(data))), pixels) == 0
+
+
+@pytest.mark.parametrize("name", ["heroine", "lineart", "sunset"])
+def test_pngs_are_at_most_a_tenth_larger_than_pillows(name: str) -> None:
+    pixels = cv2.resize(sample(name), None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    assert len(encode(Picture(pixels), "png", None, True)) < 1.1 * len(encoded(pixels))
 
 
 @pytest.mark.parametrize("gray", [False, True])
@@ -62,6 +101,17 @@ def test_jpeg_lays_transparency_over_white_and_says_so() -> None:
     back = decode(encode(source, "jpeg", None, True), LIMITS)
     assert back.colour.min() >= 254
     assert "transparency" in source.warnings[0]
+
+
+def test_jpeg_rounds_half_transparent_colours_strip_by_strip(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(encoding, "STRIP", 999)
+    alpha = gradient(40, 50)[..., 2]
+    flat = encoding._flattened(Picture(gradient(40, 50), alpha), "jpeg").colour
+    share = alpha[..., None] / 255
+    expected = gradient(40, 50) * share + 255 * (1 - share)
+    assert np.abs(flat - expected).max() <= 0.51
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp"])
@@ -103,3 +153,14 @@ def test_exif_too_long_for_jpeg_is_left_out_and_said() -> None:
 def test_a_picture_too_long_for_its_format_is_refused() -> None:
     with pytest.raises(TooLarge, match="16383"):
         encode(Picture(np.zeros((1, 16384, 3), np.uint8)), "webp", None, True)
+
+
+def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each chunk's kind and body; its checksum is verified."""
+    at = 8
+    while at < len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
+        assert struct.unpack_from(">I", png, at + 8 + length)[0] == zlib.crc32(kind + body)
+        yield kind, body
+        at += length + 12

@@ -1,10 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from networks_for_tests import EXPORTED
-from sakuga import Config
+from sakuga import Config, wire
 from sakuga_export import ncnn, upscalers
 from sakuga_export.architectures.isnet import ISNet
 from sakuga_export.cli import configured
@@ -127,3 +129,36 @@ def test_strips_equal_the_whole() -> None:
             strips = torch.cat([net._strip(features, rows, i) for i in range(8)], dim=2)
             whole = net._enlarge(features)
         assert np.allclose(strips, whole, atol=1e-6)
+
+
+def rrdb() -> upscalers.RRDBNet:
+    torch.manual_seed(0)
+    return upscalers.RRDBNet(blocks=1).eval()
+
+
+def test_folded_layers_give_the_same() -> None:
+    net, image = rrdb(), torch.rand(2, 3, 9, 14)
+    with torch.inference_mode():
+        plain = net(image)
+        assert np.allclose(net.fold()(image), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("inner", list(product((False, True), repeat=4)))
+def test_a_trimmed_window_gives_its_part_of_the_whole(inner: wire.Inner) -> None:
+    net, image = rrdb(), torch.rand(1, 3, 70, 90)
+    top, bottom, left, right = (7 * side for side in inner)  # the picture goes on there
+    window = image[:, :, top : 70 - bottom, left : 90 - right]
+    with torch.inference_mode():
+        whole = net(image)
+        found = net(window, torch.zeros(1, *wire.inner_shape(inner)))
+    top, bottom, left, right = ((7 + net.halo) * side for side in inner)
+    assert found.shape[2:] == (4 * (70 - top - bottom), 4 * (90 - left - right))
+    part = whole[:, :, 4 * top : 4 * (70 - bottom), 4 * left : 4 * (90 - right)]
+    assert np.allclose(found, part, atol=1e-6)
+
+
+@pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)
+def test_what_trims_trims_its_halo(network: Upscaler) -> None:
+    net = upscalers.build(network)
+    assert network.trims == isinstance(net, upscalers.RRDBNet)
+    assert not isinstance(net, upscalers.RRDBNet) or net.halo == network.halo

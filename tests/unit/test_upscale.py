@@ -6,16 +6,24 @@ import json
 import numpy as np
 import pytest
 
+from networks_for_tests import EXPORTED
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, ModelNotLoaded, SakugaError, TooLarge
+from sakuga.wire import Inner
 from sakuga_server.pipelines.upscale import TILES_IN_FLIGHT, Upscale
 from sakuga_server.settings import Settings
 
 
-async def nearest(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+async def nearest(
+    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+) -> np.ndarray:
     if tile.shape[-1] == 6:
         tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
-    return tile.repeat(4, axis=1).repeat(4, axis=2)
+    result = tile.repeat(4, axis=1).repeat(4, axis=2)
+    if inner is None:
+        return result
+    top, bottom, left, right = (4 * 94 * side for side in inner)
+    return result[:, top : result.shape[1] - bottom, left : result.shape[2] - right]
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:
@@ -29,11 +37,12 @@ def upscale(settings: Settings) -> Upscale:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 90), (37, 53), (300, 411)])
 @pytest.mark.parametrize("tile_size", [32, 100, 512])
+@pytest.mark.parametrize("model", EXPORTED)
 async def test_tiles_come_back_in_their_places(
-    upscale: Upscale, size: tuple[int, int], tile_size: int
+    upscale: Upscale, size: tuple[int, int], tile_size: int, model: str
 ) -> None:
     pixels = gradient(*size)
-    options = {"tile_size": tile_size, "model": "realesr-animevideov3"}
+    options = {"tile_size": tile_size, "model": model}
     result, _ = await upscale(encoded(pixels), options)
     assert off(pixels_of(result), enlarged(pixels)) == 0
 
@@ -113,9 +122,11 @@ async def test_the_denoise_strength_reaches_the_network(
 ) -> None:
     seen = []
 
-    async def spy(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+    async def spy(
+        model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+    ) -> np.ndarray:
         seen.append(denoise)
-        return await nearest(model, tile, denoise)
+        return await nearest(model, tile, denoise, inner)
 
     options = {"model": "realesr-general-x4v3", **asked}
     await Upscale(spy, settings)(encoded(gradient(9, 9)), options)
@@ -141,7 +152,9 @@ async def test_a_result_over_the_limit_is_refused_before_the_network(settings: S
 async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
     calls = 0
 
-    async def failing(model: str, tile: np.ndarray, denoise: float | None) -> np.ndarray:
+    async def failing(
+        model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
+    ) -> np.ndarray:
         nonlocal calls
         calls += 1
         await asyncio.sleep(0.001)

@@ -37,7 +37,8 @@ DEFAULT_CUTOUT = "isnet-anime"
 DEFAULT_FIX = {"scale": 2.0, "denoise_strength": 0.7}
 
 Backend = Literal["onnxruntime", "pytorch"]
-Accelerator = Literal["none", "openvino", "tensorrt"]
+Accelerator = Literal["auto", "none", "openvino", "tensorrt"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 class Block(BaseModel):
@@ -226,6 +227,7 @@ class NetworkSettings(Block):
     batch: Annotated[int | None, Field(ge=1, le=64)] = None
     queue_delay: Annotated[int | None, Field(ge=0)] = None
     accelerator: Accelerator | None = None
+    precision: Precision | None = None
 
 
 class Server(Block):
@@ -263,12 +265,16 @@ class Server(Block):
     """The most tiles, or pictures, that a network takes at once; left out, what its kind bears."""
     queue_delay: Annotated[int, Field(ge=0)] = 500
     """Microseconds a network waits for more tiles before it starts a batch."""
-    accelerator: Accelerator = "none"
-    """What runs the networks inside onnxruntime: openvino on CPUs, tensorrt on GPUs, or itself."""
+    accelerator: Accelerator = "auto"
+    """What runs the networks: openvino on CPUs, tensorrt on GPUs, or with none onnxruntime itself;
+    auto: openvino where it is installed beside the embedded server, else onnxruntime."""
+    precision: Precision = "auto"
+    """On CPUs that have bfloat16: auto uses it for pictures of 8 bits through networks whose result
+    it hardly changes, bf16 for those of any network, fp32 never. It takes OpenVINO."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of a network on the CPU; 0 means one a core."""
     networks: dict[str, NetworkSettings] = Field(default_factory=dict)
-    """instances, batch, queue_delay and accelerator of single networks, by name."""
+    """instances, batch, queue_delay, accelerator and precision of single networks, by name."""
 
 
 class Limits(Block):

@@ -57,6 +57,8 @@ class Network:
     """What every row has."""
 
     kind: ClassVar[Kind]
+    bf16: ClassVar[bool] = False
+    """Whether bfloat16 stays within 50 dB of float32, in results of 8 bits."""
 
     name: str
     title: str
@@ -89,6 +91,7 @@ class Upscaler(Network):
     strengths 1 and 0."""
 
     kind = "enlarges"
+    bf16 = True
 
     architecture: Literal["RRDBNet", "SRVGGNetCompact"]
     settings: Mapping[str, int]
@@ -107,6 +110,10 @@ class Upscaler(Network):
     @property
     def denoise(self) -> bool:
         return len(self.weights) == 2
+
+    @property
+    def trims(self) -> bool:
+        return self.architecture == "RRDBNet"
 
     @property
     def facts(self) -> NetworkFacts:
@@ -161,6 +168,8 @@ class OwnUpscaler(Network):
     """As in `wire.NetworkFacts`, all of them."""
     batched: bool = True
     """Whether it takes several tiles at once."""
+    trims: bool = False
+    """As in `wire.NetworkFacts`."""
 
     @property
     def facts(self) -> NetworkFacts:

@@ -23,7 +23,7 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.foreign import Descriptor, reason
 from sakuga_export.halo import NoHaloError
 from sakuga_export.kinds import OwnUpscaler
-from sakuga_export.placing import ExportError, mark
+from sakuga_export.placing import OPENVINO, ExportError, mark
 from sakuga_export.serving import Array, Served
 
 Call = Callable[[nn.Module, Tensor], Tensor]
@@ -65,12 +65,13 @@ def _first_that_works(row: OwnUpscaler, net: "Fitted", target: Path) -> OwnUpsca
     why = ""
     for candidate in _candidates(row, net):
         try:
-            _write(candidate, net, target)
-            _compare(candidate, net, target)
+            _export(candidate, net, target)
         except Exception as error:  # torch's, ONNX's and onnxruntime's have no class in common
             why = reason(error)
             continue
-        _mark(target, candidate)
+        if candidate.trims and net.rrdb:
+            net.rrdb.fold()
+            _export(candidate, net, target.with_name(OPENVINO))
         return candidate
     raise ExportError(f"{row.name}: no export of this {row.architecture} works: {why}")
 
@@ -78,7 +79,9 @@ def _first_that_works(row: OwnUpscaler, net: "Fitted", target: Path) -> OwnUpsca
 def _candidates(row: OwnUpscaler, net: "Fitted") -> Iterator[OwnUpscaler]:
     """Ways to serve a network, the best first."""
     try:
-        free = replace(row, halo=measured(net), multiple=net.multiple, side=None)
+        found = measured(net)
+        trims = found == net.trimmed
+        free = replace(row, halo=found, multiple=net.multiple, side=None, trims=trims)
         yield from (free, replace(free, batched=False))
         why = "no graph of free sizes does the same"
     except NoHaloError as error:
@@ -88,7 +91,7 @@ def _candidates(row: OwnUpscaler, net: "Fitted") -> Iterator[OwnUpscaler]:
         f"{row.name}: {why}. So it gets tiles of {side}x{side} pixels, which overlap and mix: not "
         "quite what it would make of a whole picture"
     )
-    fixed = replace(row, halo=0, multiple=1, side=side)
+    fixed = replace(row, halo=0, multiple=1, side=side, trims=False)
     yield from (fixed, replace(fixed, batched=False))
 
 
@@ -133,16 +136,39 @@ class Fitted(nn.Module):
         self.multiple: int = descriptor.size_requirements.multiple_of
         self.minimum = self._minimum(descriptor.size_requirements.minimum)
 
-    def forward(self, image: Tensor) -> Tensor:
+    @property
+    def trimmed(self) -> int | None:
+        """Pixels of the input that a result lacks on inner sides; None: it can't be told these."""
+        block = 4 // self.scale
+        return self.rrdb.halo * block if self.rrdb else None
+
+    @property
+    def rrdb(self) -> RRDBNet | None:
+        """This project's own network in it."""
+        return next((part for part in self.model.modules() if isinstance(part, RRDBNet)), None)
+
+    def forward(self, image: Tensor, inner: Tensor | None = None) -> Tensor:
         if self.minimum <= 1 and self.multiple == 1:
-            return self.result(image)
+            return self.result(image, inner)
         rows, columns = (self._positions(torch._shape_as_tensor(image)[axis]) for axis in (2, 3))
-        result = self.result(image.index_select(2, rows).index_select(3, columns))
-        height, width = image.shape[2:]
+        result = self.result(image.index_select(2, rows).index_select(3, columns), inner)
+        height, width = self._size(image, inner)
         return result[..., : height * self.scale, : width * self.scale]
 
-    def result(self, image: Tensor) -> Tensor:
+    def _size(self, image: Tensor, inner: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Of what the result shows, in pixels of the input."""
+        height, width = torch._shape_as_tensor(image)[2:].unbind()
+        if inner is None:
+            return height, width
+        top, bottom, left, right = (torch._shape_as_tensor(inner)[1:] - 1).unbind()
+        margin = self.trimmed or 0
+        return height - (top + bottom) * margin, width - (left + right) * margin
+
+    def result(self, image: Tensor, inner: Tensor | None = None) -> Tensor:
         """The same of a size that fits already."""
+        if inner is not None:
+            told: Tensor = self.model(image, inner)
+            return told
         return self.by_channels(self.call, self.model, image)
 
     def by_channels(self, call: Call, model: nn.Module, image: Tensor) -> Tensor:
@@ -195,8 +221,8 @@ class Unshuffled(nn.Module):
         super().__init__()
         self.net, self.block = net, block
 
-    def forward(self, image: Tensor) -> Tensor:
-        result: Tensor = self.net(nn.functional.pixel_unshuffle(image, self.block))
+    def forward(self, image: Tensor, inner: Tensor | None = None) -> Tensor:
+        result: Tensor = self.net(nn.functional.pixel_unshuffle(image, self.block), inner)
         return result
 
 
@@ -247,19 +273,29 @@ class Unpadded(nn.Module):
         return self.net.result(image)
 
 
+def _export(row: OwnUpscaler, net: Fitted, file: Path) -> None:
+    _write(row, net, file)
+    _compare(row, net, file)
+    model = onnx.load(file)
+    mark(model, str(row.weights[0].sha256))
+    onnx.save(model, file)
+
+
 def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
     sides = TRACED_SIZE if row.side is None else (row.side, row.side)
-    image = torch.zeros(2 if row.batched else 1, *sides, 3, dtype=torch.uint8)
-    batch = {0: "batch"} if row.batched else {}
+    count, batch = (2, {0: "batch"}) if row.batched else (1, {})
+    example = {wire.NET_IMAGE: torch.zeros(count, *sides, 3, dtype=torch.uint8)}
+    if row.trims:
+        example[wire.NET_INNER] = torch.zeros(count, *wire.inner_shape(serving.WHOLE)).byte()
     size, result = {}, {}
     if row.side is None:
         size = {1: "height", 2: "width"}
         result = {1: "result_height", 2: "result_width"}
     free = dict.fromkeys(serving.RESULTS, batch | result)
-    free |= {wire.NET_IMAGE: batch | size | {3: "channels"}}
+    free |= {wire.NET_IMAGE: batch | size | {3: "channels"}, wire.NET_INNER: batch | serving.SIDES}
     served = Served(net if row.side is None else Unpadded(net))
     with mock.patch("torch._C._jit_onnx_log", create=True):  # it prints what can't be exported
-        serving.write_onnx(served, {wire.NET_IMAGE: image}, free, file)
+        serving.write_onnx(served, example, free, file)
 
 
 def _compare(row: OwnUpscaler, net: Fitted, file: Path) -> None:
@@ -298,9 +334,3 @@ def _joined(channels: Tensor) -> Tensor:
     """…and back."""
     joined: Tensor = channels.squeeze(1).unflatten(0, (-1, 3))  # type: ignore[no-untyped-call]
     return joined
-
-
-def _mark(file: Path, row: OwnUpscaler) -> None:
-    model = onnx.load(file)
-    mark(model, str(row.weights[0].sha256))
-    onnx.save(model, file)

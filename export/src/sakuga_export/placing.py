@@ -9,6 +9,8 @@ from pathlib import Path
 import onnx
 
 ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
+# Beside the former, of networks that OpenVINO wants otherwise.
+OPENVINO = "openvino.onnx"
 ORIGIN = "sakuga.origin"
 
 

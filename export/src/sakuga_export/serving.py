@@ -23,16 +23,17 @@ Array = npt.NDArray[Any]
 class Served(nn.Module):
     """A network with its arithmetic.
 
-    Takes IMAGE, uint8 (B, H, W, 3), or (B, H, W, 6) for 16 bits. Gives RESULT, uint8
-    (B, sH, sW, 3), and RESULT_16, int32 in 0…65535.
+    Takes IMAGE, uint8 (B, H, W, 3), or (B, H, W, 6) for 16 bits, and INNER where the network takes
+    it. Gives RESULT, uint8 (B, sH, sW, 3), and RESULT_16, int32 in 0…65535.
     """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        return self.levels(self.net(self.samples(image)))
+    def forward(self, image: Tensor, inner: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        told = () if inner is None else (inner,)
+        return self.levels(self.net(self.samples(image), *told))
 
     def samples(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1]."""
@@ -43,8 +44,12 @@ class Served(nn.Module):
 
     def levels(self, result: Tensor) -> tuple[Tensor, Tensor]:
         """RESULT and RESULT_16 of (B, 3, sH, sW)."""
-        result = result.clamp(0, 1).permute(0, 2, 3, 1)
-        return (result * 255).round().to(torch.uint8), (result * 65535).round().to(torch.int32)
+        result = result.clamp(0, 1)
+        eight, sixteen = (result * 255).round(), (result * 65535).round()
+        return (
+            eight.to(torch.uint8).permute(0, 2, 3, 1),
+            sixteen.to(torch.int32).permute(0, 2, 3, 1),
+        )
 
 
 def write_onnx(
@@ -82,11 +87,21 @@ def packed(image: Array) -> Array:
     return both.astype(np.uint8)
 
 
+SIDES = {1: "top", 2: "bottom", 3: "left", 4: "right"}
+"""The axes of INNER, batch aside."""
+WHOLE: wire.Inner = (False, False, False, False)
+
+
 def run_file(
-    session: onnxruntime.InferenceSession, image: Array, strength: float | None = None
+    session: onnxruntime.InferenceSession,
+    image: Array,
+    strength: float | None = None,
+    inner: wire.Inner = WHOLE,
 ) -> Array:
     """What an exported graph gives for uint8 or uint16 (B, H, W, 3)."""
     feed = {wire.NET_IMAGE: packed(image)}
+    if any(tensor.name == wire.NET_INNER for tensor in session.get_inputs()):
+        feed[wire.NET_INNER] = np.zeros((len(image), *wire.inner_shape(inner)), np.uint8)
     if strength is not None:
         shape = (len(image), wire.denoise_length(strength))
         feed[wire.NET_DENOISE] = np.zeros(shape, np.uint8)

@@ -29,13 +29,16 @@ ACCELERATORS: dict[Accelerator, dict[str, Any]] = {
 
 def net(network: Upscaler, config: Config) -> dict[str, Any]:
     """A super-resolution network: uint8 in and out, of any size."""
-    image = tensor(wire.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1])
     strength = tensor(wire.NET_DENOISE, "TYPE_UINT8", [-1])
     return _batched(
         network,
         config,
         batch=largest_batch(network, config),
-        inputs=[image, strength] if network.denoise else [image],
+        inputs=[
+            tensor(wire.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1]),
+            *([strength] if network.denoise else []),
+            *([INNER] if network.trims else []),
+        ],
         outputs=_results(-1),
     )
 
@@ -60,7 +63,10 @@ def own_net(network: OwnUpscaler, config: Config) -> dict[str, Any]:
         network,
         config,
         batch=_own_batch(network, config),
-        inputs=[tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
+        inputs=[
+            tensor(wire.NET_IMAGE, "TYPE_UINT8", [side, side, -1]),
+            *([INNER] if network.trims else []),
+        ],
         outputs=_results(-1 if network.side is None else side * network.scale),
         one_by_one=not network.batched,
     )
@@ -129,7 +135,7 @@ def _batched(
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
         "instance_group": [{"kind": "KIND_AUTO", "count": asked.instances}],
         "dynamic_batching": {"max_queue_delay_microseconds": asked.queue_delay},
-        "parameters": _engine(backend, config.server.cpu_threads),
+        "parameters": _engine(network, backend, asked, config.server.cpu_threads),
         **_accelerated(asked.accelerator, backend),
     }
 
@@ -148,13 +154,24 @@ def _accelerated(accelerator: Accelerator | None, backend: Backend) -> dict[str,
     return {"optimization": {"execution_accelerators": ACCELERATORS[accelerator]}}
 
 
-def _engine(backend: Backend, threads: int) -> dict[str, dict[str, str]]:
-    """Parameters by the names that Triton's backends have for them."""
+def _engine(
+    network: Network, backend: Backend, asked: NetworkSettings, threads: int
+) -> dict[str, dict[str, str]]:
+    """Parameters by the names that Triton's backends have for them; the last two are of the
+    stand-in alone."""
     if backend == "pytorch":
         # TorchScript's optimiser would compile anew in the first calls, for minutes.
         return parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
     # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
-    return parameters(intra_op_thread_count=threads, cudnn_conv_algo_search=1)
+    precision = asked.precision
+    if precision == "auto":
+        precision = "bf16" if network.bf16 else "fp32"
+    return parameters(
+        intra_op_thread_count=threads,
+        cudnn_conv_algo_search=1,
+        accelerator=asked.accelerator,
+        precision=precision,
+    )
 
 
 def largest_batch(network: Upscaler, config: Config) -> int:
@@ -165,6 +182,9 @@ def largest_batch(network: Upscaler, config: Config) -> int:
 
 def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
     return {"name": name, "data_type": data_type, "dims": dims}
+
+
+INNER = tensor(wire.NET_INNER, "TYPE_UINT8", [-1, -1, -1, -1])
 
 
 def parameters(**values: Any) -> dict[str, dict[str, str]]:

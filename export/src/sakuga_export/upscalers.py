@@ -14,7 +14,7 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.fetch import Fetched
 from sakuga_export.kinds import Upscaler, Weights
-from sakuga_export.placing import ExportError, mark, placed
+from sakuga_export.placing import OPENVINO, ExportError, mark, placed
 from sakuga_export.serving import Array, Served, run_file
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
@@ -62,23 +62,33 @@ def load(network: Upscaler, weights: Weights, fetched: Fetched) -> State:
 
 def place(network: Upscaler, states: list[State], target: Path, origin: str = "") -> None:
     """Wraps, exports and compares; `target` appears only if all of it went well."""
+    net = build(network)
+    net.load_state_dict(states[0], strict=True)
+    served = Interpolated(net, states) if network.denoise else Served(net)
     with placed(target) as file:
-        _write(Interpolated(build(network), states), file)
-        model = onnx.load(file)
-        mark(model, origin)
-        onnx.save(model, file)
-        _compare(network, states, file)
+        _place(network, states, served, file, origin)
+    if isinstance(net, RRDBNet):
+        net.fold()
+        with placed(target.with_name(OPENVINO)) as file:
+            _place(network, states, served, file, origin)
+
+
+def _place(network: Upscaler, states: list[State], served: Served, file: Path, origin: str) -> None:
+    _write(network, served, file)
+    model = onnx.load(file)
+    mark(model, origin)
+    onnx.save(model, file)
+    _compare(network, states, file)
 
 
 class Interpolated(Served):
-    """A network of one state, or of two: then it takes DENOISE, too."""
+    """A network between two states, which takes DENOISE."""
 
     def __init__(self, net: nn.Module, states: list[State]) -> None:
         super().__init__(net)
         self.states = states
-        net.load_state_dict(states[0], strict=True)
-        # The tracer freezes parameters; of two states, plain tensors take their places.
-        self.places = _emptied(net) if len(states) == 2 else {}
+        # The tracer freezes parameters; plain tensors take their places.
+        self.places = _emptied(net)
 
     def forward(self, image: Tensor, denoise: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if denoise is not None:
@@ -103,14 +113,17 @@ def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return places
 
 
-def _write(served: Interpolated, file: Path) -> None:
+def _write(network: Upscaler, served: Served, file: Path) -> None:
     example = {wire.NET_IMAGE: torch.zeros(2, 24, 20, 3, dtype=torch.uint8)}
-    if len(served.states) == 2:
+    if network.denoise:
         example[wire.NET_DENOISE] = torch.zeros(2, 501).byte()
+    if network.trims:
+        example[wire.NET_INNER] = torch.zeros(2, *wire.inner_shape(serving.WHOLE)).byte()
     result = {0: "batch", 1: "result_height", 2: "result_width"}
     free = {
         wire.NET_IMAGE: {0: "batch", 1: "height", 2: "width", 3: "channels"},
         wire.NET_DENOISE: {0: "batch", 1: "strength"},
+        wire.NET_INNER: {0: "batch", **serving.SIDES},
         **dict.fromkeys(serving.RESULTS, result),
     }
     serving.write_onnx(served, example, free, file)

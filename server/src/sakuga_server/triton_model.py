@@ -208,13 +208,18 @@ def _options(request: Any) -> dict[str, Any]:
     return options
 
 
-async def run_network(model: str, tile: Array, denoise: float | None) -> Array:
+async def run_network(
+    model: str, tile: Array, denoise: float | None, inner: wire.Inner | None
+) -> Array:
     """One tile through a network of this server; see `pipelines.upscale.Net`."""
     output = wire.NET_RESULT if tile.shape[-1] == 3 else wire.NET_RESULT_16
     inputs = [pb.Tensor(wire.NET_IMAGE, tile)]
     if denoise is not None:
         strength = np.zeros((1, wire.denoise_length(denoise)), np.uint8)
         inputs.append(pb.Tensor(wire.NET_DENOISE, strength))
+    if inner is not None:
+        sides = np.zeros((1, *wire.inner_shape(inner)), np.uint8)
+        inputs.append(pb.Tensor(wire.NET_INNER, sides))
     return await _run(model, inputs, output)
 
 

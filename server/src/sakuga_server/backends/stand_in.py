@@ -12,13 +12,13 @@ import triton_python_backend_utils as pb
 from sakuga_server.pipelines.picture import Array
 
 
-def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, str], list[str]]:
+def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, Any], list[str]]:
     """Of the arguments of `initialize`: the network's file, which is called `file` unless
     config.pbtxt says otherwise, the parameters, and the inputs' names."""
     config = json.loads(args["model_config"])
     name = config.get("default_model_filename") or file
     path = Path(args["model_repository"], args["model_version"], name)
-    parameters = {key: value["string_value"] for key, value in config["parameters"].items()}
+    parameters = {k: json.loads(v["string_value"]) for k, v in config["parameters"].items()}
     return path, parameters, [tensor["name"] for tensor in config["input"]]
 
 

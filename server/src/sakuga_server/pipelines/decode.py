@@ -9,6 +9,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from sakuga.config import Limits
 from sakuga.errors import BadImage, TooLarge
+from sakuga_server.pipelines.encode import strips
 from sakuga_server.pipelines.picture import Array, Metadata, Picture
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -111,17 +112,29 @@ def _deep(file: Image.Image, data: bytes) -> tuple[Array, Array | None]:
     alpha = np.ascontiguousarray(pixels[..., 3]) if pixels.shape[2] == 4 else None
     if file.format == "PNG" and data[25] == 4:  # IHDR's colour type: gray with alpha
         return np.ascontiguousarray(pixels[..., 0]), alpha
-    return cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2RGB), alpha
+    code = cv2.COLOR_BGR2RGB if alpha is None else cv2.COLOR_BGRA2RGB
+    colour = pixels if alpha is None else np.empty((*pixels.shape[:2], 3), np.uint16)
+    for rows in strips(pixels):  # in place, where there is no alpha
+        colour[rows] = cv2.cvtColor(pixels[rows], code)
+    return colour, alpha
 
 
 def _shallow(file: Image.Image) -> tuple[Array, Array | None]:
     gray = file.mode in ("1", "L", "LA", "La")
-    if not file.has_transparency_data:
-        return np.asarray(file.convert("L" if gray else "RGB")), None
-    pixels = np.asarray(file.convert("LA" if gray else "RGBA"))
-    alpha = np.ascontiguousarray(pixels[..., -1])
-    colour = pixels[..., 0] if gray else pixels[..., :3]
-    return np.ascontiguousarray(colour), alpha
+    transparent = file.has_transparency_data
+    mode = ("L" if gray else "RGB") + ("A" if transparent else "")
+    size = (file.height, file.width)
+    colour = np.empty(size if gray else (*size, 3), np.uint8)
+    alpha = np.empty(size, np.uint8) if transparent else None
+    # Strip by strip, as Pillow would hold the picture three times on the way to an array.
+    for rows in strips(colour):
+        strip = np.asarray(file.crop((0, rows.start, file.width, rows.stop)).convert(mode))
+        if alpha is None:
+            colour[rows] = strip
+        else:
+            colour[rows] = strip[..., 0] if gray else cv2.cvtColor(strip, cv2.COLOR_RGBA2RGB)
+            alpha[rows] = strip[..., -1]
+    return colour, alpha
 
 
 def _cmyk_to_srgb(file: Image.Image, icc: bytes | None) -> Image.Image:

@@ -31,9 +31,11 @@ class Span:
     def window(self) -> slice:
         return slice(self.start, self.stop)
 
-    def inner(self, scale: int) -> slice:
-        """The kept part, in pixels of the window's result."""
-        return slice((self.keep_start - self.start) * scale, (self.keep_stop - self.start) * scale)
+    def inner(self, scale: int, trimmed: int = 0) -> slice:
+        """The kept part, in pixels of the window's result, which may lack so many pixels of the
+        input where it begins."""
+        first = self.start + trimmed
+        return slice((self.keep_start - first) * scale, (self.keep_stop - first) * scale)
 
     def target(self, scale: int) -> slice:
         """The kept part, in pixels of the whole result."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from sakuga.errors import SakugaError, TooLarge
 from sakuga.options import UpscaleOptions, parse_options
-from sakuga.wire import NetworkFacts, canonical
+from sakuga.wire import Inner, NetworkFacts, canonical
 from sakuga_server.pipelines import blending, tiling
 from sakuga_server.pipelines.alpha import bleed, pin
 from sakuga_server.pipelines.decode import decode
@@ -35,12 +35,14 @@ SMALL_TILES_IN_FLIGHT = 32  # of networks that take one small size
 class Net(Protocol):
     """A network, wherever it runs.
 
-    Takes its name, a uint8 batch (1, H, W, 3) or, for 16 bits, (1, H, W, 6), and the denoise
-    strength where the network takes one. Gives (1, scale·H, scale·W, 3): uint8, or int32 in
-    0…65535.
+    Takes its name, a uint8 batch (1, H, W, 3) or, for 16 bits, (1, H, W, 6), the denoise strength
+    and the window's inner sides, each where the network takes it. Gives (1, scale·H, scale·W, 3),
+    less the halo on inner sides that it takes: uint8, or int32 in 0…65535.
     """
 
-    def __call__(self, model: str, tile: Array, denoise: float | None) -> Awaitable[Array]: ...
+    def __call__(
+        self, model: str, tile: Array, denoise: float | None, inner: Inner | None
+    ) -> Awaitable[Array]: ...
 
 
 @dataclass
@@ -187,9 +189,11 @@ class Upscale:
         places = asyncio.Semaphore(TILES_IN_FLIGHT)
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
+            inner = (rows.start > 0, rows.stop < height, columns.start > 0, columns.stop < width)
+            top, _, left, _ = (job.facts.trims * side * halo for side in inner)
             async with places:
-                result = await self._run(pixels[rows.window, columns.window], job)
-                kept = result[rows.inner(scale), columns.inner(scale)]
+                result = await self._run(pixels[rows.window, columns.window], job, inner)
+                kept = result[rows.inner(scale, top), columns.inner(scale, left)]
                 whole[rows.target(scale), columns.target(scale)] = _as_kind_of(pixels, kept)
 
         tiles = list(tiling.split(height, width, job.tile_size, halo, job.facts.multiple))
@@ -208,14 +212,14 @@ class Upscale:
         async with aclosing(_in_order(work, SMALL_TILES_IN_FLIGHT)) as results:
             for place in layout.places:
                 blend.add(place, await anext(results))
-        whole = blend.finished()[: height * layout.scale, : width * layout.scale]
-        return np.ascontiguousarray(whole)
+        return blend.finished()[: height * layout.scale, : width * layout.scale]
 
-    async def _run(self, window: Array, job: Job[Any]) -> Array:
+    async def _run(self, window: Array, job: Job[Any], inner: Inner | None = None) -> Array:
         """The network's result for one tile, (scale·H, scale·W, 3)."""
         if job.cancelled():
             raise SakugaError("the caller doesn't wait any more")
-        results = await self.net(job.model, _packed(window), job.strength)
+        inner = inner if job.facts.trims else None
+        results = await self.net(job.model, _packed(window), job.strength, inner)
         result: Array = results[0]
         return result
 

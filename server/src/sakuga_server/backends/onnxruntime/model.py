@@ -8,9 +8,9 @@ serves both. Where the native library is installed, Triton finds that first.
 import json
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb
 
+from sakuga_server.backends.engines import Wishes, engine
 from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
 # Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
@@ -25,10 +25,16 @@ class TritonPythonModel:
 
     def initialize(self, args):
         path, parameters, self.inputs = opened(args, "model.onnx")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(parameters.get("intra_op_thread_count", 0))
-        self.session = onnxruntime.InferenceSession(path, options, _providers(args))
+        config = json.loads(args["model_config"])
         self.on_gpu = args["model_instance_kind"] == "GPU"
+        wishes = Wishes(
+            accelerators=_accelerators(config, "gpu" if self.on_gpu else "cpu"),
+            free="accelerator" not in parameters or parameters["accelerator"] == "auto",
+            bf16=parameters.get("precision") == "bf16",
+            threads=parameters.get("intra_op_thread_count", 0),
+            gpu=args["model_instance_device_id"] if self.on_gpu else None,
+        )
+        self.engine = engine(path, wishes, lambda text: pb.Logger.log_warn(f"{path}: {text}"))
 
     def execute(self, requests):
         try:
@@ -43,37 +49,20 @@ class TritonPythonModel:
         """The batch in calls of at most CALL_PIXELS, put together again; on a GPU whole."""
         shape = next(iter(batch.values())).shape
         step = shape[0] if self.on_gpu else max(1, CALL_PIXELS // max(1, shape[1] * shape[2]))
-        calls = []
+        if step >= shape[0]:
+            return self.engine(names, batch)
+        whole = {}
         for at in range(0, shape[0], step):
             feed = {name: tensor[at : at + step] for name, tensor in batch.items()}
-            calls.append(self.session.run(names, feed))
-        if len(calls) == 1:
-            return dict(zip(names, calls[0], strict=True))
-        return dict(zip(names, map(np.concatenate, zip(*calls, strict=True)), strict=True))
+            for name, part in self.engine(names, feed).items():
+                if name not in whole:
+                    whole[name] = np.empty((shape[0], *part.shape[1:]), part.dtype)
+                whole[name][at : at + step] = part
+        return whole
 
 
-# What Triton calls accelerators, and what onnxruntime calls them.
-ACCELERATORS = {"openvino": "OpenVINOExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-
-
-def _providers(args):
-    """In order of preference: what config.pbtxt asks for, where onnxruntime has it here."""
-    on_gpu = args["model_instance_kind"] == "GPU"
-    device = {"device_id": args["model_instance_device_id"]} if on_gpu else {}
-    wanted = [*_accelerators(args, "gpu" if on_gpu else "cpu", device)]
-    if on_gpu:
-        wanted.append(("CUDAExecutionProvider", device))
-    return [*wanted, "CPUExecutionProvider"]
-
-
-def _accelerators(args, kind, device):
-    config = json.loads(args["model_config"])
+def _accelerators(config, kind):
+    """Those that config.pbtxt asks for, and their parameters."""
     asked = config.get("optimization", {}).get("execution_accelerators", {})
-    for each in asked.get(f"{kind}_execution_accelerator", []):
-        provider = ACCELERATORS.get(each["name"])
-        if provider in onnxruntime.get_available_providers():
-            yield provider, {**device, **each.get("parameters", {})}
-        else:
-            pb.Logger.log_warn(
-                f"{config['name']} asks for {each['name']}, which onnxruntime doesn't have here"
-            )
+    listed = asked.get(f"{kind}_execution_accelerator", [])
+    return {each["name"]: each.get("parameters", {}) for each in listed}

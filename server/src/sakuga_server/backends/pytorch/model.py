@@ -22,8 +22,9 @@ class TritonPythonModel:
         path, parameters, self.inputs = opened(args, "model.pt")
         if threads := int(parameters.get("INTRA_OP_THREAD_COUNT", 0)):
             torch.set_num_threads(threads)
-        optimized = parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false") != "true"
-        torch._C._set_graph_executor_optimize(optimized)
+        torch._C._set_graph_executor_optimize(
+            not parameters.get("DISABLE_OPTIMIZED_EXECUTION", False)
+        )
         self.device = _device(args)
         self.net = torch.jit.load(path, map_location=self.device).eval()
         config = json.loads(args["model_config"])

@@ -1,0 +1,174 @@
+"""Encoding and decoding side by side with Pillow's defaults, on drawings that a network enlarged.
+
+`python benchmarks/codecs.py [--quick]`; about five minutes on two cores, one with --quick.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+import onnxruntime
+from measure import Row, side_by_side, write
+from PIL import Image
+
+from draw import picture
+from pictures import encoded
+from sakuga import load_config
+from sakuga.config import Limits
+from sakuga.options import Format
+from sakuga_export import serving
+from sakuga_export.networks import by_name
+from sakuga_export.placing import ONNX
+from sakuga_server.pipelines import tiling
+from sakuga_server.pipelines.decode import decode
+from sakuga_server.pipelines.encode import encode
+from sakuga_server.pipelines.picture import Picture
+
+MODEL = "realesr-animevideov3"
+LIMITS = Limits()
+NOTES = [
+    "Sizes are ours / the peer's. The pictures are a heroine and, with alpha, a mascot, drawn at a "
+    f"quarter of the size and enlarged four times by `{MODEL}`.",
+    "The peer is Pillow with its defaults, to an array and from one; for WebP and JPEG with the "
+    "same quality. Pillow writes no PNG of 16-bit colour, so there the peer is libpng as OpenCV "
+    "has it, with zlib's default level.",
+    "Ours deflates strips of a PNG on all cores; the rows `on one core` confine both sides to one.",
+    "JPEGs of ours have whole chroma, Pillow's halved: most of their difference in size.",
+]
+
+
+class Drawings:
+    """What is encoded, each (side, side, …)."""
+
+    def __init__(self, side: int) -> None:
+        config = load_config()
+        self.network = by_name(MODEL)
+        file = config.server.repository / self.network.folder / "1" / ONNX
+        self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        small = drawn("heroine", side // 4)[..., :3]
+        mascot = drawn("mascot", side // 4)
+        self.rgb = self._enlarged(small)
+        self.rgb_16 = self._enlarged(small.astype(np.uint16) * 257)
+        self.gray = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+        self.gray_16 = cv2.cvtColor(self.rgb_16, cv2.COLOR_RGB2GRAY)
+        alpha = self._enlarged(np.repeat(mascot[..., 3:], 3, axis=2))[..., :1]
+        self.rgba = np.dstack((self._enlarged(mascot[..., :3]), alpha))
+
+    def _enlarged(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        whole = np.empty((4 * height, 4 * width, 3), pixels.dtype)
+        for rows, columns in tiling.split(height, width, 512, self.network.halo):
+            window = np.ascontiguousarray(pixels[None, rows.window, columns.window])
+            result = serving.run_file(self.session, window)[0]
+            whole[rows.target(4), columns.target(4)] = result[rows.inner(4), columns.inner(4)]
+        return whole
+
+
+def drawn(name: str, side: int) -> np.ndarray:
+    """A square of a drawing, drawn so large that it fills it."""
+    image = picture(name)
+    image = picture(name, size=side / min(image.size))
+    return np.asarray(image.crop((0, 0, side, side)))
+
+
+def as_picture(pixels: np.ndarray) -> Picture:
+    if pixels.ndim == 2 or pixels.shape[2] == 3:
+        return Picture(pixels)
+    return Picture(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3]))
+
+
+def libpng(pixels: np.ndarray) -> bytes:
+    level = [cv2.IMWRITE_PNG_COMPRESSION, 6, cv2.IMWRITE_PNG_STRATEGY, 0]
+    return bytes(cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), level)[1])
+
+
+def encoding(
+    what: str,
+    pixels: np.ndarray,
+    runs: int,
+    format: Format = "png",
+    quality: int | None = None,
+) -> Row:
+    source, exact = as_picture(pixels), {"lossless": True, "exact": True}
+    options = {"quality": quality} if quality else exact if format == "webp" else {}
+
+    def ours() -> bytes:
+        return encode(source, format, quality, True)
+
+    def theirs() -> bytes:
+        if pixels.dtype == np.uint16 and pixels.ndim == 3:
+            return libpng(pixels)
+        return encoded(pixels, format.upper(), **options)
+
+    mine, other = len(ours()), len(theirs())
+    sizes = f"{mine / 1e6:.1f} MB against {other / 1e6:.1f}: {mine / other:.3f} of the size"
+    return side_by_side(f"encode {what}", ours, theirs, runs, sizes)
+
+
+def decoding(what: str, data: bytes, runs: int) -> Row:
+    def theirs() -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(data)))
+
+    return side_by_side(f"decode {what}", lambda: decode(data, LIMITS), theirs, runs)
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """This process on one core, its threads to come included."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def pngs(drawings: Drawings, runs: int) -> list[Row]:
+    kinds = {
+        "RGB": drawings.rgb,
+        "RGBA": drawings.rgba,
+        "gray": drawings.gray,
+        "gray of 16 bits": drawings.gray_16,
+        "RGB of 16 bits": drawings.rgb_16,
+    }
+    rows = [encoding(f"PNG, {kind}", pixels, runs) for kind, pixels in kinds.items()]
+    with one_core():
+        for kind in ("RGB", "RGBA"):
+            rows.append(encoding(f"PNG, {kind}, on one core", kinds[kind], runs))
+    return rows
+
+
+def others(drawings: Drawings, runs: int) -> list[Row]:
+    return [
+        encoding("WebP, lossless", drawings.rgb, runs, "webp"),
+        encoding("WebP, lossless, RGBA", drawings.rgba, runs, "webp"),
+        encoding("WebP, quality 90", drawings.rgb, runs, "webp", 90),
+        encoding("JPEG, quality 95", drawings.rgb, runs, "jpeg", 95),
+    ]
+
+
+def decoded(drawings: Drawings, runs: int) -> list[Row]:
+    files = {
+        "PNG, RGB": encoded(drawings.rgb),
+        "PNG, RGBA": encoded(drawings.rgba),
+        "PNG, gray of 16 bits": encoded(drawings.gray_16),
+        "WebP, quality 90": encoded(drawings.rgb, "WEBP", quality=90),
+        "JPEG, quality 95": encoded(drawings.rgb, "JPEG", quality=95),
+    }
+    return [decoding(what, data, runs) for what, data in files.items()]
+
+
+def main(quick: bool) -> None:
+    side, runs = (1024, 2) if quick else (4096, 5)
+    drawings = Drawings(side)
+    rows = [*pngs(drawings, runs), *others(drawings, runs), *decoded(drawings, runs)]
+    if not quick:
+        write("codecs", f"Codecs, {side}²", "the peer", rows, NOTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--quick" in sys.argv))

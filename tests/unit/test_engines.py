@@ -1,0 +1,127 @@
+"""The engines of the stand-in for Triton's onnxruntime backend, on the real networks."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from drawn import psnr
+from networks_for_tests import EXPORTED, PROJECT
+from pictures import off, sample
+from sakuga import wire
+from sakuga_export import serving
+from sakuga_export.kinds import Upscaler
+from sakuga_export.networks import by_name
+from sakuga_export.placing import ONNX, OPENVINO
+from sakuga_server.backends import engines
+from sakuga_server.backends.engines import OnnxRuntime, OpenVINO, Wishes, engine
+
+CPU: engines.Providers = ["CPUExecutionProvider"]
+
+
+def exported(name: str) -> Path:
+    return PROJECT / "model_repository" / by_name(name).folder / "1" / ONNX
+
+
+def feed(name: str, pixels: np.ndarray, count: int = 1) -> dict[str, np.ndarray]:
+    tensors = {wire.NET_IMAGE: np.repeat(serving.packed(pixels[None]), count, axis=0)}
+    network = by_name(name)
+    if isinstance(network, Upscaler) and network.trims:
+        sides = wire.inner_shape(serving.WHOLE)
+        tensors[wire.NET_INNER] = np.zeros((count, *sides), np.uint8)
+    return tensors
+
+
+def expected(name: str, pixels: np.ndarray) -> np.ndarray:
+    return serving.run_file(onnxruntime.InferenceSession(exported(name)), pixels[None])[0]
+
+
+PICTURE = sample("heroine", (100, 150, 180, 220))
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_float32_gives_what_onnxruntime_gives(name: str) -> None:
+    engine = OpenVINO(exported(name), 0, bf16=False)
+    result = engine([wire.NET_RESULT], feed(name, PICTURE))[wire.NET_RESULT]
+    assert result.dtype == np.uint8
+    assert off(result[0], expected(name, PICTURE)) <= 1
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_bfloat16_stays_within_50_decibels(name: str) -> None:
+    engine = OpenVINO(exported(name), 0, bf16=True)
+    result = engine([wire.NET_RESULT], feed(name, PICTURE))[wire.NET_RESULT][0]
+    assert psnr(result, expected(name, PICTURE)) >= 50
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_16_bits_are_never_computed_in_bfloat16(name: str) -> None:
+    deep = PICTURE.astype(np.uint16) * 257 + 91
+    engine = OpenVINO(exported(name), 0, bf16=True)
+    result = engine([wire.NET_RESULT_16], feed(name, deep))[wire.NET_RESULT_16][0]
+    assert off(result, expected(name, deep)) <= 2
+
+
+def test_masks_are_onnxruntimes() -> None:
+    rng = np.random.default_rng(0)
+    tensors = {wire.NET_IMAGE: rng.integers(0, 256, (1, 320, 320, 3), np.uint8)}
+    engine = OpenVINO(exported("u2net"), 0, bf16=True)
+    other = OnnxRuntime(exported("u2net"), 0, CPU)
+    found, wanted = (each([wire.NET_MASK], tensors)[wire.NET_MASK] for each in (engine, other))
+    assert np.allclose(found, wanted, atol=1e-5)
+
+
+def test_several_outputs_of_several_pictures_come_at_once() -> None:
+    name = "realesr-animevideov3"
+    both = [wire.NET_RESULT, wire.NET_RESULT_16]
+    results = OpenVINO(exported(name), 0, bf16=False)(both, feed(name, PICTURE, count=2))
+    assert list(results) == both
+    assert off(results[wire.NET_RESULT][1], expected(name, PICTURE)) <= 1
+    assert np.abs(results[wire.NET_RESULT_16] / 257 - results[wire.NET_RESULT]).max() <= 1
+
+
+def test_a_file_of_its_own_goes_first(tmp_path: Path) -> None:
+    shutil.copy(exported("realesr-animevideov3"), tmp_path / OPENVINO)
+    (tmp_path / ONNX).write_bytes(b"not a network")
+    assert OPENVINO == engines.OWN_FILE
+    assert OpenVINO(tmp_path / ONNX, 1, bf16=False)
+    (tmp_path / OPENVINO).unlink()
+    with pytest.raises(RuntimeError):
+        OpenVINO(tmp_path / ONNX, 1, bf16=False)
+
+
+def test_the_fastest_engine_is_chosen_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, said = exported("realesr-animevideov3"), []
+    for wishes in (Wishes(), Wishes({"openvino": {}}, free=False)):
+        assert isinstance(engine(file, wishes, said.append), OpenVINO)
+    assert isinstance(engine(file, Wishes(free=False), said.append), OnnxRuntime)
+    assert not said
+    monkeypatch.setattr(engines, "has_openvino", lambda: False)
+    assert isinstance(engine(file, Wishes(bf16=True), said.append), OnnxRuntime)
+    assert not said
+    assert isinstance(engine(file, Wishes({"openvino": {}}), said.append), OnnxRuntime)
+    assert said == ["openvino isn't installed here; onnxruntime runs it"]
+
+
+def test_on_a_gpu_openvino_is_never_chosen() -> None:
+    found = engine(exported("realesr-animevideov3"), Wishes(gpu="0"), print)
+    assert isinstance(found, OnnxRuntime)
+
+
+def test_a_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openvino
+
+    real = openvino.Core.get_property
+
+    def without(core: object, device: str, name: str) -> object:
+        found = real(core, device, name)
+        return [each for each in found if each != "BF16"] if "CAPABILITIES" in name else found
+
+    monkeypatch.setattr(openvino.Core, "get_property", without)
+    name = "realesr-animevideov3"
+    result = OpenVINO(exported(name), 0, bf16=True)([wire.NET_RESULT], feed(name, PICTURE))
+    assert off(result[wire.NET_RESULT][0], expected(name, PICTURE)) <= 1
