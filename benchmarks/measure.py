@@ -36,11 +36,11 @@ class Row:
     """One comparison."""
 
     what: str
-    ours_s: float
+    ours_s: float | None
     """Median seconds of ours…"""
-    peer_s: float
-    """…and of the peer, in the same run."""
-    ratio: float
+    peer_s: float | None
+    """…and of the peer, in the same run; None where nothing is timed."""
+    ratio: float | None
     """Median of peer / ours, pair by pair: above 1, ours is faster."""
     quality: str
     """How far apart the two results are."""
@@ -98,7 +98,10 @@ def write(name: str, title: str, peer: str, rows: Iterable[Row], notes: Iterable
         ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
         f"| | Sakuga, s | {peer}, s | ratio | difference |",
         "|---|---|---|---|---|",
-        *(f"| {r.what} | {r.ours_s} | {r.peer_s} | {r.ratio} | {r.quality} |" for r in rows),
+        *(
+            f"| {r.what} | {r.ours_s or ''} | {r.peer_s or ''} | {r.ratio or ''} | {r.quality} |"
+            for r in rows
+        ),
         "",
         *(f"- {note}" for note in notes),
     ]

@@ -9,20 +9,14 @@ import sys
 from pathlib import Path
 
 from measure import RESULTS, machine, seconds
-from upscale import Loop, drawn, served
+from upscale import Loop, drawn, own_repository, served
 
 from pictures import encoded
 from sakuga import load_config
 
 CASES = [
-    ("realesr-animevideov3", 512),
-    ("realesr-animevideov3", 1024),
-    ("realesr-animevideov3", 2048),
-    ("realesr-animevideov3", 4096),
-    ("realesrgan-x4plus-anime", 512),
-    ("realesrgan-x4plus-anime", 700),
-    ("realesrgan-x4plus-anime", 1024),
-    ("realesrgan-x4plus-anime", 2048),
+    *(("realesr-animevideov3", side) for side in (512, 1024, 2048, 4096, 8192)),
+    *(("realesrgan-x4plus-anime", side) for side in (512, 1024, 2048)),
 ]
 NOTES = [
     "Memory is the sum of the high-water marks of all of the server's processes, shared memory "
@@ -48,9 +42,10 @@ def high_water(process: int) -> float:
 def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
     config = load_config()
     config.server.timeout = 3600
+    config.limits.input_pixels, config.limits.output_pixels = 2**26, 2**30
     config.server.preload = [model]  # loading it isn't what is measured
     data = encoded(drawn(side))
-    with served(config, loop) as (images, server):
+    with own_repository(config), served(config, loop) as (images, server):
         took = seconds(lambda: loop(images.process(data, "upscale", {"model": model})))
         peak = sum(high_water(process) for process in family(server.process.pid))
     row = {"model": model, "side": side, "seconds": round(took, 1), "server_gb": round(peak, 2)}

@@ -14,31 +14,39 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from measure import Row, difference, side_by_side, write
 
+from composites import SCENES, composite
 from draw import picture
-from networks_for_tests import EXPORTED
-from pictures import encoded, pixels_of
+from networks_for_tests import EXPORTED, repository_of
+from pictures import encoded, pixels_of, sample
 from reference import upsampler
-from sakuga import Config, Images, Reply, connect, load_config
-from sakuga_export import serving, upscalers
+from sakuga import Config, Images, Reply, connect, load_config, wire
+from sakuga_export import repository, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
 from sakuga_export.placing import ONNX
+from sakuga_server.backends.engines import Wishes, engine
 from sakuga_server.embedded import Embedded, free_port, run_triton
 from sakuga_server.pipelines import tiling
 
 NOTES = [
     "Both sides go from the bytes of a PNG to the bytes of a PNG. RealESRGANer runs as its own "
     "script does: tile 0, no pre-padding, float32, on all cores; its file work is OpenCV's.",
-    "`over Triton, bare`: what a picture costs over gRPC and Triton against the same tiles in "
-    "onnxruntime alone, in one process with the same threads; the ratio is bare / served, and the "
+    "Sakuga runs as config.yaml stands: OpenVINO, in bfloat16 on a processor that has it; rows "
+    "with fp32 are with `precision: fp32`.",
+    "`over Triton, bare`: what a picture costs over gRPC and Triton against the same tiles in the "
+    "same engine alone, in one process with the same threads; the ratio is bare / served, and the "
     "rest is decoding, encoding and carrying the picture.",
-    "Pictures over 700 pixels are tiled (tile_size 512), with a halo of 94 pixels for the anime "
-    "network: that is work the peer's whole picture doesn't have, for memory that stays bounded.",
+    "Pictures up to 1212 pixels (1060 of animevideov3) go through as one tile, as at the peer.",
+    "`drawings`: how far apart the two are, on 192² of each of the samples and of drawn scenes, of "
+    "which noise and hatching are the least favourable.",
 ]
+
+
+TILE_SIZE = load_config().limits.tile_size
+SAMPLES = ("heroine", "sunset")
 
 
 class Loop:
@@ -88,16 +96,23 @@ def peer_of(network: Upscaler) -> Callable[[bytes], bytes]:
 
 def bare_of(network: Upscaler, repository: Path) -> Callable[[np.ndarray], None]:
     file = repository / network.folder / "1" / ONNX
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    run = engine(file, Wishes(bf16=network.bf16), print)
 
-    def run(pixels: np.ndarray) -> None:
-        for rows, columns in tiling.split(*pixels.shape[:2], 512, network.halo):
-            serving.run_file(session, pixels[None, rows.window, columns.window])
+    def all_tiles(pixels: np.ndarray) -> None:
+        height, width = pixels.shape[:2]
+        for rows, columns in tiling.split(height, width, TILE_SIZE, network.halo):
+            feed = {wire.NET_IMAGE: pixels[None, rows.window, columns.window].copy()}
+            if network.trims:
+                inner = tiling.inner_sides(rows, columns, height, width)
+                feed[wire.NET_INNER] = np.zeros((1, *wire.inner_shape(inner)), np.uint8)
+            run([wire.NET_RESULT], feed)
 
-    return run
+    return all_tiles
 
 
-def compare(images: Images, loop: Loop, network: Upscaler, sides: list[int]) -> list[Row]:
+def compare(
+    images: Images, loop: Loop, network: Upscaler, sides: list[int], how: str = ""
+) -> list[Row]:
     peer, rows = peer_of(network), []
     bare = bare_of(network, images.config.server.repository)
     for side in sides:
@@ -114,12 +129,45 @@ def compare(images: Images, loop: Loop, network: Upscaler, sides: list[int]) -> 
             bare(pixels)
 
         quality = difference(pixels_of(ours()), pixels_of(theirs()))  # type: ignore[arg-type]
-        name = f"{network.name} {side}²"
+        name = f"{network.name} {side}²{how}"
         rows.append(side_by_side(f"{name} against RealESRGANer", ours, theirs, runs, quality))
         reply = loop(images.run(data, "upscale", {"model": network.name}))
         assert isinstance(reply, Reply)
         rows.append(side_by_side(f"{name} over Triton, bare", ours, alone, runs, stages(reply)))
     return rows
+
+
+@contextmanager
+def own_repository(config: Config) -> Iterator[None]:
+    """Has `config` serve from a repository that is written from it."""
+    with tempfile.TemporaryDirectory() as folder:
+        repository_of(config.server.repository, Path(folder))
+        config.server.repository = Path(folder)
+        repository.write(config.server.repository, config)
+        yield
+
+
+def drawings() -> Iterator[np.ndarray]:
+    """192² of each sample and scene that has colours and no alpha."""
+    for name in SAMPLES:
+        yield sample(name, (100, 100, 292, 292))
+    for name in SCENES:
+        yield composite(name, 192, 192).picture
+
+
+def fidelity(images: Images, loop: Loop, network: Upscaler) -> Row:
+    """How far apart the two are; nothing is timed."""
+    peer, levels, decibels = peer_of(network), [], []
+    for pixels in drawings():
+        data = encoded(pixels)
+        found = loop(images.process(data, "upscale", {"model": network.name}))
+        apart = pixels_of(found).astype(float) - pixels_of(peer(data))  # type: ignore[arg-type]
+        levels.append(int(np.abs(apart).max()))
+        decibels.append(10 * np.log10(255**2 / np.mean(apart**2)))
+    said = f"{len(levels)} drawings: {min(decibels):.1f} to {max(decibels):.1f} dB"
+    said += f", half of them over {np.median(decibels):.1f}; at most {max(levels)} levels apart"
+    print(network.name, said, flush=True)
+    return Row(f"{network.name}, drawings", None, None, None, said)
 
 
 def stages(reply: Reply) -> str:
@@ -129,11 +177,17 @@ def stages(reply: Reply) -> str:
 
 
 def main(quick: bool) -> None:
-    config, loop, rows = load_config(), Loop(), []
+    loop, rows = Loop(), []
     sides = [256] if quick else [256, 512, 1024]
-    with served(config, loop) as (images, _):
+    with served(load_config(), loop) as (images, _):
         for name in EXPORTED:
             rows += compare(images, loop, by_name(name), sides)
+            rows.append(fidelity(images, loop, by_name(name)))
+    config = load_config()
+    config.server.precision = "fp32"
+    with own_repository(config), served(config, loop) as (images, _):
+        for name in EXPORTED:
+            rows += compare(images, loop, by_name(name), [256], ", fp32")[:1]
     if not quick:
         write("upscale", "Upscaling", "the peer", rows, NOTES)
 

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from safetensors.torch import save_file
@@ -18,6 +20,7 @@ from sakuga_export.architectures import isnet
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
 from sakuga_export.placing import ONNX
+from sakuga_server.backends import engines
 
 PROJECT = Path(__file__).parents[2]
 AURA = {
@@ -97,12 +100,27 @@ def generated_isnet_net() -> isnet.ISNet:
     return net.eval()
 
 
+class Engine:
+    """A network's exported file in the engine that the embedded server takes, in float32; called
+    as onnxruntime's sessions are."""
+
+    def __init__(self, file: Path) -> None:
+        self.engine = engines.engine(file, engines.Wishes(), print)
+        self.inputs = list(onnx.load(file).graph.input)
+
+    def get_inputs(self) -> list[Any]:
+        return self.inputs
+
+    def run(self, names: list[str], feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        results = self.engine(names, feed)
+        return [results[name].copy() for name in names]
+
+
 class Bare:
-    """A network's exported file in onnxruntime, without anything of Triton around it."""
+    """A network without anything of Triton around it."""
 
     def __init__(self, repository: Path, name: str) -> None:
-        file = repository / by_name(name).folder / "1" / ONNX
-        self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        self.session = Engine(repository / by_name(name).folder / "1" / ONNX)
 
     def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
         found = serving.run_file(self.session, pixels[None], strength)[0]

@@ -31,7 +31,7 @@ SAKUGA = Path(sys.executable).with_name("sakuga")
 EXPORT = SAKUGA.with_name("sakuga-export")
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
 TILE = 48
-SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1}
+SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1, "precision": "fp32"}
 FEW = {"model": "realesrgan-x4plus", "inpaint": "opencv"}  # of which none is there, either
 
 
@@ -125,6 +125,7 @@ async def test_switching_models_under_load_loses_nothing(
 
     clients = [asyncio.ensure_future(client()) for _ in range(8)]
     while not answers:
+        assert not any(c.done() for c in clients), [c.exception() for c in clients if c.done()]
         await asyncio.sleep(0.05)
     for turn in range(switches):
         named = (GENERAL, VIDEO)[turn % 2]

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
 from calls import raw
+from networks_for_tests import Engine
 from pictures import bomb, encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import (
     BadImage,
@@ -31,7 +31,7 @@ def expected_mask(repository: Path, name: str, picture: np.ndarray, author: bool
     """The network's exported file run bare, and what the pipeline makes of it."""
     network = by_name(name)
     file = repository / network.folder / "1" / ONNX
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    session = Engine(file)
     height, width = picture.shape[:2]
     side = network.side
     window = server_masks.letterbox(side, width, height) if author else server_masks.whole(side)

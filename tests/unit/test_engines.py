@@ -1,6 +1,7 @@
 """The engines of the stand-in for Triton's onnxruntime backend, on the real networks."""
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sakuga import wire
 from sakuga_export import serving
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX, OPENVINO
+from sakuga_export.placing import ONNX, OPENVINO, TAIL
 from sakuga_server.backends import engines
 from sakuga_server.backends.engines import OnnxRuntime, OpenVINO, Wishes, engine
 
@@ -82,10 +83,40 @@ def test_several_outputs_of_several_pictures_come_at_once() -> None:
     assert np.abs(results[wire.NET_RESULT_16] / 257 - results[wire.NET_RESULT]).max() <= 1
 
 
+@pytest.mark.parametrize("inner", list(product((False, True), repeat=4)))
+@pytest.mark.parametrize("rows", [5, 127, 128, 300])
+def test_strips_are_the_whole(rows: int, inner: wire.Inner) -> None:
+    strips = list(engines.tail_strips(rows, inner))
+    halo = engines.TAIL_HALO
+    kept = [
+        row
+        for window, (top, bottom, *_) in strips
+        for row in range(window.start + halo * top, window.stop - halo * bottom)
+    ]
+    assert kept == list(range(halo * inner[0], rows - halo * inner[1]))
+    assert all(sides[2:] == inner[2:] for _, sides in strips)
+    assert all(0 <= window.start < window.stop <= rows for window, _ in strips)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
+    """With rows enough for several strips, and sides of both kinds."""
+    name, inner = "realesrgan-x4plus-anime", (True, False, False, True)
+    assert (exported(name).parent / TAIL).exists()
+    pixels = sample("heroine", (100, 20, 260, 420))
+    tensors = feed(name, pixels)
+    tensors[wire.NET_INNER] = np.zeros((1, *wire.inner_shape(inner)), np.uint8)
+    result = OpenVINO(exported(name), 0, bf16)([wire.NET_RESULT], tensors)[wire.NET_RESULT][0]
+    session = onnxruntime.InferenceSession(exported(name))
+    wanted = serving.run_file(session, pixels[None], inner=inner)[0]
+    assert result.shape == wanted.shape == (4 * (400 - 94), 4 * (160 - 94), 3)
+    assert psnr(result, wanted) >= 50 if bf16 else off(result, wanted) <= 1
+
+
 def test_a_file_of_its_own_goes_first(tmp_path: Path) -> None:
     shutil.copy(exported("realesr-animevideov3"), tmp_path / OPENVINO)
     (tmp_path / ONNX).write_bytes(b"not a network")
-    assert OPENVINO == engines.OWN_FILE
+    assert (OPENVINO, TAIL) == (engines.OWN_FILE, engines.TAIL_FILE)
     assert OpenVINO(tmp_path / ONNX, 1, bf16=False)
     (tmp_path / OPENVINO).unlink()
     with pytest.raises(RuntimeError):

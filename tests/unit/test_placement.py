@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sakuga import Config
+from sakuga import Config, ImageAction
 from sakuga_export import repository
 from sakuga_export.networks import by_name
-from sakuga_server.placement import servable, wanted
+from sakuga_server.placement import needed, servable, wanted
 
 PIPELINES = {"upscale", "fix_artifacts", "rembg_prepare", "alpha_matting", "networks"}
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3", "u2net", "isnet-anime", "migan")
@@ -77,3 +77,14 @@ def test_networks_that_paint_are_loaded_first_where_requests_can_not(config: Con
 def test_what_is_not_exported_is_not_wanted(config: Config) -> None:
     (config.server.repository / "isnet_anime" / "1" / "model.onnx").unlink()
     assert networks(config) == {"realesrgan_x4plus_anime"}
+
+
+def test_one_action_needs_its_pipeline_and_its_network(config: Config) -> None:
+    name = "realesr-animevideov3"
+    assert set(needed(config, ImageAction.UPSCALE, name)) == {
+        *("upscale", "networks", "realesr_animevideov3")
+    }
+    assert needed(config, ImageAction.REMBG, "isnet-anime")[-1] == "rembg_isnet_anime"
+    assert set(needed(config, ImageAction.FIX_ARTIFACTS, "never-exported")) == {
+        *("fix_artifacts", "networks")
+    }

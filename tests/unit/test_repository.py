@@ -81,11 +81,20 @@ def test_only_the_first_step_of_an_ensemble_bounds_its_queue() -> None:
         assert "max_queue_size" not in texts[name]
 
 
-def test_a_batch_stays_within_tensorrts_largest_tensor() -> None:
+@pytest.mark.parametrize("tile_size", [64, 512, 1024])
+def test_a_batch_stays_within_tensorrts_largest_tensor(tile_size: int) -> None:
+    config = Config()
+    config.limits.tile_size = tile_size
     for network in UPSCALERS:
-        batch = triton_nets.largest_batch(network, Config())
-        side = 512 + 2 * network.halo
-        assert batch == 1 or batch * side**2 * 64 * 16 <= 2**31
+        batch = triton_nets.largest_batch(network, config)
+        side = tile_size + 2 * network.halo
+        widest = 64 * (16 if network.architecture == "RRDBNet" else 1)
+        assert batch == 1 or batch * side**2 * widest <= 2**31
+        assert batch > 1 or side > 1000
+
+
+def test_the_small_networks_are_batched_at_the_default_size_of_tiles() -> None:
+    assert triton_nets.largest_batch(by_name("realesr-animevideov3"), Config()) == 7
 
 
 def test_smaller_tiles_allow_larger_batches() -> None:

@@ -10,7 +10,7 @@ from networks_for_tests import EXPORTED
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, ModelNotLoaded, SakugaError, TooLarge
 from sakuga.wire import Inner
-from sakuga_server.pipelines.upscale import TILES_IN_FLIGHT, Upscale
+from sakuga_server.pipelines.upscale import Upscale, in_flight
 from sakuga_server.settings import Settings
 
 
@@ -163,9 +163,14 @@ async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
     options = {"tile_size": 32, "model": "realesr-animevideov3"}
     with pytest.raises(ModelNotLoaded):
         await Upscale(failing, settings)(encoded(gradient(400, 400)), options)
-    assert calls <= 2 * TILES_IN_FLIGHT
+    assert calls <= 2 * in_flight(32)
 
 
 async def test_a_cancelled_picture_stops(upscale: Upscale) -> None:
     with pytest.raises(SakugaError, match="doesn't wait"):
         await upscale(encoded(gradient(40, 40)), {}, cancelled=lambda: True)
+
+
+@pytest.mark.parametrize(("tile_size", "tiles"), [(32, 8), (512, 8), (1024, 2), (2048, 2)])
+def test_fewer_large_tiles_are_under_way_at_once(tile_size: int, tiles: int) -> None:
+    assert in_flight(tile_size) == tiles

@@ -36,15 +36,27 @@ def plain_errors() -> Iterator[None]:
 
 
 @contextmanager
-def server_for(config: Config, embedded: bool) -> Iterator[str]:
-    """The address to send pictures to; `embedded` starts a server for so long."""
+def server_for(
+    config: Config, embedded: bool, action: ImageAction, options: Mapping[str, Any]
+) -> Iterator[str]:
+    """The address to send pictures to; `embedded` starts a server for so long, with what the
+    action needs."""
     if not embedded:
         yield config.server.url
         return
     server = _module("sakuga_server.embedded")
     _refresh_repository(config)
-    with server.run_triton(config, server.free_port()) as running:
+    theirs = getattr(config.providers.image, action).provider  # which may do anything
+    models = [] if theirs else _needed(config, action, options)
+    with server.run_triton(config, server.free_port(), models=models) as running:
         yield running.url
+
+
+def _needed(config: Config, action: ImageAction, options: Mapping[str, Any]) -> list[str]:
+    known = {name: value for name, value in options.items() if name == "model"}
+    model = getattr(config, f"{action}_options")(known)["model"]
+    needed: list[str] = _module("sakuga_server.placement").needed(config, action, model)
+    return needed
 
 
 @click.command()

@@ -114,7 +114,7 @@ def picture_command(
             jobs = find(pictures, output, options)
             if not jobs:
                 raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
-            with server_for(config, embedded) as url:
+            with server_for(config, embedded, action, options) as url:
                 failed = asyncio.run(_process_all(config, url, action, jobs, said))
         if failed:
             names = "\n".join(f"  {path}: {error}" for path, error in failed.items())

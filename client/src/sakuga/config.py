@@ -287,7 +287,7 @@ class Limits(Block):
     """Width times height."""
     output_pixels: Count = 16384 * 16384
     """Width times height, at the network's own scale or the one asked for."""
-    tile_size: Annotated[int, Field(ge=32, le=2048)] = 512
+    tile_size: Annotated[int, Field(ge=32, le=2048)] = 1024
     """The largest `tile_size` a request may ask for: it bounds a network's memory."""
 
 

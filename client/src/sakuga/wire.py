@@ -21,6 +21,7 @@ NET_RESULT = "RESULT"  # uint8 (B, scale·H, scale·W, 3)
 NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
 NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
 NET_INNER = "INNER"  # uint8 (B, 1|2, 1|2, 1|2, 1|2), see `inner_shape`
+NET_FEATURES = "FEATURES"  # float32 (B, C, H, W), between two parts of a network
 NET_AUTHOR = "AUTHOR"  # uint8 (B, 1), see `CutoutFacts.author`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
 NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 what stays

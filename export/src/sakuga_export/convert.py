@@ -10,7 +10,7 @@ from types import ModuleType
 
 import torch
 
-from sakuga_export import enhancers, inpainters, masks, serving, upscalers
+from sakuga_export import enhancers, inpainters, masks, parts, serving, upscalers
 from sakuga_export.architectures import aura, isnet
 from sakuga_export.fetch import Fetched, checkpoint_by_hand, fetch
 from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, Upscaler
@@ -62,7 +62,7 @@ def _origin(network: Network, fetched: list[Fetched]) -> str:
 def _code(network: Network) -> tuple[ModuleType | type, ...]:
     match network:
         case Upscaler():
-            return upscalers.ARCHITECTURES[network.architecture], upscalers, serving
+            return upscalers.ARCHITECTURES[network.architecture], upscalers, parts, serving
         case Enhancer():
             return aura, enhancers, serving
         case Inpainter():

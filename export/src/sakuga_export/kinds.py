@@ -66,6 +66,11 @@ class Network:
     licence: str
 
     @property
+    def own(self) -> bool:
+        """Whether it is somebody's own, and not of networks.py."""
+        return not any(weights.url for weights in self.weights)
+
+    @property
     def folder(self) -> str:
         return folder(self.name)
 

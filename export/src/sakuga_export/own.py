@@ -98,9 +98,8 @@ def add(source: Path, wish: Wish, repository: Path) -> Own:
         row = place(source, wish, weights, model)
         if any(other.name == row.name for other in rows(repository)):
             remove(row.name, repository)
-        for made in sorted(Path(folder).glob("*.onnx"), key=lambda file: file == model):
-            with placed(repository / row.folder / "1" / made.name) as file:
-                shutil.copyfile(made, file)
+        with placed(repository / row.folder / "1" / row.file) as file:
+            shutil.copyfile(model, file)
         (repository / row.folder / FILE).write_text(_text(row), encoding="utf-8")
     return row
 

@@ -5,7 +5,7 @@ Triton, with everything that a row says measured.
 import copy
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -23,8 +23,8 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.foreign import Descriptor, reason
 from sakuga_export.halo import NoHaloError
 from sakuga_export.kinds import OwnUpscaler
-from sakuga_export.placing import OPENVINO, ExportError, mark
-from sakuga_export.serving import Array, Served
+from sakuga_export.placing import ExportError, mark
+from sakuga_export.serving import Array, Served, Session
 
 Call = Callable[[nn.Module, Tensor], Tensor]
 
@@ -69,9 +69,6 @@ def _first_that_works(row: OwnUpscaler, net: "Fitted", target: Path) -> OwnUpsca
         except Exception as error:  # torch's, ONNX's and onnxruntime's have no class in common
             why = reason(error)
             continue
-        if candidate.trims and net.rrdb:
-            net.rrdb.fold()
-            _export(candidate, net, target.with_name(OPENVINO))
         return candidate
     raise ExportError(f"{row.name}: no export of this {row.architecture} works: {why}")
 
@@ -275,7 +272,10 @@ class Unpadded(nn.Module):
 
 def _export(row: OwnUpscaler, net: Fitted, file: Path) -> None:
     _write(row, net, file)
-    _compare(row, net, file)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what fails is told by the exception
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    _compare(row, net, session)
     model = onnx.load(file)
     mark(model, str(row.weights[0].sha256))
     onnx.save(model, file)
@@ -283,26 +283,27 @@ def _export(row: OwnUpscaler, net: Fitted, file: Path) -> None:
 
 def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
     sides = TRACED_SIZE if row.side is None else (row.side, row.side)
-    count, batch = (2, {0: "batch"}) if row.batched else (1, {})
+    count = 2 if row.batched else 1
     example = {wire.NET_IMAGE: torch.zeros(count, *sides, 3, dtype=torch.uint8)}
     if row.trims:
         example[wire.NET_INNER] = torch.zeros(count, *wire.inner_shape(serving.WHOLE)).byte()
-    size, result = {}, {}
-    if row.side is None:
-        size = {1: "height", 2: "width"}
-        result = {1: "result_height", 2: "result_width"}
-    free = dict.fromkeys(serving.RESULTS, batch | result)
-    free |= {wire.NET_IMAGE: batch | size | {3: "channels"}, wire.NET_INNER: batch | serving.SIDES}
+    axes = (serving.IMAGE_AXES, serving.RESULT_AXES, serving.INNER_AXES)
+    image, result, inner = (_free(row, each) for each in axes)
+    free = dict.fromkeys(serving.RESULTS, result)
+    free |= {wire.NET_IMAGE: image, wire.NET_INNER: inner}
     served = Served(net if row.side is None else Unpadded(net))
     with mock.patch("torch._C._jit_onnx_log", create=True):  # it prints what can't be exported
         serving.write_onnx(served, example, free, file)
 
 
-def _compare(row: OwnUpscaler, net: Fitted, file: Path) -> None:
+def _free(row: OwnUpscaler, axes: Mapping[int, str]) -> dict[int, str]:
+    """Of an image's axes, those that are free."""
+    fixed = {0: not row.batched, 1: row.side is not None, 2: row.side is not None}
+    return {axis: name for axis, name in axes.items() if not fixed.get(axis, False)}
+
+
+def _compare(row: OwnUpscaler, net: Fitted, session: Session) -> None:
     """Holds the exported graph against the network as spandrel runs it."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is told by the exception
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     for image in _pictures(row):
         expected = serving.bare(lambda pictures: reference(net.descriptor, pictures), image)
         found = serving.run_file(session, image)

@@ -1,13 +1,12 @@
 """Super-resolution networks as Triton serves them: whole numbers in, whole numbers out."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,12 @@ OPSET = 17
 RESULTS = (wire.NET_RESULT, wire.NET_RESULT_16)
 
 Array = npt.NDArray[Any]
+
+
+IMAGE_AXES = {0: "batch", 1: "height", 2: "width", 3: "channels"}
+RESULT_AXES = {0: "batch", 1: "result_height", 2: "result_width"}
+INNER_AXES = {0: "batch", 1: "top", 2: "bottom", 3: "left", 4: "right"}
+WHOLE: wire.Inner = (False, False, False, False)
 
 
 class Served(nn.Module):
@@ -53,10 +58,11 @@ class Served(nn.Module):
 
 
 def write_onnx(
-    served: Served,
+    served: nn.Module,
     example: Mapping[str, Tensor],
     free_axes: Mapping[str, Mapping[int, str]],
     file: Path,
+    outputs: Sequence[str] = RESULTS,
 ) -> None:
     """Exports a served network.
 
@@ -74,7 +80,7 @@ def write_onnx(
             dynamo=False,
             opset_version=OPSET,
             input_names=list(example),
-            output_names=list(RESULTS),
+            output_names=list(outputs),
             dynamic_axes=free_axes,
         )
 
@@ -87,13 +93,16 @@ def packed(image: Array) -> Array:
     return both.astype(np.uint8)
 
 
-SIDES = {1: "top", 2: "bottom", 3: "left", 4: "right"}
-"""The axes of INNER, batch aside."""
-WHOLE: wire.Inner = (False, False, False, False)
+class Session(Protocol):
+    """Of onnxruntime, or what acts like one."""
+
+    def get_inputs(self) -> list[Any]: ...
+
+    def run(self, names: list[str], feed: Mapping[str, Array]) -> list[Array]: ...
 
 
 def run_file(
-    session: onnxruntime.InferenceSession,
+    session: Session,
     image: Array,
     strength: float | None = None,
     inner: wire.Inner = WHOLE,

@@ -7,9 +7,9 @@ from sakuga import wire
 from sakuga.config import Accelerator, Backend, Config, NetworkSettings
 from sakuga_export.kinds import Cutout, Enhancer, Inpainter, Network, OwnUpscaler, Upscaler
 
-# An RRDBNet's largest tensor has 64 channels of 16 samples for each pixel of the input; TensorRT
-# takes tensors of less than 2^31 elements.
-BATCH_PIXELS = 2**31 // (64 * 16)
+# Pixels of a batch of the largest tiles. A pixel costs an RRDBNet 4 kB at its widest, one of the
+# small networks 0.5: that makes 8 and 4 GB. Smaller `limits.tile_size` allow larger batches.
+BATCH_PIXELS = {"RRDBNet": 2**21, "SRVGGNetCompact": 2**23}
 LARGEST_BATCH = 16
 LARGEST_TILE_BATCH = 8
 LARGEST_CUTOUT_BATCH = 4
@@ -169,7 +169,8 @@ def _engine(
     return parameters(
         intra_op_thread_count=threads,
         cudnn_conv_algo_search=1,
-        accelerator=asked.accelerator,
+        # A network that nobody here has tried stays with what its export was compared in.
+        accelerator="none" if network.own and asked.accelerator == "auto" else asked.accelerator,
         precision=precision,
     )
 
@@ -177,7 +178,7 @@ def _engine(
 def largest_batch(network: Upscaler, config: Config) -> int:
     """How many of the largest tiles go into one batch."""
     side = config.limits.tile_size + 2 * network.halo
-    return max(1, min(LARGEST_BATCH, BATCH_PIXELS // side**2))
+    return max(1, min(LARGEST_BATCH, BATCH_PIXELS[network.architecture] // side**2))
 
 
 def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:

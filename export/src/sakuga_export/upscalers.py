@@ -1,6 +1,7 @@
 """Super-resolution networks for pictures of any size: from checkpoints to a graph for Triton."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -9,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from sakuga import wire
-from sakuga_export import ncnn, serving
+from sakuga_export import ncnn, parts, serving
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.fetch import Fetched
 from sakuga_export.kinds import Upscaler, Weights
-from sakuga_export.placing import OPENVINO, ExportError, mark, placed
-from sakuga_export.serving import Array, Served, run_file
+from sakuga_export.placing import ExportError, mark, placed
+from sakuga_export.serving import Array, Served, Session, run_file
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "RRDBNet": RRDBNet,
@@ -66,19 +67,14 @@ def place(network: Upscaler, states: list[State], target: Path, origin: str = ""
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
     with placed(target) as file:
-        _place(network, states, served, file, origin)
-    if isinstance(net, RRDBNet):
-        net.fold()
-        with placed(target.with_name(OPENVINO)) as file:
-            _place(network, states, served, file, origin)
-
-
-def _place(network: Upscaler, states: list[State], served: Served, file: Path, origin: str) -> None:
-    _write(network, served, file)
-    model = onnx.load(file)
-    mark(model, origin)
-    onnx.save(model, file)
-    _compare(network, states, file)
+        _write(network, served, file)
+        model = onnx.load(file)
+        mark(model, origin)
+        onnx.save(model, file)
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        _compare(network, states, session)
+        if isinstance(net, RRDBNet):
+            parts.place(net, target.parent, partial(_compare, network, states), origin)
 
 
 class Interpolated(Served):
@@ -119,19 +115,17 @@ def _write(network: Upscaler, served: Served, file: Path) -> None:
         example[wire.NET_DENOISE] = torch.zeros(2, 501).byte()
     if network.trims:
         example[wire.NET_INNER] = torch.zeros(2, *wire.inner_shape(serving.WHOLE)).byte()
-    result = {0: "batch", 1: "result_height", 2: "result_width"}
     free = {
-        wire.NET_IMAGE: {0: "batch", 1: "height", 2: "width", 3: "channels"},
+        wire.NET_IMAGE: serving.IMAGE_AXES,
         wire.NET_DENOISE: {0: "batch", 1: "strength"},
-        wire.NET_INNER: {0: "batch", **serving.SIDES},
-        **dict.fromkeys(serving.RESULTS, result),
+        wire.NET_INNER: serving.INNER_AXES,
+        **dict.fromkeys(serving.RESULTS, serving.RESULT_AXES),
     }
     serving.write_onnx(served, example, free, file)
 
 
-def _compare(network: Upscaler, states: list[State], file: Path) -> None:
+def _compare(network: Upscaler, states: list[State], session: Session) -> None:
     """Holds the exported graph against the bare network."""
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for image in serving.trial_pictures(*TEST_SIZE):
         for strength in (0.0, 0.5, 1.0) if network.denoise else (None,):
             expected = reference(network, states, image, strength)

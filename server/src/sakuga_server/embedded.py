@@ -19,7 +19,7 @@ import sysconfig
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +68,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator[Embedded]:
+def run_triton(
+    config: Config, port: int, log: TextIO | None = None, models: Sequence[str] = ()
+) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
     Triton ends with the thread that called this, too, should that be killed.
@@ -77,6 +79,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
         config: tells the repository, the further ports and the GPUs.
         port: of gRPC, on loopback.
         log: where Triton's own warnings and errors go; left out, standard error.
+        models: Triton's models to load at the start; left out, what config.yaml wants.
 
     Raises:
         ConfigError: the repository has nothing to serve, the port is taken, or a part of Triton is
@@ -84,7 +87,7 @@ def run_triton(config: Config, port: int, log: TextIO | None = None) -> Iterator
         ServerError: Triton ended, or wasn't ready within two minutes.
     """
     repository = config.server.repository
-    models = wanted(config)
+    models = list(models) or wanted(config)
     if not set(servable(repository)) & set(optional(repository)):
         raise ConfigError(f"the repository {repository} has no network; run `sakuga-export` first")
     _check_port(port)

@@ -4,12 +4,29 @@ import re
 from pathlib import Path
 
 from sakuga.config import Config
-from sakuga.wire import canonical, ensemble, folder
+from sakuga.wire import (
+    ALPHA_MATTING,
+    FIX_ARTIFACTS,
+    NETWORKS,
+    REMBG_PREPARE,
+    UPSCALE,
+    ImageAction,
+    canonical,
+    ensemble,
+    folder,
+)
 from sakuga_server.settings import PREFERRED
 
 # In a config.pbtxt: a step of an ensemble, and the file of a network.
 STEP = re.compile(r'model_name: "(.+)"')
 FILE = re.compile(r'default_model_filename: "(.+)"')
+
+PIPELINES = {
+    ImageAction.UPSCALE: (UPSCALE,),
+    ImageAction.ENHANCE: (UPSCALE,),
+    ImageAction.REMBG: (REMBG_PREPARE, ALPHA_MATTING),
+    ImageAction.FIX_ARTIFACTS: (FIX_ARTIFACTS,),
+}
 
 
 def servable(repository: Path) -> list[str]:
@@ -38,6 +55,13 @@ def wanted(config: Config) -> list[str]:
         return possible
     pipelines = set(possible) - set(optional(config.server.repository))
     return [name for name in possible if name in pipelines.union(_named(config))]
+
+
+def needed(config: Config, action: ImageAction, model: str) -> list[str]:
+    """What of a repository one action by one network needs, as far as it is there; more is loaded
+    on demand."""
+    names = {NETWORKS, *PIPELINES[action], folder(model), ensemble(model)}
+    return [name for name in servable(config.server.repository) if name in names]
 
 
 def optional(repository: Path) -> list[str]:

@@ -85,15 +85,24 @@ class RRDBNet(nn.Module):
         self.conv_last = conv3x3(features, 3)
 
     def forward(self, x: Tensor, inner: Tensor | None = None) -> Tensor:
+        return self.enlarged(self.features(x, inner), inner)
+
+    def features(self, x: Tensor, inner: Tensor | None = None) -> Tensor:
+        """What all layers before the enlarging ones make: (B, 64, H, W), right up to TAIL_HALO
+        pixels from inner sides."""
         first = body = self.conv_first(x)
         for block in self.body:
             body = without(inner, BLOCK_HALO, block(body))
         first = without(inner, BLOCK_HALO * len(self.body), first)
-        return without(inner, 4 * OTHER_HALO, self._tail(first + self.conv_body(body)))
+        return without(inner, OTHER_HALO - TAIL_HALO, first + self.conv_body(body))
+
+    def enlarged(self, features: Tensor, inner: Tensor | None = None) -> Tensor:
+        """What the enlarging layers make of these, less TAIL_HALO on inner sides."""
+        return without(inner, 4 * TAIL_HALO, self._tail(features))
 
     def fold(self) -> "RRDBNet":
-        """Makes the enlarging layers what suits OpenVINO, which plans the memory of a whole better
-        than that of strips. To be called once, when the weights are in."""
+        """Makes the enlarging layers what suits OpenVINO, to whose planning of memory strips are a
+        hindrance. To be called once, when the weights are in."""
         self.strips = 1
         self.conv_up1, self.conv_up2 = Doubling(self.conv_up1), Doubling(self.conv_up2)
         return self

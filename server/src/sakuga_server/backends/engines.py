@@ -7,12 +7,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import onnxruntime
 
+from sakuga import wire
 from sakuga_server.pipelines.picture import Array
 
-# Of networks that OpenVINO wants otherwise, beside the file that onnxruntime takes.
-OWN_FILE = "openvino.onnx"
+# Of networks that OpenVINO wants otherwise, beside the file that onnxruntime takes: the network, or
+# all of it but the last layers, and those.
+OWN_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
+
+# The last layers of an RRDBNet see so many rows of features around each row. Strips of so many keep
+# memory low: on a whole 512x512 picture in bfloat16 the peak is 1.1 GB, not 1.6.
+TAIL_HALO, TAIL_ROWS = 2, 128
 
 Providers = list[str | tuple[str, dict[str, str]]]
 
@@ -97,53 +104,126 @@ class OnnxRuntime:
 class OpenVINO:
     """OpenVINO on the CPU.
 
-    Each output is compiled by itself, when it is first asked for: of an image in 8 and in 16 bits
-    one alone is ever wanted, and they differ in precision.
-
     Args:
-        file: an ONNX file; `openvino.onnx` beside it goes first.
+        file: an ONNX file; `openvino.onnx` beside it goes first, and gives features to
+            `openvino-tail.onnx`, where there is one.
         threads: 0 means one a core.
         bf16: whether outputs of 8 bits may be computed in bfloat16, where the CPU has it.
     """
 
     def __init__(self, file: Path, threads: int, bf16: bool) -> None:
+        own, tail = file.with_name(OWN_FILE), file.with_name(TAIL_FILE)
+        self.network = Compiled(own if own.exists() else file, threads, bf16)
+        self.tail = Compiled(tail, threads, bf16) if tail.exists() else None
+
+    def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
+        if self.tail is None:
+            return {name: self.network(name, feed) for name in names}
+        return {name: self._by_parts(name, self.tail, feed) for name in names}
+
+    def _by_parts(self, name: str, tail: "Compiled", feed: Mapping[str, Array]) -> Array:
+        """An output of a network in two parts: the second goes over the features strip by strip."""
+        eight_bits = tail.eight_bits(name)
+        features = self.network(wire.NET_FEATURES, feed, eight_bits)
+        strips = list(tail_strips(features.shape[2], _inner(feed[wire.NET_INNER])))
+        whole, at = None, 0
+        for rows, inner in strips:
+            part = tail(name, _strip(features, rows, inner), eight_bits)
+            if whole is None:
+                kept = sum(_kept(*strip) for strip in strips)
+                height = kept * part.shape[1] // _kept(rows, inner)
+                whole = np.empty((len(part), height, *part.shape[2:]), part.dtype)
+            whole[:, at : at + part.shape[1]] = part
+            at += part.shape[1]
+        assert whole is not None
+        return whole
+
+
+def _strip(features: Array, rows: slice, inner: wire.Inner) -> dict[str, Array]:
+    sides = np.zeros((len(features), *wire.inner_shape(inner)), np.uint8)
+    return {
+        wire.NET_FEATURES: np.ascontiguousarray(features[:, :, rows]),
+        wire.NET_INNER: sides,
+    }
+
+
+def _kept(rows: slice, inner: wire.Inner) -> int:
+    """Rows of features that a strip gives results of."""
+    return int(rows.stop - rows.start - TAIL_HALO * (inner[0] + inner[1]))
+
+
+def _inner(tensor: Array) -> wire.Inner:
+    top, bottom, left, right = (length > 1 for length in tensor.shape[1:])
+    return top, bottom, left, right
+
+
+def tail_strips(rows: int, inner: wire.Inner) -> Iterator[tuple[slice, wire.Inner]]:
+    """Windows of `rows` rows of features, and which of a window's sides are inner.
+
+    The last layers see TAIL_HALO rows, which the results of inner sides lack; together the results
+    are those of the whole.
+    """
+    top, bottom, left, right = inner
+    first, last = TAIL_HALO * top, rows - TAIL_HALO * bottom
+    for start in range(first, last, TAIL_ROWS):
+        stop = min(start + TAIL_ROWS, last)
+        sides = (top or start > first, bottom or stop < last, left, right)
+        yield slice(start - TAIL_HALO * sides[0], stop + TAIL_HALO * sides[1]), sides
+
+
+class Compiled:
+    """A file, compiled for each output by itself, when it is first asked for: of an image in 8 and
+    in 16 bits one alone is ever wanted, and they differ in precision."""
+
+    def __init__(self, file: Path, threads: int, bf16: bool) -> None:
         import openvino
 
         self.core = openvino.Core()
-        own = file.with_name(OWN_FILE)
-        self.model = self.core.read_model(own if own.exists() else file)
+        self.model = self.core.read_model(file)
         has_bf16 = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.quick = "bf16" if bf16 and has_bf16 else "f32"
         self.settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
-        self.requests: dict[tuple[str, int], Any] = {}
+        self.requests: dict[tuple[str, int, bool], Any] = {}
 
-    def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
-        channels = max(array.shape[-1] for array in feed.values() if array.ndim == IMAGE_AXES)
-        return {name: self._request(name, channels).infer(feed, True, True)[0] for name in names}
+    def __call__(self, name: str, feed: Mapping[str, Array], quickly: bool | None = None) -> Array:
+        """An output; it holds until the next call.
 
-    def _request(self, name: str, channels: int) -> Any:
-        key = name, channels
+        Args:
+            quickly: whether bfloat16 may be used; left out, where the output has 8 bits.
+        """
+        if quickly is None:
+            quickly = self.eight_bits(name)
+        for tensor in self.model.inputs:  # OpenVINO would make one up
+            if tensor.get_any_name() not in feed:
+                raise ValueError(f"the input {tensor.get_any_name()} is missing")
+        image = feed.get(wire.NET_IMAGE)
+        key = name, 0 if image is None else image.shape[-1], quickly
         if key not in self.requests:
-            self.requests[key] = self._compiled(name, channels).create_infer_request()
-        return self.requests[key]
+            self.requests[key] = self._compiled(*key).create_infer_request()
+        result: Array = self.requests[key].infer(feed, True, True)[0]
+        return result
 
-    def _compiled(self, name: str, channels: int) -> Any:
+    def eight_bits(self, name: str) -> bool:
+        import openvino
+
+        return bool(_output(self.model, name).get_element_type() == openvino.Type.u8)
+
+    def _compiled(self, name: str, channels: int, quickly: bool) -> Any:
         import openvino
 
         whole = self.model.clone()
-        (output,) = (each for each in whole.outputs if name in each.get_names())
-        model = openvino.Model([output], whole.get_parameters())
+        model = openvino.Model([_output(whole, name)], whole.get_parameters())
         model.reshape({each: _shape(each, channels) for each in model.inputs})
-        eight_bits = output.get_element_type() == openvino.Type.u8
-        precision = {"INFERENCE_PRECISION_HINT": self.quick if eight_bits else "f32"}
+        precision = {"INFERENCE_PRECISION_HINT": self.quick if quickly else "f32"}
         return self.core.compile_model(model, "CPU", self.settings | precision)
 
 
-IMAGE_AXES = 4
+def _output(model: Any, name: str) -> Any:
+    return next(each for each in model.outputs if name in each.get_names())
 
 
 def _shape(tensor: Any, channels: int) -> list[Any]:
     """The shape of an input, but that of an image the channels are told: free ones would keep
     OpenVINO's best convolutions away."""
     shape = list(tensor.get_partial_shape())
-    return [*shape[:-1], channels] if len(shape) == IMAGE_AXES else shape
+    return [*shape[:-1], channels] if wire.NET_IMAGE in tensor.get_names() else shape

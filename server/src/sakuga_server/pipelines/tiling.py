@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 
+from sakuga.wire import Inner
+
 # Windows' sides are multiples of this where the picture is long enough: pictures of different
 # sizes then have windows of one shape more often, and Triton can join those into one batch.
 SIDE_STEP = 16
@@ -48,6 +50,11 @@ def split(
     """The tiles of a picture, as (rows, columns), row by row."""
     rows, columns = (spans(length, tile_size, halo, multiple) for length in (height, width))
     return product(rows, columns)
+
+
+def inner_sides(rows: Span, columns: Span, height: int, width: int) -> Inner:
+    """Of a window of a picture, which sides lie inside of it."""
+    return rows.start > 0, rows.stop < height, columns.start > 0, columns.stop < width
 
 
 def spans(length: int, tile_size: int, halo: int, multiple: int = 1) -> list[Span]:

@@ -27,8 +27,8 @@ Asked = TypeVar("Asked", bound=UpscaleOptions)
 
 DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
 
-# Tiles that one picture has under way at once: enough for full batches, while memory stays bounded.
-TILES_IN_FLIGHT = 8
+# What of one picture is under way at once: enough for full batches, while memory stays bounded.
+PIXELS_IN_FLIGHT, LEAST_IN_FLIGHT, TILES_IN_FLIGHT = 8 * 512**2, 2, 8
 SMALL_TILES_IN_FLIGHT = 32  # of networks that take one small size
 
 
@@ -186,11 +186,11 @@ class Upscale:
         scale, halo = job.facts.scale, job.facts.halo
         height, width = pixels.shape[:2]
         whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
-        places = asyncio.Semaphore(TILES_IN_FLIGHT)
+        places = asyncio.Semaphore(in_flight(job.tile_size))
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
-            inner = (rows.start > 0, rows.stop < height, columns.start > 0, columns.stop < width)
-            top, _, left, _ = (job.facts.trims * side * halo for side in inner)
+            inner = tiling.inner_sides(rows, columns, height, width)
+            top, _, left, _ = (halo * side * job.facts.trims for side in inner)
             async with places:
                 result = await self._run(pixels[rows.window, columns.window], job, inner)
                 kept = result[rows.inner(scale, top), columns.inner(scale, left)]
@@ -222,6 +222,11 @@ class Upscale:
         results = await self.net(job.model, _packed(window), job.strength, inner)
         result: Array = results[0]
         return result
+
+
+def in_flight(tile_size: int) -> int:
+    """How many tiles of one picture are under way at once."""
+    return max(LEAST_IN_FLIGHT, min(TILES_IN_FLIGHT, PIXELS_IN_FLIGHT // tile_size**2))
 
 
 def _notes(

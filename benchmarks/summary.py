@@ -1,0 +1,136 @@
+"""All benchmarks in one table, from what each wrote last, and two plots for the README.
+
+`python benchmarks/summary.py`, after the others; seconds.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from measure import RESULTS
+
+matplotlib.use("Agg")
+from matplotlib import pyplot
+
+DOCS = Path(__file__).parents[1] / "docs"
+PEERS = {
+    "upscale": "RealESRGANer, or the bare network",
+    "cutout": "rembg",
+    "matting": "PyMatting",
+    "enhance": "aura_sr",
+    "codecs": "Pillow",
+}
+OTHERS = {
+    "fix": "mending against plain enlarging",
+    "swap": "switching models under load",
+    "load": "clients, batching, cold start",
+    "memory": "time and memory against picture size",
+    "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
+    "gpu": "the networks on a GPU",
+}
+OURS, THEIRS, INK = "#2f7d5b", "#b8b0a2", "#333333"
+
+
+def read(name: str) -> dict[str, Any] | None:
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def rows() -> Iterator[dict[str, Any]]:
+    """Every comparison, with its benchmark, its peer and the day."""
+    for name, peer in PEERS.items():
+        found = read(name)
+        for row in found["rows"] if found else ():
+            yield {"benchmark": name, "peer": peer, "date": found["machine"]["date"], **row}
+
+
+def table(listed: list[dict[str, Any]]) -> str:
+    lines = [
+        "# All comparisons\n",
+        "What each benchmark wrote last; a row's two sides ran in turn in one run. The ratio is "
+        "the peer's time by ours: above 1, ours is faster.\n",
+        "| benchmark | what | Sakuga, s | the peer, s | ratio | difference | peer | date |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in listed:
+        times = " | ".join(str(r[key] or "") for key in ("ours_s", "peer_s", "ratio"))
+        said = f"{r['quality']} | {r['peer']} | {r['date']}"
+        lines.append(
+            f"| [{r['benchmark']}]({r['benchmark']}.md) | {r['what']} | {times} | {said} |"
+        )
+    there = {name: text for name, text in OTHERS.items() if read(name)}
+    lines += ["", *(f"- [{text}]({name}.md)" for name, text in there.items())]
+    return "\n".join(lines) + "\n"
+
+
+def speed(listed: list[dict[str, Any]]) -> None:
+    """How many times as fast, one bar a comparison of whole pictures."""
+    shown = [r for r in listed if r["ratio"] and "bare" not in r["what"]]
+    shown = [r for r in shown if r["benchmark"] in ("upscale", "cutout", "enhance")][::-1]
+    figure, axes = pyplot.subplots(figsize=(9, 0.28 * len(shown) + 1))
+    names = [f"{r['what'].removesuffix(' against RealESRGANer')}" for r in shown]
+    bars = axes.barh(names, [r["ratio"] for r in shown], color=OURS)
+    axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8, color=INK)
+    axes.axvline(1, color=THEIRS)
+    axes.set(xscale="log", xlabel="times as fast as the peer, same run, same machine")
+    axes.tick_params(labelsize=8)
+    saved(figure, "speed.png")
+
+
+def load() -> None:
+    """Pictures a second and waiting against clients; time and memory against size."""
+    loaded, sized = read("load"), read("memory")
+    if not loaded or not sized:
+        return
+    figure, (first, second, third) = pyplot.subplots(1, 3, figsize=(12, 3.4))
+    upscale = [r for r in loaded["rows"] if r["action"] == "upscale"]
+    for variant in dict.fromkeys(r["variant"] for r in upscale):
+        line = [r for r in upscale if r["variant"] == variant]
+        clients = [r["clients"] for r in line]
+        first.plot(clients, [r["pictures_per_s"] for r in line], marker="o", label=variant)
+    first.set(xscale="log", xlabel="clients", ylabel="pictures a second", ylim=0)
+    first.legend(fontsize=7)
+    served = [r for r in upscale if r["queue_delay_us"] == chosen() and r["batch_limit"] != 1]
+    for part in ("p50_ms", "p95_ms", "p99_ms"):
+        pairs = [(r["clients"], r[part] / 1000) for r in served if r[part]]
+        second.plot(*zip(*pairs, strict=True), marker="o", label=part.removesuffix("_ms"))
+    second.set(xscale="log", xlabel="clients", ylabel="seconds a picture", ylim=0)
+    second.legend(fontsize=7)
+    for model in dict.fromkeys(r["model"] for r in sized["rows"]):
+        line = [r for r in sized["rows"] if r["model"] == model]
+        sides = [r["side"] ** 2 / 1e6 for r in line]
+        base = line[0]["us_per_pixel"]
+        third.plot(sides, [r["us_per_pixel"] / base for r in line], marker="o", label=model)
+    third.set(
+        xscale="log", xlabel="megapixels in", ylabel="time a pixel, by the smallest's", ylim=0
+    )
+    third.legend(fontsize=7)
+    saved(figure, "load.png")
+
+
+def chosen() -> int:
+    from sakuga import Config
+
+    return Config().server.queue_delay
+
+
+def saved(figure: Any, name: str) -> None:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(DOCS / name, dpi=110)
+
+
+def main() -> None:
+    listed = list(rows())
+    (RESULTS / "summary.json").write_text(json.dumps(listed, indent=2) + "\n")
+    (RESULTS / "summary.md").write_text(table(listed))
+    speed(listed)
+    load()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
