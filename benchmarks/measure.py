@@ -47,10 +47,16 @@ class Row:
 
 
 def side_by_side(
-    what: str, ours: Callable[[], object], peer: Callable[[], object], runs: int, quality: str = ""
+    what: str,
+    ours: Callable[[], object],
+    peer: Callable[[], object],
+    runs: int,
+    quality: str = "",
+    warm: bool = False,
 ) -> Row:
-    """Runs both in turn, after one uncounted run of each."""
-    ours(), peer()
+    """Runs both in turn, after one uncounted run of each, unless there was one already."""
+    if not warm:
+        ours(), peer()
     pairs = [(seconds(ours), seconds(peer)) for _ in range(runs)]
     ratio = statistics.median(theirs / mine for mine, theirs in pairs)
     mine, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))

@@ -116,7 +116,7 @@ def compare(
     peer, rows = peer_of(network), []
     bare = bare_of(network, images.config.server.repository)
     for side in sides:
-        pixels, runs = drawn(side), 3 if side > 512 else 5
+        pixels, runs = drawn(side), {256: 5, 512: 3}.get(side, 2)
         data = encoded(pixels)
 
         def ours(data: bytes = data) -> object:
@@ -130,7 +130,8 @@ def compare(
 
         quality = difference(pixels_of(ours()), pixels_of(theirs()))  # type: ignore[arg-type]
         name = f"{network.name} {side}²{how}"
-        rows.append(side_by_side(f"{name} against RealESRGANer", ours, theirs, runs, quality))
+        what = f"{name} against RealESRGANer"
+        rows.append(side_by_side(what, ours, theirs, runs, quality, warm=True))
         reply = loop(images.run(data, "upscale", {"model": network.name}))
         assert isinstance(reply, Reply)
         rows.append(side_by_side(f"{name} over Triton, bare", ours, alone, runs, stages(reply)))
@@ -152,7 +153,7 @@ def drawings() -> Iterator[np.ndarray]:
     for name in SAMPLES:
         yield sample(name, (100, 100, 292, 292))
     for name in SCENES:
-        yield composite(name, 192, 192).picture
+        yield composite(name, 192, 192).colour
 
 
 def fidelity(images: Images, loop: Loop, network: Upscaler) -> Row:

@@ -158,7 +158,7 @@ def test_each_setting_says_where_it_is_from(monkeypatch: pytest.MonkeyPatch) -> 
     assert found[f"{enhance}.scale"] == (2, "config.yaml, line 4")
     assert found["server.url"] == ("gpu:2", "environment, SAKUGA_URL")
     assert found["server.timeout"] == (5, "flag")
-    assert found["limits.tile_size"] == (512, "default")
+    assert found["limits.tile_size"] == (1024, "default")
 
 
 def run(*arguments: str) -> str:
