@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ OTHERS = {
     "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
     "gpu": "the networks on a GPU",
 }
+SUBJECTS = {"upscale": "", "cutout": "u2net: ", "enhance": "aura-sr-v2: "}
 OURS, THEIRS, INK = "#2f7d5b", "#b8b0a2", "#333333"
 
 
@@ -71,11 +73,16 @@ def speed(listed: list[dict[str, Any]]) -> None:
     shown = [r for r in listed if r["ratio"] and "bare" not in r["what"]]
     shown = [r for r in shown if r["benchmark"] in ("upscale", "cutout", "enhance")][::-1]
     figure, axes = pyplot.subplots(figsize=(9, 0.28 * len(shown) + 1))
-    names = [f"{r['what'].removesuffix(' against RealESRGANer')}" for r in shown]
+    names = [
+        SUBJECTS[r["benchmark"]] + r["what"].removesuffix(" against RealESRGANer") for r in shown
+    ]
     bars = axes.barh(names, [r["ratio"] for r in shown], color=OURS)
-    axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8, color=INK)
+    labels = [str(math.floor(r["ratio"] * 10) / 10) for r in shown]  # never rounded up
+    axes.bar_label(bars, labels, padding=3, fontsize=8, color=INK)
     axes.axvline(1, color=THEIRS)
     axes.set(xscale="log", xlabel="times as fast as the peer, same run, same machine")
+    axes.set_xticks([1, 3, 10, 30], ["1", "3", "10", "30"])
+    axes.minorticks_off()
     axes.tick_params(labelsize=8)
     saved(figure, "speed.png")
 
