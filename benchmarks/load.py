@@ -74,8 +74,8 @@ NOTES = [
     "From Triton's statistics: `tiles a batch` is inferences by executions of the network, `wait` "
     "a tile's mean wait for it, `a batch` and `a tile` what it took for them; `for a pipeline` is "
     "a picture's mean wait for a process that decodes or encodes it.",
-    "Tiles are joined only if they have the same size. To `upscale`, a picture of up to 700 pixels "
-    "is one tile, so that of such pictures no more can be joined than there are pipelines.",
+    "Tiles are joined only if they have the same size. To `upscale`, a picture of up to 1024 "
+    "pixels is one tile, so that of such pictures no more can be joined than there are pipelines.",
     "First pictures: new processes each time, whose files lie in the system's page cache; median "
     f"of {STARTS}. The two commands take turns, after an uncounted run of each. RealESRGANer's "
     "imports this project's list of networks, too, which is a fifth of a second.",

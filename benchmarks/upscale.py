@@ -10,6 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -113,8 +114,9 @@ def bare_of(network: Upscaler, repository: Path) -> Callable[[np.ndarray], None]
 def compare(
     images: Images, loop: Loop, network: Upscaler, sides: list[int], how: str = ""
 ) -> list[Row]:
+    """Against the peer and, as config.yaml stands, against the bare network."""
     peer, rows = peer_of(network), []
-    bare = bare_of(network, images.config.server.repository)
+    bare = None if how else bare_of(network, images.config.server.repository)
     for side in sides:
         pixels, runs = drawn(side), {256: 5, 512: 3}.get(side, 2)
         data = encoded(pixels)
@@ -125,13 +127,13 @@ def compare(
         def theirs(data: bytes = data) -> object:
             return peer(data)
 
-        def alone(pixels: np.ndarray = pixels) -> None:
-            bare(pixels)
-
         quality = difference(pixels_of(ours()), pixels_of(theirs()))  # type: ignore[arg-type]
         name = f"{network.name} {side}²{how}"
         what = f"{name} against RealESRGANer"
         rows.append(side_by_side(what, ours, theirs, runs, quality, warm=True))
+        if bare is None:
+            continue
+        alone = partial(bare, pixels)
         reply = loop(images.run(data, "upscale", {"model": network.name}))
         assert isinstance(reply, Reply)
         rows.append(side_by_side(f"{name} over Triton, bare", ours, alone, runs, stages(reply)))
@@ -188,7 +190,7 @@ def main(quick: bool) -> None:
     config.server.precision = "fp32"
     with own_repository(config), served(config, loop) as (images, _):
         for name in EXPORTED:
-            rows += compare(images, loop, by_name(name), [256], ", fp32")[:1]
+            rows += compare(images, loop, by_name(name), [256], ", fp32")
     if not quick:
         write("upscale", "Upscaling", "the peer", rows, NOTES)
 

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pytest
 
+from networks_for_tests import nearest
 from pictures import encoded, encoded_16, gradient
 from sakuga.options import Format
-from sakuga.wire import Inner
-from sakuga_server.pipelines import encode as encoding
+from sakuga_server.pipelines import picture as in_memory
 from sakuga_server.pipelines.encode import encode
 from sakuga_server.pipelines.picture import Picture
 from sakuga_server.pipelines.upscale import Upscale
@@ -26,7 +26,7 @@ FLAT = gradient(SIDE, SIDE)
 @pytest.fixture(autouse=True)
 def _small_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that what strips take doesn't hide what grows with the picture."""
-    monkeypatch.setattr(encoding, "STRIP", 1 << 16)
+    monkeypatch.setattr(in_memory, "STRIP", 1 << 16)
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
 
 
@@ -56,14 +56,6 @@ def test_16_bits_and_transparency_take_no_floats_of_full_size(format: Format) ->
     shallow = source.width * source.height * 4
     took = peak(lambda: encode(source, format, 80, True))
     assert took < {"png": 0.5, "jpeg": 2.2, "webp": 2.2}[format] * shallow + 3_000_000
-
-
-async def nearest(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
-    if tile.shape[-1] == 6:
-        tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
-    return tile.repeat(4, axis=1).repeat(4, axis=2)
 
 
 @pytest.mark.parametrize("deep", [False, True])

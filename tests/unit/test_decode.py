@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageOps
 from pictures import bomb, chunk, encoded, encoded_16, gradient, off, png_header, sample
 from sakuga import BadImage, TooLarge
 from sakuga.config import Limits
-from sakuga_server.pipelines import encode as encoding
+from sakuga_server.pipelines import picture as in_memory
 from sakuga_server.pipelines.decode import decode, orient
 
 LIMITS = Limits()
@@ -166,7 +166,7 @@ def test_the_first_of_several_frames_is_used_and_said(format: str) -> None:
 def test_strips_are_what_pillow_makes_of_the_whole(
     monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    monkeypatch.setattr(encoding, "STRIP", 500)
+    monkeypatch.setattr(in_memory, "STRIP", 500)
     image = Image.fromarray(RGB).convert(mode)
     file = io.BytesIO()
     image.save(file, "PNG", **({"transparency": 3} if mode == "P" else {}))

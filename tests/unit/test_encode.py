@@ -13,6 +13,7 @@ from sakuga import TooLarge
 from sakuga.config import Limits
 from sakuga.options import Format
 from sakuga_server.pipelines import encode as encoding
+from sakuga_server.pipelines import picture as in_memory
 from sakuga_server.pipelines.decode import decode
 from sakuga_server.pipelines.encode import FILTERS, encode, to_8_bit
 from sakuga_server.pipelines.picture import Metadata, Picture
@@ -47,7 +48,7 @@ def test_pngs_strips_are_one_stream(
     monkeypatch: pytest.MonkeyPatch, filter: int, channels: int, dtype: type
 ) -> None:
     monkeypatch.setattr(encoding, "FILTERS", (filter,))
-    monkeypatch.setattr(encoding, "STRIP", 999)
+    monkeypatch.setattr(in_memory, "STRIP", 999)
     pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (31, 23, 4), dtype)
     colour = pixels[..., 0] if channels < 3 else pixels[..., :3]
     source = Picture(colour, pixels[..., 3] if channels in (2, 4) else None)
@@ -106,7 +107,7 @@ def test_jpeg_lays_transparency_over_white_and_says_so() -> None:
 def test_jpeg_rounds_half_transparent_colours_strip_by_strip(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(encoding, "STRIP", 999)
+    monkeypatch.setattr(in_memory, "STRIP", 999)
     alpha = gradient(40, 50)[..., 2]
     flat = encoding._flattened(Picture(gradient(40, 50), alpha), "jpeg").colour
     share = alpha[..., None] / 255

@@ -13,9 +13,10 @@ from networks_for_tests import EXPORTED, PROJECT
 from pictures import off, sample
 from sakuga import wire
 from sakuga_export import serving
+from sakuga_export.architectures import rrdb
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX, OPENVINO, TAIL
+from sakuga_export.placing import ONNX
 from sakuga_server.backends import engines
 from sakuga_server.backends.engines import OnnxRuntime, OpenVINO, Wishes, engine
 
@@ -87,22 +88,24 @@ def test_several_outputs_of_several_pictures_come_at_once() -> None:
 @pytest.mark.parametrize("rows", [5, 127, 128, 300])
 def test_strips_are_the_whole(rows: int, inner: wire.Inner) -> None:
     strips = list(engines.tail_strips(rows, inner))
-    halo = engines.TAIL_HALO
+    assert wire.TAIL_HALO == rrdb.TAIL_HALO
+    halo, windows = wire.TAIL_HALO, [(strip.rows, strip.inner) for strip in strips]
     kept = [
         row
-        for window, (top, bottom, *_) in strips
+        for window, (top, bottom, *_) in windows
         for row in range(window.start + halo * top, window.stop - halo * bottom)
     ]
     assert kept == list(range(halo * inner[0], rows - halo * inner[1]))
-    assert all(sides[2:] == inner[2:] for _, sides in strips)
-    assert all(0 <= window.start < window.stop <= rows for window, _ in strips)
+    assert [row for s in strips for row in range(s.start, s.stop)] == list(range(len(kept)))
+    assert all(sides[2:] == inner[2:] for _, sides in windows)
+    assert all(0 <= window.start < window.stop <= rows for window, _ in windows)
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
     """With rows enough for several strips, and sides of both kinds."""
     name, inner = "realesrgan-x4plus-anime", (True, False, False, True)
-    assert (exported(name).parent / TAIL).exists()
+    assert exported(name).with_name(wire.TAIL_FILE).exists()
     pixels = sample("heroine", (100, 20, 260, 420))
     tensors = feed(name, pixels)
     tensors[wire.NET_INNER] = np.zeros((1, *wire.inner_shape(inner)), np.uint8)
@@ -113,12 +116,12 @@ def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
     assert psnr(result, wanted) >= 50 if bf16 else off(result, wanted) <= 1
 
 
-def test_a_file_of_its_own_goes_first(tmp_path: Path) -> None:
-    shutil.copy(exported("realesr-animevideov3"), tmp_path / OPENVINO)
+def test_its_two_parts_go_first(tmp_path: Path) -> None:
+    for part in (wire.OPENVINO_FILE, wire.TAIL_FILE):
+        shutil.copy(exported("realesrgan-x4plus-anime").with_name(part), tmp_path)
     (tmp_path / ONNX).write_bytes(b"not a network")
-    assert (OPENVINO, TAIL) == (engines.OWN_FILE, engines.TAIL_FILE)
     assert OpenVINO(tmp_path / ONNX, 1, bf16=False)
-    (tmp_path / OPENVINO).unlink()
+    (tmp_path / wire.TAIL_FILE).unlink()
     with pytest.raises(RuntimeError):
         OpenVINO(tmp_path / ONNX, 1, bf16=False)
 

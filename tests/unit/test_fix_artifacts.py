@@ -9,23 +9,15 @@ import pytest
 from PIL import Image
 
 from drawn import jpeg, opaque, posterised, psnr, ramp, resaved
+from networks_for_tests import nearest
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import BadOption, Config, DetectorError, SakugaError
-from sakuga.wire import Inner
 from sakuga_export.networks import ENHANCERS, INPAINTERS, UPSCALERS
 from sakuga_server.pipelines import artifacts, dequantise
 from sakuga_server.pipelines import jpeg as jpegs
 from sakuga_server.pipelines.fix_artifacts import FixArtifacts
 from sakuga_server.pipelines.upscale import Upscale
 from sakuga_server.settings import FixSettings
-
-
-async def nearest(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
-    if tile.shape[-1] == 6:
-        tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
-    return tile.repeat(4, axis=1).repeat(4, axis=2)
 
 
 async def pink(model: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:

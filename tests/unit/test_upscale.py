@@ -6,24 +6,12 @@ import json
 import numpy as np
 import pytest
 
-from networks_for_tests import EXPORTED
+from networks_for_tests import EXPORTED, nearest
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, ModelNotLoaded, SakugaError, TooLarge
 from sakuga.wire import Inner
 from sakuga_server.pipelines.upscale import Upscale, in_flight
 from sakuga_server.settings import Settings
-
-
-async def nearest(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
-    if tile.shape[-1] == 6:
-        tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
-    result = tile.repeat(4, axis=1).repeat(4, axis=2)
-    if inner is None:
-        return result
-    top, bottom, left, right = (4 * 94 * side for side in inner)
-    return result[:, top : result.shape[1] - bottom, left : result.shape[2] - right]
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:

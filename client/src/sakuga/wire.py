@@ -26,6 +26,11 @@ NET_AUTHOR = "AUTHOR"  # uint8 (B, 1), see `CutoutFacts.author`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
 NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 what stays
 
+# Of an RRDBNet, beside its file for onnxruntime: all layers but the last, which give FEATURES, and
+# the last ones, which see so many rows and columns around each of these; see `parts` and `engines`.
+OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
+TAIL_HALO = 2
+
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then enlarges
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from safetensors import SafetensorError
@@ -14,7 +13,7 @@ from sakuga import wire
 from sakuga_export import serving
 from sakuga_export.architectures import aura
 from sakuga_export.kinds import Enhancer
-from sakuga_export.placing import ExportError, mark, mark_torchscript, placed
+from sakuga_export.placing import ExportError, mark_torchscript, placed
 from sakuga_export.serving import Array, Served
 
 CONFIG = "config.json"
@@ -71,10 +70,7 @@ def _example(network: Enhancer) -> torch.Tensor:
 def _write_onnx(network: Enhancer, served: Served, file: Path, origin: str) -> None:
     free = {wire.NET_IMAGE: {0: "batch", 3: "channels"}}
     free |= {name: {0: "batch"} for name in serving.RESULTS}
-    serving.write_onnx(served, {wire.NET_IMAGE: _example(network)}, free, file)
-    model = onnx.load(file)
-    mark(model, origin)
-    onnx.save(model, file)
+    serving.write_onnx(served, {wire.NET_IMAGE: _example(network)}, free, file, origin)
 
 
 def _write_torchscript(network: Enhancer, served: Served, file: Path, origin: str) -> None:

@@ -12,7 +12,6 @@ from unittest import mock
 
 import click
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.foreign import Descriptor, reason
 from sakuga_export.halo import NoHaloError
 from sakuga_export.kinds import OwnUpscaler
-from sakuga_export.placing import ExportError, mark
+from sakuga_export.placing import ExportError
 from sakuga_export.serving import Array, Served, Session
 
 Call = Callable[[nn.Module, Tensor], Tensor]
@@ -276,9 +275,6 @@ def _export(row: OwnUpscaler, net: Fitted, file: Path) -> None:
     options.log_severity_level = 4  # what fails is told by the exception
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     _compare(row, net, session)
-    model = onnx.load(file)
-    mark(model, str(row.weights[0].sha256))
-    onnx.save(model, file)
 
 
 def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
@@ -286,14 +282,14 @@ def _write(row: OwnUpscaler, net: Fitted, file: Path) -> None:
     count = 2 if row.batched else 1
     example = {wire.NET_IMAGE: torch.zeros(count, *sides, 3, dtype=torch.uint8)}
     if row.trims:
-        example[wire.NET_INNER] = torch.zeros(count, *wire.inner_shape(serving.WHOLE)).byte()
+        example[wire.NET_INNER] = serving.inner_example(count)
     axes = (serving.IMAGE_AXES, serving.RESULT_AXES, serving.INNER_AXES)
     image, result, inner = (_free(row, each) for each in axes)
     free = dict.fromkeys(serving.RESULTS, result)
     free |= {wire.NET_IMAGE: image, wire.NET_INNER: inner}
     served = Served(net if row.side is None else Unpadded(net))
     with mock.patch("torch._C._jit_onnx_log", create=True):  # it prints what can't be exported
-        serving.write_onnx(served, example, free, file)
+        serving.write_onnx(served, example, free, file, str(row.weights[0].sha256))
 
 
 def _free(row: OwnUpscaler, axes: Mapping[int, str]) -> dict[int, str]:

@@ -4,7 +4,6 @@ memory, go over the features of the others strip by strip."""
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from sakuga import wire
 from sakuga_export import serving
 from sakuga_export.architectures.rrdb import RRDBNet
-from sakuga_export.placing import OPENVINO, TAIL, mark, placed
+from sakuga_export.placing import placed
 from sakuga_export.serving import Array, Served, Session
 
 FEATURE_AXES = {0: "batch", 2: "rows", 3: "columns"}
@@ -27,13 +26,9 @@ def place(net: RRDBNet, folder: Path, compare: Callable[[Session], None], origin
         compare: holds them against the network.
     """
     net.fold()
-    with placed(folder / TAIL) as tail, placed(folder / OPENVINO) as body:
-        _write_body(net, body)
-        _write_tail(net, tail)
-        for file in (body, tail):
-            model = onnx.load(file)
-            mark(model, origin)
-            onnx.save(model, file)
+    with placed(folder / wire.TAIL_FILE) as tail, placed(folder / wire.OPENVINO_FILE) as body:
+        _write_body(net, body, origin)
+        _write_tail(net, tail, origin)
         compare(Chained(body, tail))
 
 
@@ -53,24 +48,20 @@ class Tail(Served):
         return self.levels(self.net.enlarged(features, inner))
 
 
-def _inner() -> Tensor:
-    return torch.zeros(2, *wire.inner_shape(serving.WHOLE)).byte()
-
-
-def _write_body(net: RRDBNet, file: Path) -> None:
+def _write_body(net: RRDBNet, file: Path, origin: str) -> None:
     image = torch.zeros(2, 24, 20, 3, dtype=torch.uint8)
-    example = {wire.NET_IMAGE: image, wire.NET_INNER: _inner()}
+    example = {wire.NET_IMAGE: image, wire.NET_INNER: serving.inner_example(2)}
     free = {wire.NET_IMAGE: serving.IMAGE_AXES, wire.NET_INNER: serving.INNER_AXES}
     free[wire.NET_FEATURES] = FEATURE_AXES
-    serving.write_onnx(Body(net), example, free, file, [wire.NET_FEATURES])
+    serving.write_onnx(Body(net), example, free, file, origin, [wire.NET_FEATURES])
 
 
-def _write_tail(net: RRDBNet, file: Path) -> None:
+def _write_tail(net: RRDBNet, file: Path, origin: str) -> None:
     features = torch.zeros(2, net.conv_body.out_channels, 24, 20)
-    example = {wire.NET_FEATURES: features, wire.NET_INNER: _inner()}
+    example = {wire.NET_FEATURES: features, wire.NET_INNER: serving.inner_example(2)}
     free = dict.fromkeys(serving.RESULTS, serving.RESULT_AXES)
     free |= {wire.NET_FEATURES: FEATURE_AXES, wire.NET_INNER: serving.INNER_AXES}
-    serving.write_onnx(Tail(net), example, free, file)
+    serving.write_onnx(Tail(net), example, free, file, origin)
 
 
 class Chained:

@@ -9,9 +9,6 @@ from pathlib import Path
 import onnx
 
 ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
-# Beside the former, of networks that OpenVINO wants otherwise: the network, or all but its last
-# layers, and those; see `sakuga_server.backends.engines`.
-OPENVINO, TAIL = "openvino.onnx", "openvino-tail.onnx"
 ORIGIN = "sakuga.origin"
 
 

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 from torch import Tensor, nn
 
 from sakuga import wire
-from sakuga_export.placing import ExportError
+from sakuga_export.placing import ExportError, mark
 
 OPSET = 17
 RESULTS = (wire.NET_RESULT, wire.NET_RESULT_16)
@@ -62,6 +63,7 @@ def write_onnx(
     example: Mapping[str, Tensor],
     free_axes: Mapping[str, Mapping[int, str]],
     file: Path,
+    origin: str = "",
     outputs: Sequence[str] = RESULTS,
 ) -> None:
     """Exports a served network.
@@ -69,6 +71,8 @@ def write_onnx(
     Args:
         example: the tensors that it takes, by name, in order.
         free_axes: of its tensors, those of any size, and what they are called.
+        origin: see `placing.origin_of`.
+        outputs: the names of what it gives.
     """
     with warnings.catch_warnings(), torch.no_grad():
         # The tracer's warnings of what it can't follow: comparing shows it.
@@ -83,6 +87,14 @@ def write_onnx(
             output_names=list(outputs),
             dynamic_axes=free_axes,
         )
+    model = onnx.load(file)
+    mark(model, origin)
+    onnx.save(model, file)
+
+
+def inner_example(count: int) -> Tensor:
+    """INNER of so many whole pictures."""
+    return torch.zeros(count, *wire.inner_shape(WHOLE), dtype=torch.uint8)
 
 
 def packed(image: Array) -> Array:

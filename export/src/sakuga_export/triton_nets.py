@@ -162,12 +162,12 @@ def _engine(
     if backend == "pytorch":
         # TorchScript's optimiser would compile anew in the first calls, for minutes.
         return parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
-    # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
     precision = asked.precision
     if precision == "auto":
         precision = "bf16" if network.bf16 else "fp32"
     return parameters(
         intra_op_thread_count=threads,
+        # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
         cudnn_conv_algo_search=1,
         # A network that nobody here has tried stays with what its export was compared in.
         accelerator="none" if network.own and asked.accelerator == "auto" else asked.accelerator,

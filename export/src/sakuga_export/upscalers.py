@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.fetch import Fetched
 from sakuga_export.kinds import Upscaler, Weights
-from sakuga_export.placing import ExportError, mark, placed
+from sakuga_export.placing import ExportError, placed
 from sakuga_export.serving import Array, Served, Session, run_file
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
@@ -67,10 +66,7 @@ def place(network: Upscaler, states: list[State], target: Path, origin: str = ""
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
     with placed(target) as file:
-        _write(network, served, file)
-        model = onnx.load(file)
-        mark(model, origin)
-        onnx.save(model, file)
+        _write(network, served, file, origin)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         _compare(network, states, session)
         if isinstance(net, RRDBNet):
@@ -109,19 +105,19 @@ def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return places
 
 
-def _write(network: Upscaler, served: Served, file: Path) -> None:
+def _write(network: Upscaler, served: Served, file: Path, origin: str) -> None:
     example = {wire.NET_IMAGE: torch.zeros(2, 24, 20, 3, dtype=torch.uint8)}
     if network.denoise:
         example[wire.NET_DENOISE] = torch.zeros(2, 501).byte()
     if network.trims:
-        example[wire.NET_INNER] = torch.zeros(2, *wire.inner_shape(serving.WHOLE)).byte()
+        example[wire.NET_INNER] = serving.inner_example(2)
     free = {
         wire.NET_IMAGE: serving.IMAGE_AXES,
         wire.NET_DENOISE: {0: "batch", 1: "strength"},
         wire.NET_INNER: serving.INNER_AXES,
         **dict.fromkeys(serving.RESULTS, serving.RESULT_AXES),
     }
-    serving.write_onnx(served, example, free, file)
+    serving.write_onnx(served, example, free, file, origin)
 
 
 def _compare(network: Upscaler, states: list[State], session: Session) -> None:

@@ -13,13 +13,9 @@ import onnxruntime
 from sakuga import wire
 from sakuga_server.pipelines.picture import Array
 
-# Of networks that OpenVINO wants otherwise, beside the file that onnxruntime takes: the network, or
-# all of it but the last layers, and those.
-OWN_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
-
-# The last layers of an RRDBNet see so many rows of features around each row. Strips of so many keep
-# memory low: on a whole 512x512 picture in bfloat16 the peak is 1.1 GB, not 1.6.
-TAIL_HALO, TAIL_ROWS = 2, 128
+# Rows of features that an RRDBNet's last layers take at once, which keeps memory low: on a whole
+# 512x512 picture in bfloat16 the peak is 1.1 GB, not 1.6.
+TAIL_ROWS = 128
 
 Providers = list[str | tuple[str, dict[str, str]]]
 
@@ -105,16 +101,17 @@ class OpenVINO:
     """OpenVINO on the CPU.
 
     Args:
-        file: an ONNX file; `openvino.onnx` beside it goes first, and gives features to
-            `openvino-tail.onnx`, where there is one.
+        file: an ONNX file; beside it may lie the two parts that `sakuga_export.parts` makes of an
+            RRDBNet, which go first.
         threads: 0 means one a core.
         bf16: whether outputs of 8 bits may be computed in bfloat16, where the CPU has it.
     """
 
     def __init__(self, file: Path, threads: int, bf16: bool) -> None:
-        own, tail = file.with_name(OWN_FILE), file.with_name(TAIL_FILE)
-        self.network = Compiled(own if own.exists() else file, threads, bf16)
-        self.tail = Compiled(tail, threads, bf16) if tail.exists() else None
+        body, tail = file.with_name(wire.OPENVINO_FILE), file.with_name(wire.TAIL_FILE)
+        in_parts = body.exists() and tail.exists()
+        self.network = Compiled(body if in_parts else file, threads, bf16)
+        self.tail = Compiled(tail, threads, bf16) if in_parts else None
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
         if self.tail is None:
@@ -123,33 +120,19 @@ class OpenVINO:
 
     def _by_parts(self, name: str, tail: "Compiled", feed: Mapping[str, Array]) -> Array:
         """An output of a network in two parts: the second goes over the features strip by strip."""
-        eight_bits = tail.eight_bits(name)
-        features = self.network(wire.NET_FEATURES, feed, eight_bits)
+        quickly = name in tail.eight_bits
+        features = self.network(wire.NET_FEATURES, feed, quickly)
         strips = list(tail_strips(features.shape[2], _inner(feed[wire.NET_INNER])))
-        whole, at = None, 0
-        for rows, inner in strips:
-            part = tail(name, _strip(features, rows, inner), eight_bits)
+        whole: Array | None = None
+        for strip in strips:
+            part = tail(name, strip.of(features), quickly)
+            scale = part.shape[1] // (strip.stop - strip.start)
             if whole is None:
-                kept = sum(_kept(*strip) for strip in strips)
-                height = kept * part.shape[1] // _kept(rows, inner)
-                whole = np.empty((len(part), height, *part.shape[2:]), part.dtype)
-            whole[:, at : at + part.shape[1]] = part
-            at += part.shape[1]
+                shape = (len(part), scale * strips[-1].stop, *part.shape[2:])
+                whole = np.empty(shape, part.dtype)
+            whole[:, scale * strip.start : scale * strip.stop] = part
         assert whole is not None
         return whole
-
-
-def _strip(features: Array, rows: slice, inner: wire.Inner) -> dict[str, Array]:
-    sides = np.zeros((len(features), *wire.inner_shape(inner)), np.uint8)
-    return {
-        wire.NET_FEATURES: np.ascontiguousarray(features[:, :, rows]),
-        wire.NET_INNER: sides,
-    }
-
-
-def _kept(rows: slice, inner: wire.Inner) -> int:
-    """Rows of features that a strip gives results of."""
-    return int(rows.stop - rows.start - TAIL_HALO * (inner[0] + inner[1]))
 
 
 def _inner(tensor: Array) -> wire.Inner:
@@ -157,18 +140,40 @@ def _inner(tensor: Array) -> wire.Inner:
     return top, bottom, left, right
 
 
-def tail_strips(rows: int, inner: wire.Inner) -> Iterator[tuple[slice, wire.Inner]]:
-    """Windows of `rows` rows of features, and which of a window's sides are inner.
+@dataclass(frozen=True)
+class Strip:
+    """Some rows of the features."""
 
-    The last layers see TAIL_HALO rows, which the results of inner sides lack; together the results
-    are those of the whole.
+    rows: slice
+    """What the last layers see…"""
+    inner: wire.Inner
+    """…of which sides they see more than they give results of."""
+    start: int
+    """Where the results begin among all results, in rows of features…"""
+    stop: int
+    """…and where they end."""
+
+    def of(self, features: Array) -> dict[str, Array]:
+        """The last layers' inputs."""
+        sides = np.zeros((len(features), *wire.inner_shape(self.inner)), np.uint8)
+        window = np.ascontiguousarray(features[:, :, self.rows])
+        return {wire.NET_FEATURES: window, wire.NET_INNER: sides}
+
+
+def tail_strips(rows: int, inner: wire.Inner) -> Iterator[Strip]:
+    """Strips of so many rows of features, whose results together are those of the whole.
+
+    Args:
+        inner: of the whole.
     """
+    halo = wire.TAIL_HALO
     top, bottom, left, right = inner
-    first, last = TAIL_HALO * top, rows - TAIL_HALO * bottom
+    first, last = halo * top, rows - halo * bottom
     for start in range(first, last, TAIL_ROWS):
         stop = min(start + TAIL_ROWS, last)
-        sides = (top or start > first, bottom or stop < last, left, right)
-        yield slice(start - TAIL_HALO * sides[0], stop + TAIL_HALO * sides[1]), sides
+        above, below = top or start > first, bottom or stop < last
+        seen = slice(start - halo * above, stop + halo * below)
+        yield Strip(seen, (above, below, left, right), start - first, stop - first)
 
 
 class Compiled:
@@ -180,6 +185,9 @@ class Compiled:
 
         self.core = openvino.Core()
         self.model = self.core.read_model(file)
+        self.inputs = {tensor.get_any_name() for tensor in self.model.inputs}
+        eight_bits = (o for o in self.model.outputs if o.get_element_type() == openvino.Type.u8)
+        self.eight_bits = {name for output in eight_bits for name in output.get_names()}
         has_bf16 = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self.quick = "bf16" if bf16 and has_bf16 else "f32"
         self.settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
@@ -191,35 +199,24 @@ class Compiled:
         Args:
             quickly: whether bfloat16 may be used; left out, where the output has 8 bits.
         """
-        if quickly is None:
-            quickly = self.eight_bits(name)
-        for tensor in self.model.inputs:  # OpenVINO would make one up
-            if tensor.get_any_name() not in feed:
-                raise ValueError(f"the input {tensor.get_any_name()} is missing")
+        if missing := self.inputs - feed.keys():  # OpenVINO would make them up
+            raise ValueError(f"inputs are missing: {', '.join(missing)}")
         image = feed.get(wire.NET_IMAGE)
-        key = name, 0 if image is None else image.shape[-1], quickly
+        channels = 0 if image is None else image.shape[-1]
+        key = name, channels, name in self.eight_bits if quickly is None else quickly
         if key not in self.requests:
             self.requests[key] = self._compiled(*key).create_infer_request()
         result: Array = self.requests[key].infer(feed, True, True)[0]
         return result
 
-    def eight_bits(self, name: str) -> bool:
-        import openvino
-
-        return bool(_output(self.model, name).get_element_type() == openvino.Type.u8)
-
     def _compiled(self, name: str, channels: int, quickly: bool) -> Any:
         import openvino
 
         whole = self.model.clone()
-        model = openvino.Model([_output(whole, name)], whole.get_parameters())
+        model = openvino.Model([whole.output(name)], whole.get_parameters())
         model.reshape({each: _shape(each, channels) for each in model.inputs})
         precision = {"INFERENCE_PRECISION_HINT": self.quick if quickly else "f32"}
         return self.core.compile_model(model, "CPU", self.settings | precision)
-
-
-def _output(model: Any, name: str) -> Any:
-    return next(each for each in model.outputs if name in each.get_names())
 
 
 def _shape(tensor: Any, channels: int) -> list[Any]:

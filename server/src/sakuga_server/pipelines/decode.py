@@ -9,8 +9,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from sakuga.config import Limits
 from sakuga.errors import BadImage, TooLarge
-from sakuga_server.pipelines.encode import strips
-from sakuga_server.pipelines.picture import Array, Metadata, Picture
+from sakuga_server.pipelines.picture import Array, Metadata, Picture, strips
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 ALLOWED = "PNG, JPEG, WebP, BMP, TIFF or GIF"

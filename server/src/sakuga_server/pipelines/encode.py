@@ -6,7 +6,6 @@ Whatever needs memory of its own works on strips, so that no second picture of f
 import io
 import os
 import struct
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -17,12 +16,10 @@ from zlib_ng import zlib_ng
 
 from sakuga.errors import TooLarge
 from sakuga.options import Format
-from sakuga_server.pipelines.picture import Array, Metadata, Picture, rgb
+from sakuga_server.pipelines.picture import Array, Metadata, Picture, rgb, strips
 
 LARGEST_SIDE = {"webp": 16383, "jpeg": 65535}  # what the formats can say
 LONGEST_JPEG_EXIF = 65535 - 2 - 6  # a segment, less its length field and "Exif\0\0"
-
-STRIP = 1 << 20  # bytes of pixels; deflate loses less than 0.1 % where one ends
 
 # The fastest of zlib-ng that keeps files of enlarged drawings within a tenth of those of Pillow's
 # default (benchmarks/codecs.py).
@@ -93,13 +90,6 @@ def _about(metadata: Metadata) -> bytes:
 def _chunk(kind: bytes, body: bytes) -> bytes:
     check = zlib_ng.crc32(body, zlib_ng.crc32(kind))
     return b"".join((struct.pack(">I", len(body)), kind, body, struct.pack(">I", check)))
-
-
-def strips(pixels: Array) -> Iterator[slice]:
-    """Rows of about STRIP bytes of pixels, from the top to the bottom."""
-    rows = max(1, STRIP * len(pixels) // max(1, pixels.nbytes))
-    for top in range(0, len(pixels), rows):
-        yield slice(top, min(top + rows, len(pixels)))
 
 
 def _tried(picture: Picture, filter: int) -> int:

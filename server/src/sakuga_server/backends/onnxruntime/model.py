@@ -29,12 +29,13 @@ class TritonPythonModel:
         self.on_gpu = args["model_instance_kind"] == "GPU"
         wishes = Wishes(
             accelerators=_accelerators(config, "gpu" if self.on_gpu else "cpu"),
-            free="accelerator" not in parameters or parameters["accelerator"] == "auto",
+            free=parameters.get("accelerator", "auto") == "auto",
             bf16=parameters.get("precision") == "bf16",
             threads=parameters.get("intra_op_thread_count", 0),
             gpu=args["model_instance_device_id"] if self.on_gpu else None,
         )
-        self.engine = engine(path, wishes, lambda text: pb.Logger.log_warn(f"{path}: {text}"))
+        name = config["name"]
+        self.engine = engine(path, wishes, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
 
     def execute(self, requests):
         try:
