@@ -1,7 +1,8 @@
 """Many clients at once, with and without batching; and how long the first picture takes.
 
-`python benchmarks/load.py [--model NAME] [--quick] [--out FOLDER]`; about twenty-five minutes on
-two cores. With --quick it takes four, and its figures mean little: they are written to FOLDER only.
+`python benchmarks/load.py [--model NAME] [--variant NAME] [--quick] [--out FOLDER]`; about
+twenty-five minutes on two cores. With --variant, one alone is measured anew, and the figures of the
+others stay. With --quick it takes four, and its figures mean little: they go to FOLDER only.
 """
 
 import argparse
@@ -245,8 +246,9 @@ def round_of(asked: argparse.Namespace, plan: list[tuple[Work, str]], points: Po
 
 def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each kind of work, variant and number of clients."""
-    plan = [(enlarging(asked.model, asked.side), variant) for variant in VARIANTS]
-    plan += [(cutting(asked.side), variant) for variant in CUTOUT_VARIANTS]
+    plan = [(enlarging(asked.model, asked.side), variant) for variant in asked.variants]
+    if asked.variants == VARIANTS:
+        plan += [(cutting(asked.side), variant) for variant in CUTOUT_VARIANTS]
     points: Points = {}
     round_of(asked, plan, points)
     round_of(asked, plan[::-1], points)
@@ -380,9 +382,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=120, help="a point")
     parser.add_argument("--seconds", type=float, default=40, help="that a point takes at most")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
+    parser.add_argument("--variant", choices=VARIANTS, help="to enlarge by this one alone")
     parser.add_argument("--quick", action="store_true", help="small pictures, few of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
+    asked.variants = {asked.variant: VARIANTS[asked.variant]} if asked.variant else VARIANTS
     if asked.quick:
         asked.side, asked.pictures, asked.clients = 64, 20, (1, 4)
     return asked
@@ -390,10 +394,20 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = arguments()
-    cold = [cold_server(asked.model, asked.side), *cold_commands(asked.model, asked.side)]
-    rows = measure(asked)
+    if asked.variant:
+        before = json.loads((asked.out / "load.json").read_text())
+        rows, cold = replaced(before["rows"], measure(asked)), before["cold"]
+    else:
+        cold = [cold_server(asked.model, asked.side), *cold_commands(asked.model, asked.side)]
+        rows = measure(asked)
     if not asked.quick or asked.out != RESULTS:
         write(asked.out, rows, cold)
+
+
+def replaced(before: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of before, with those that were measured anew in their places."""
+    later = {(*heading(row), row["clients"]): row for row in new}
+    return [later.get((*heading(row), row["clients"]), row) for row in before]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 import json
 import math
+import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,6 @@ PEERS = {
     "codecs": "Pillow",
 }
 OTHERS = {
-    "fix": "mending against plain enlarging",
     "swap": "switching models under load",
     "load": "clients, batching, cold start",
     "memory": "time and memory against picture size",
@@ -47,6 +47,25 @@ def rows() -> Iterator[dict[str, Any]]:
         found = read(name)
         for row in found["rows"] if found else ():
             yield {"benchmark": name, "peer": peer, "date": found["machine"]["date"], **row}
+    yield from mended()
+
+
+def mended() -> Iterator[dict[str, Any]]:
+    """A row for each kind of damage: what `fix_artifacts` gains over plain enlarging, and costs."""
+    found = read("fix") or {"rows": []}
+    for damage in dict.fromkeys(row["damage"] for row in found["rows"]):
+        of = [row for row in found["rows"] if row["damage"] == damage]
+        gains = [row["gain_db"] for row in of]
+        cost = 100 * statistics.median(row["mending_share"] for row in of)
+        said = f"{len(of)} pictures: {statistics.mean(gains):+.2f} dB, at least {min(gains):+.2f}; "
+        said += f"mending takes {cost:.0f} % of the network's time"
+        row = {"benchmark": "fix", "peer": "plain enlarging", "date": found["machine"]["date"]}
+        yield {
+            **row,
+            **dict.fromkeys(("ours_s", "peer_s", "ratio")),
+            "what": damage,
+            "quality": said,
+        }
 
 
 def table(listed: list[dict[str, Any]]) -> str:

@@ -263,6 +263,8 @@ class Server(Block):
     """Of each network, on each GPU."""
     batch: Annotated[int | None, Field(ge=1, le=64)] = None
     """The most tiles, or pictures, that a network takes at once; left out, what its kind bears."""
+    # On two cores no delay from 0 to 5000 was ahead at every number of clients, and a lone picture
+    # waits it in full: benchmarks/results/load.md. Not measured on GPUs.
     queue_delay: Annotated[int, Field(ge=0)] = 500
     """Microseconds a network waits for more tiles before it starts a batch."""
     accelerator: Accelerator = "auto"
