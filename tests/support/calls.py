@@ -5,6 +5,7 @@ import json
 import numpy as np
 from tritonclient.grpc import InferInput
 
+from sakuga.config import Server
 from sakuga.triton import Triton
 
 
@@ -20,7 +21,7 @@ async def raw(url: str, model: str, image: bytes, options: object) -> None:
         tensor = InferInput(name, [1], "BYTES")
         tensor.set_data_from_numpy(np.array([value], dtype=object))
         inputs.append(tensor)
-    triton = Triton(url, 60)
+    triton = Triton(Server(url=url, timeout=60))
     try:
         async with triton._errors(model):
             await triton.client.infer(model, inputs)

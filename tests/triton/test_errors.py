@@ -24,6 +24,7 @@ from sakuga import (
     TooLarge,
     connect,
 )
+from sakuga.config import Server
 from sakuga.triton import Triton
 from sakuga_export import repository
 from sakuga_server.embedded import free_port, run_triton
@@ -96,7 +97,7 @@ async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
 
 async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
     before = (await images.triton.status())["models"]
-    triton = Triton(url, timeout=0.3)
+    triton = Triton(Server(url=url, timeout=0.3))
     with pytest.raises(DeadlineExceeded, match=r"server\.timeout"):
         await triton.infer("upscale", encoded(sample("heroine")), {"tile_size": 64})
     await triton.close()
@@ -139,6 +140,7 @@ async def test_a_full_queue_answers_at_once(
 ) -> None:
     narrow = config.model_copy(deep=True)
     narrow.server.pipelines = narrow.server.queue_size = 1
+    narrow.server.in_flight = pictures
     folder = config.server.repository.with_name(f"narrow-{action}")
     repository.write(folder, narrow)
     for model in models:

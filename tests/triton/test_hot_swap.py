@@ -2,12 +2,7 @@
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,59 +18,14 @@ from sakuga import (
     ServerUnavailable,
     connect,
 )
+from sakuga.config import Server
 from sakuga.config_file import SETTLED_SECONDS
 from sakuga.triton import Triton
 from sakuga_server.embedded import free_port
+from serving_for_tests import SAKUGA, Serve, started
 
-SAKUGA = Path(sys.executable).with_name("sakuga")
 EXPORT = SAKUGA.with_name("sakuga-export")
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
-TILE = 48
-SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1, "precision": "fp32"}
-FEW = {"model": "realesrgan-x4plus", "inpaint": "opencv"}  # of which none is there, either
-
-
-@dataclass
-class Serve:
-    """`sakuga serve`, and the config.yaml that it follows."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[str] | None = None
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "config.yaml"
-
-    @property
-    def url(self) -> str:
-        return f"127.0.0.1:{self.port}"
-
-    def said(self) -> str:
-        return (self.folder / "log").read_text()
-
-    async def until(self, said: Callable[[str], bool], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not said(self.said()):
-            assert time.monotonic() < end, self.said()
-            await asyncio.sleep(0.1)
-
-    def write(self, upscale: str, **server: object) -> None:
-        """Replaces the file as editors do: the new one whole, under the old one's name."""
-        settings = {"url": self.url, "repository": "repository", **SMALL, **server}
-        blocks = {
-            "providers": {"image": {"upscale": {"model": upscale}, "fix_artifacts": FEW}},
-            "rembg": {"model": "isnet-general-use"},  # which isn't there to be loaded
-            "realesrgan": {"denoise_strength": 1, "tile_size": TILE},
-            "server": settings,
-        }
-        new = self.file.with_suffix(".new")
-        new.write_text(json.dumps(blocks))  # JSON is YAML
-        new.replace(self.file)
-
-    def run(self, *arguments: str, program: Path = SAKUGA) -> subprocess.CompletedProcess[str]:
-        command = [program, *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
 
 
 @pytest.fixture
@@ -84,17 +34,7 @@ def serve(served: Path, tmp_path: Path) -> Iterator[Serve]:
     repository_of(served, tmp_path / "repository")
     serve = Serve(tmp_path, free_port())
     yield serve
-    if serve.process is not None:
-        serve.process.send_signal(signal.SIGINT)
-        assert serve.process.wait(60) == 0, serve.said()
-
-
-async def started(serve: Serve) -> None:
-    with (serve.folder / "log").open("w") as log:
-        serve.process = subprocess.Popen(
-            [SAKUGA, "serve"], cwd=serve.folder, stdout=log, stderr=log, text=True
-        )
-    await serve.until(lambda text: "Serving at" in text)
+    serve.end()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +96,7 @@ async def test_broken_edits_change_nothing_and_settings_reach_the_running_server
     serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
     await serve.until(lambda text: "loaded realesr_animevideov3" in text)
     assert "server.url takes effect when the server is started again" in serve.said()
-    triton = Triton(serve.url, 60)
+    triton = Triton(Server(url=serve.url, timeout=60))
     config = await triton.client.get_model_config("realesr_animevideov3")
     await triton.close()
     assert config.config.max_batch_size == 3
@@ -246,7 +186,7 @@ async def test_models_are_told_and_administration_needs_the_users_key(
     await started(serve)
     key = serve.folder / "cache" / "sakuga" / "keys" / str(serve.port)
     assert key.stat().st_mode & 0o777 == 0o600
-    triton = Triton(serve.url, 60)
+    triton = Triton(Server(url=serve.url, timeout=60))
     with pytest.raises(NotAllowed, match="SAKUGA_ADMIN_KEY"):
         await triton.unload("upscale")
     await triton.close()

@@ -97,6 +97,10 @@ def test_an_assignment_takes_effect_and_is_checked() -> None:
         ("providers: {image: {upscale: {sclae: 2}}}", "'providers.image.upscale.sclae' is unknown"),
         ("limits: {input_pixels: 0}", "'limits.input_pixels' is 0; allowed: a whole number from 1"),
         ("server: 7", "'server' is 7"),
+        ("server: {tls: {key: a, ca: b}}", "'certificate' and 'key' are given together"),
+        ("server: {tls: {key: a, certificate: b}}", "'certificate' needs 'ca'"),
+        ("server: {tls: {mutual: true, ca: b}}", "'mutual' needs 'certificate', 'key', and a file"),
+        ("server: {tls: {ca: 7}}", "'server.tls.ca' is 7; allowed: a file in PEM form, or system"),
         ("[1, 2]", "allowed: a mapping"),
         ("server: {url: [", "isn't YAML"),
     ],
@@ -109,6 +113,14 @@ def test_an_error_names_file_path_value_and_what_is_allowed(
         load_config(file)
     assert str(file) in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_certificates_count_from_the_files_folder(tmp_path: Path) -> None:
+    text = "server: {tls: {ca: own/ca.pem, certificate: /a/b.pem, key: c.key}}"
+    tls = load_config(write(tmp_path, text)).server.tls
+    assert (tls.ca, tls.key) == (tmp_path / "own/ca.pem", tmp_path / "c.key")
+    assert str(tls.certificate) == "/a/b.pem"
+    assert load_config(write(tmp_path, "server: {tls: {ca: system}}")).server.tls.of_system
 
 
 def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sakuga.errors import (
     NotAllowed,
     Overloaded,
     ProviderError,
+    QueueTimeout,
     SakugaError,
     ServerError,
     ServerUnavailable,
@@ -29,6 +30,7 @@ from sakuga.errors import (
 from sakuga.images import Images, connect
 from sakuga.options import Region
 from sakuga.provider import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
+from sakuga.tracing import trace_context
 from sakuga.triton import Reply
 from sakuga.wire import ImageAction
 
@@ -52,6 +54,7 @@ __all__ = [
     "NotAllowed",
     "Overloaded",
     "ProviderError",
+    "QueueTimeout",
     "RealESRGANProvider",
     "Region",
     "RembgProvider",
@@ -64,4 +67,5 @@ __all__ = [
     "fix_artifacts",
     "inpaint_regions",
     "load_config",
+    "trace_context",
 ]

@@ -81,7 +81,7 @@ def serve(config: Config, port: int | None) -> None:
 
 
 async def _follow(config: Config, running: Any) -> int:
-    triton = Triton(running.url, config.server.timeout, running.key)
+    triton = Triton(config.server, running.key, running.url)
     following = _module("sakuga_server.following")
     follower = following.Follower(config, triton, lambda: _refresh_repository(config), click.echo)
     try:
@@ -223,7 +223,7 @@ def status(config: Config) -> None:
 
 
 async def _ask(config: Config, question: Callable[[Triton], Any]) -> Any:
-    triton = Triton(config.server.url, config.server.timeout, _key(config))
+    triton = Triton(config.server, _key(config))
     try:
         return await question(triton)
     finally:
@@ -257,7 +257,7 @@ def _problems(config: Config) -> Iterator[str]:
     for action in ImageAction:
         if getattr(config.providers.image, action.value).provider:
             try:
-                Plugged(config, Triton(config.server.url, config.server.timeout), action)
+                Plugged(config, Triton(config.server), action)
             except SakugaError as error:
                 yield f"{place(f'providers.image.{action.value}.provider')}: {error}"
 

@@ -185,7 +185,7 @@ async def _server(
     if triton is not None:
         yield settings, triton
         return
-    own = Triton(settings.server.url, settings.server.timeout)
+    own = Triton(settings.server)
     try:
         yield settings, own
     finally:

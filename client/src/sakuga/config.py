@@ -230,19 +230,71 @@ class NetworkSettings(Block):
     precision: Precision | None = None
 
 
+class TLS(Block):
+    """Of gRPC, which alone has it in Triton. `ca` has clients use it; `certificate` and `key` have
+    the server use it, and say who a client is. Relative paths count from the folder of config.yaml.
+    """
+
+    ca: Path | None = Field(default=None, examples=["a file in PEM form, or system"])
+    """Whose certificates are trusted: a file in PEM form, or those that this machine trusts."""
+    certificate: Path | None = None
+    """Chain of one's own certificate, in PEM form. The server's has to name localhost, too, where
+    `sakuga serve` itself administers it."""
+    key: Path | None = None
+    """Its private key, in PEM form."""
+    mutual: bool = False
+    """The server takes only clients that have a certificate of `ca`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("'certificate' and 'key' are given together, or neither is")
+        if self.certificate and self.ca is None:
+            raise ValueError("'certificate' needs 'ca' beside it")
+        if self.mutual and (self.certificate is None or self.of_system):
+            raise ValueError("'mutual' needs 'certificate', 'key', and a file as 'ca'")
+        return self
+
+    @property
+    def of_system(self) -> bool:
+        """Whether those are trusted that this machine trusts."""
+        return self.ca == Path("system")
+
+
 class Server(Block):
     """How the server is reached, and how it is run."""
 
     url: str = "localhost:8001"
-    """host:port of Triton's gRPC."""
+    """host:port of Triton's gRPC; or, to go round several servers, dns:///host:port for all
+    addresses that a name has, ipv4:host:port,host:port for those listed."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds a client waits for one picture."""
+    """Seconds a client waits for one picture, all attempts included; half of what is left is the
+    most that an attempt may wait in the server's queue."""
+    retries: Annotated[int, Field(ge=0, le=20)] = 3
+    """Times a client sends a picture anew when a server can't be reached, stops, or goes down; and
+    over time no more than one in five pictures. A full queue is told at once."""
+    in_flight: Count = 64
+    """Pictures that a client has under way at once; more wait on its side."""
+    tls: TLS = Field(default_factory=TLS)
+    """Of gRPC."""
+    host: str = "127.0.0.1"
+    """Address of this machine that the server listens on. The embedded one has known holes: don't
+    let it be reached from a network that isn't trusted."""
     repository: Path = Path("model_repository")
     """The model repository; a relative path counts from the folder of config.yaml."""
     http_port: Port = None
-    """Of Triton's HTTP on this machine; left out, there is none."""
+    """Of Triton's HTTP; left out, there is none. Whether it is ready, all may ask; for the rest it
+    wants the key of its administration."""
     metrics_port: Port = None
-    """Of Triton's metrics on this machine; left out, there are none."""
+    """Of Triton's metrics; left out, there are none."""
+    start_timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that starting may take, until all networks are loaded."""
+    exit_timeout: Annotated[int, Field(ge=1)] = 25
+    """Seconds that pictures under way are given when the server is told to stop."""
+    trace_url: str | None = None
+    """Where Triton sends traces, as OpenTelemetry's OTLP over HTTP: http://host:4318/v1/traces."""
+    trace_rate: Count = 1
+    """One picture of so many is traced."""
     preload: Literal["all"] | list[str] = Field(
         default_factory=list, examples=["all, or a list of networks"]
     )

@@ -86,8 +86,12 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 def _settled(config: Config, file: Path) -> Config:
     """With what depends on the place of the file, and on the environment."""
-    repository = file.resolve().parent / config.server.repository
-    config.server.settle("repository", repository)
+    folder, tls = file.resolve().parent, config.server.tls
+    config.server.settle("repository", folder / config.server.repository)
+    for name in ("ca", "certificate", "key"):
+        given = getattr(tls, name)
+        if given and not (name == "ca" and tls.of_system):
+            tls.settle(name, folder / given)
     if url := os.environ.get("SAKUGA_URL"):
         config.server.settle("url", url)
     return config

@@ -12,6 +12,7 @@ SakugaError
 │   └── Overloaded         UNAVAILABLE        the server's queue is full
 ├── NotAllowed             UNAVAILABLE        administration without the server's key
 ├── DeadlineExceeded       DEADLINE_EXCEEDED  the answer didn't come in the time allowed
+│   └── QueueTimeout       UNAVAILABLE        the picture waited in a queue for too much of it
 ├── DetectorError          INTERNAL           a detector of artifacts failed, by name
 ├── ProviderError          INTERNAL           a provider of the caller's own failed, by name
 └── ServerError            INTERNAL           the server failed; its log has the reason
@@ -22,6 +23,8 @@ short list of statuses, and a client in any language can tell one from another.
 
 import re
 from typing import Self
+
+from sakuga.wire import PIPELINES
 
 
 class SakugaError(Exception):
@@ -92,6 +95,10 @@ class DeadlineExceeded(SakugaError):
     status = "DEADLINE_EXCEEDED"
 
 
+class QueueTimeout(DeadlineExceeded):
+    status = "UNAVAILABLE"
+
+
 class DetectorError(SakugaError):
     pass
 
@@ -108,12 +115,18 @@ _BY_NAME: dict[str, type[SakugaError]] = {
     error.__name__: error
     for error in (
         *(BadInput, BadImage, BadOption, TooLarge, ModelNotLoaded, ModelNotInstalled),
-        *(ServerUnavailable, Overloaded, DeadlineExceeded, DetectorError, ServerError),
+        *(ServerUnavailable, Overloaded, DeadlineExceeded, QueueTimeout),
+        *(DetectorError, ServerError),
     )
 }
 
 # Never loaded, unloaded, on the way out, and a step of an ensemble that is one of these.
 NOT_LOADED = ("unknown model", "not ready", "not at ready state", "no available versions")
+
+# A server that is on its way out: its scheduler's words, and, soon after, those for models that are
+# gone. (Also of one whose process died in the middle of a picture; Triton starts it again.)
+STOPPING = ("has stopped accepting", "is not healthy")
+GONE = "has no available versions"
 
 _WIRE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
@@ -131,3 +144,19 @@ def from_wire(text: str) -> SakugaError | None:
 def says_not_loaded(text: str) -> bool:
     """Whether Triton means that a model isn't served now, for which it has several wordings."""
     return any(words in text for words in NOT_LOADED)
+
+
+def says_stopping(text: str, model: str) -> bool:
+    """Whether Triton means that it is stopping, or a process of it went down.
+
+    Pipelines are never unloaded while it runs, so one that is gone says that all of them are.
+    """
+    return any(words in text for words in STOPPING) or (GONE in text and model in PIPELINES)
+
+
+def elsewhere(error: SakugaError) -> bool:
+    """Whether another attempt may succeed: with another server, or this one once it is back.
+
+    A full queue isn't for another attempt: that would keep it full. Its caller decides.
+    """
+    return isinstance(error, ServerUnavailable | QueueTimeout) and not isinstance(error, Overloaded)

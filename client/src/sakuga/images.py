@@ -27,10 +27,9 @@ class Images:
     An assignment to `config`, or a change of its file, takes effect with the next call.
     """
 
-    def __init__(self, config: Config, triton: Triton, url: str | None = None) -> None:
+    def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        self._url = url
         self._plugged: dict[ImageAction, Plugged] = {}
         providers = (RealESRGANProvider, RembgProvider, ArtifactFixProvider, AuraSRProvider)
         self._providers: dict[ImageAction, TritonProvider] = {
@@ -67,8 +66,6 @@ class Images:
         """Like `process`, with the server's report beside the picture."""
         action = as_action(action)
         refresh(self.config)
-        server = self.config.server
-        self.triton.url, self.triton.timeout = self._url or server.url, server.timeout
         provider = await self._own(action) or self._providers[action]
         return await provider.run(image, action, config)
 
@@ -103,8 +100,8 @@ async def connect(
         ConfigError: the configuration can't be used. A missing server is noticed by the first call.
     """
     settings = config if isinstance(config, Config) else load_config(config)
-    triton = Triton(url or settings.server.url, settings.server.timeout)
-    images = Images(settings, triton, url)
+    triton = Triton(settings.server, url=url)
+    images = Images(settings, triton)
     try:
         yield images
     finally:

@@ -54,7 +54,7 @@ class TritonProvider(ABC):
 
     def __init__(self, config: Config | None = None, triton: Triton | None = None) -> None:
         self.config = config or load_config()
-        self.triton = triton or Triton(self.config.server.url, self.config.server.timeout)
+        self.triton = triton or Triton(self.config.server)
         self._owns_triton = triton is None
 
     @abstractmethod
@@ -93,9 +93,6 @@ class TritonProvider(ABC):
             name = type(self).__name__
             raise BadOption(f"action is {action!r}; {name} allows: {self.action.value}")
         refresh(self.config)
-        if self._owns_triton:
-            server = self.config.server
-            self.triton.url, self.triton.timeout = server.url, server.timeout
         return await self._once_swapped(image, config or {})
 
     async def _once_swapped(self, image: bytes, options: Mapping[str, Any]) -> Reply:

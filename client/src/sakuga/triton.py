@@ -1,8 +1,11 @@
 """The connection to Triton: the only place that knows tritonclient."""
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
@@ -11,16 +14,28 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from sakuga import errors, wire
+from sakuga import errors, tracing, wire
+from sakuga.config import TLS, Server
+from sakuga.retrying import Attempts, Budget
+
+log = logging.getLogger("sakuga")
 
 # gRPC's own default of 4 MB is less than one enlarged picture; protobuf can't carry more than this.
 MAX_MESSAGE_BYTES = 2**31 - 1
 # `channel_args` replaces all of tritonclient's defaults, so the message lengths stand here again.
+# Where a name has several addresses, calls go round those that answer.
 CHANNEL_ARGS = [
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.primary_user_agent", "sakuga"),
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    # A server that comes back is found again within seconds, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 5000),
 ]
+# Of what is left of a picture's time, the part that it may wait in a server's queue. The rest is
+# for its work; or, when the wait was in vain, for another server.
+QUEUE_SHARE = 0.5
 ADMIN_KEY = "SAKUGA_ADMIN_KEY"  # the environment's name of that key
 ADMIN_HEADER = "triton-grpc-protocol-admin"  # of `--grpc-restricted-protocol=…:admin=KEY`
 
@@ -35,68 +50,122 @@ class Reply(NamedTuple):
 
 
 class Triton:
-    """One server, reached over one gRPC channel, from one event loop.
+    """One server, or several that are one to the caller, reached over one gRPC channel, from one
+    event loop.
 
     Args:
-        url: host:port of its gRPC. Assigning another takes effect with the next call; those under
-            way go on.
-        timeout: seconds that an answer may take.
+        server: how it is reached. A change of it takes effect with the next call; those under way
+            go on.
         key: what `load` and `unload` need where the server's administration is locked.
+        url: goes before the one in `server`.
+
+    Raises:
+        ConfigError: with the first call, if a certificate can't be read.
     """
 
-    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
-        self.url = url
-        self.timeout = timeout
-        self._headers = {ADMIN_HEADER: key} if key else None
-        self._clients: dict[str, InferenceServerClient] = {}
+    def __init__(self, server: Server, key: str | None = None, url: str | None = None) -> None:
+        self.server = server
+        self._key_headers = {ADMIN_HEADER: key} if key else None
+        self._url = url
+        self._clients: dict[tuple[object, ...], InferenceServerClient] = {}
+        self._budget = Budget()
+        self._places: tuple[int, asyncio.Semaphore] | None = None
+
+    @property
+    def url(self) -> str:
+        """host:port of its gRPC."""
+        return self._url or self.server.url
 
     @property
     def client(self) -> InferenceServerClient:
         # Made at first use: a gRPC channel belongs to the event loop it was made in.
-        if self.url not in self._clients:
-            made = InferenceServerClient(self.url, channel_args=CHANNEL_ARGS)
-            self._clients[self.url] = made
-        return self._clients[self.url]
+        tls = self.server.tls
+        key = (self.url, tls.ca, tls.certificate, tls.key)
+        if key not in self._clients:
+            made = InferenceServerClient(
+                self.url, creds=_credentials(tls), channel_args=CHANNEL_ARGS
+            )
+            self._clients[key] = made
+        return self._clients[key]
 
     async def close(self) -> None:
         while self._clients:
             await self._clients.popitem()[1].close()
 
-    async def infer(
-        self, model: str, image: bytes, options: Mapping[str, Any], timeout: float | None = None
-    ) -> Reply:
-        """Sends one encoded picture through a public model.
+    async def infer(self, model: str, image: bytes, options: Mapping[str, Any]) -> Reply:
+        """Sends one encoded picture through a public model; anew, if a server is lost on the way.
 
         Args:
             model: a pipeline or ensemble of the contract, such as `upscale` or `rembg_u2net`.
             image: an encoded picture file.
             options: of that model; sent as JSON.
-            timeout: seconds; left out, the connection's own.
 
         Raises:
             SakugaError: of the class that fits; see `sakuga.errors`.
         """
-        result, report = await self._call(
-            model,
-            {wire.IMAGE: image, wire.OPTIONS: json.dumps(dict(options)).encode()},
-            (wire.RESULT, wire.REPORT),
-            timeout,
-        )
-        return Reply(result, json.loads(report))
+        inputs = {wire.IMAGE: image, wire.OPTIONS: json.dumps(dict(options)).encode()}
+        attempts = self._attempts()
+        async with self._place(attempts):
+            result, report = await self._sent(model, inputs, (wire.RESULT, wire.REPORT), attempts)
+            return Reply(result, json.loads(report))
+
+    def _attempts(self) -> Attempts:
+        self._budget.earn()
+        return Attempts(self.server.retries, self.server.timeout, self._budget)
+
+    async def _sent(
+        self,
+        model: str,
+        inputs: Mapping[str, bytes],
+        outputs: Iterable[str],
+        attempts: Attempts,
+    ) -> list[bytes]:
+        """As `_call`; anew, where another attempt may succeed."""
+        while True:
+            try:
+                return await self._call(model, inputs, outputs, attempts.left)
+            except errors.SakugaError as error:
+                pause = attempts.pause() if errors.elsewhere(error) else None
+                if pause is None:
+                    raise
+                log.info("attempt %d at %s: %s", attempts.made, self.url, error)
+            await asyncio.sleep(pause)
+
+    @asynccontextmanager
+    async def _place(self, attempts: Attempts) -> AsyncIterator[None]:
+        """Waits until fewer than `in_flight` pictures are under way; that takes of their time."""
+        count = self.server.in_flight
+        if self._places is None or self._places[0] != count:
+            self._places = count, asyncio.Semaphore(count)
+        places = self._places[1]
+        try:
+            await asyncio.wait_for(places.acquire(), attempts.left)
+        except TimeoutError:
+            raise errors.DeadlineExceeded(
+                f"{count} other pictures were under way all the time; raise server.timeout, "
+                "or server.in_flight"
+            ) from None
+        try:
+            yield
+        finally:
+            places.release()
 
     async def _call(
         self,
         model: str,
         inputs: Mapping[str, bytes],
         outputs: Iterable[str],
-        timeout: float | None = None,
+        seconds: float | None = None,
     ) -> list[bytes]:
+        seconds = max(seconds or self.server.timeout, 0.001)
         async with self._errors(model):
             answer = await self.client.infer(
                 model,
                 [_bytes_input(name, value) for name, value in inputs.items()],
                 outputs=[InferRequestedOutput(name) for name in outputs],
-                client_timeout=timeout or self.timeout,
+                timeout=int(seconds * QUEUE_SHARE * 1e6),
+                client_timeout=seconds,
+                headers=tracing.headers(),
             )
             return [bytes(answer.as_numpy(name)[0]) for name in outputs]
 
@@ -104,7 +173,8 @@ class Triton:
         """What the server tells of each network that it knows, by name: `wire.Listing`, and
         `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
         """
-        networks: dict[str, dict[str, Any]] = (await self._ask_networks())["networks"]
+        (report,) = await self._call(wire.NETWORKS, {wire.OPTIONS: b"{}"}, [wire.REPORT])
+        networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
         return networks
 
     async def load_on_demand(self, model: str, kind: wire.Kind) -> None:
@@ -115,13 +185,8 @@ class Triton:
             ModelNotInstalled: it was never exported.
             ModelNotLoaded: the server doesn't load what a request needs.
         """
-        await self._ask_networks(load=model, kind=kind)
-
-    async def _ask_networks(self, **options: str) -> dict[str, Any]:
-        asked = {wire.OPTIONS: json.dumps(options).encode()}
-        (report,) = await self._call(wire.NETWORKS, asked, [wire.REPORT])
-        told: dict[str, Any] = json.loads(report)
-        return told
+        asked = {wire.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
+        await self._sent(wire.NETWORKS, asked, [wire.REPORT], self._attempts())
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
@@ -134,12 +199,12 @@ class Triton:
         """Loads a Triton model, or loads it anew where its files changed: returns when it is ready.
         Requests under way are finished by what was there before."""
         async with self._errors(model):
-            await self.client.load_model(model, headers=self._headers)
+            await self.client.load_model(model, headers=self._key_headers)
 
     async def unload(self, model: str) -> None:
         """Unloads a Triton model, after the requests that it has."""
         async with self._errors(model):
-            await self.client.unload_model(model, headers=self._headers)
+            await self.client.unload_model(model, headers=self._key_headers)
 
     async def status(self) -> dict[str, Any]:
         """The server's version, readiness, and what each loaded model has done so far."""
@@ -162,12 +227,23 @@ class Triton:
     def _translate(self, error: InferenceServerException, what: str) -> errors.SakugaError:
         # UNAVAILABLE has several meanings in Triton; only the text tells them apart.
         status, text = error.status() or "", error.message() or ""
-        if known := errors.from_wire(text):
+        if known := errors.from_wire(text) or self._meant(text, what):
             return known
         if "DEADLINE_EXCEEDED" in status or "Deadline" in text:
             return errors.DeadlineExceeded(
                 f"no answer from {self.url} in the time allowed; raise server.timeout, "
                 "or send a smaller picture"
+            )
+        if "UNAVAILABLE" in status:
+            return errors.ServerUnavailable(self._unreachable(text))
+        return errors.ServerError(text or status)
+
+    def _meant(self, text: str, what: str) -> errors.SakugaError | None:
+        """What Triton itself means, if it is one of the things that it says in words alone."""
+        if "Request timeout expired" in text:
+            return errors.QueueTimeout(
+                f"the queue of {what} at {self.url} was too long for the time allowed; "
+                "raise server.timeout, or try again later"
             )
         if "protocol is restricted" in text:
             return errors.NotAllowed(
@@ -175,13 +251,34 @@ class Triton:
             )
         if "maximum queue size" in text:
             return errors.Overloaded(f"the queue of {what} at {self.url} is full; try again later")
+        if errors.says_stopping(text, what):
+            return errors.ServerUnavailable(f"the server at {self.url} is stopping")
         if errors.says_not_loaded(text):
             return errors.ModelNotLoaded(f"{what} isn't served at {self.url}")
-        if "UNAVAILABLE" in status:
-            return errors.ServerUnavailable(
-                f"no server answers at {self.url}; start one with `sakuga serve`, or add --embedded"
-            )
-        return errors.ServerError(text or status)
+        return None
+
+    def _unreachable(self, text: str) -> str:
+        if "Ssl" in text or "SSL" in text or "certificate" in text.lower():
+            return f"no server at {self.url} that server.tls fits; see which certificates it trusts"
+        return f"no server answers at {self.url}; start one with `sakuga serve`, or add --embedded"
+
+
+def _credentials(tls: TLS) -> Any:
+    """
+    Raises:
+        ConfigError: a file can't be read.
+    """
+    if tls.ca is None:
+        return None
+    files = (None if tls.of_system else tls.ca, tls.key, tls.certificate)
+    return grpc.ssl_channel_credentials(*map(_read, files))
+
+
+def _read(file: Path | None) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        raise errors.ConfigError(f"server.tls: {file} can't be read ({error.strerror})") from error
 
 
 def _bytes_input(name: str, value: bytes) -> InferInput:

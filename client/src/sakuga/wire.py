@@ -40,6 +40,7 @@ NETWORKS = "networks"
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
 REMBG_PREPARE = "rembg_prepare"
 ALPHA_MATTING = "alpha_matting"
+PIPELINES = (UPSCALE, FIX_ARTIFACTS, NETWORKS, REMBG_PREPARE, ALPHA_MATTING)
 PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
 JOB = "JOB"  # BYTES [1], a JSON object: what ALPHA_MATTING has to know of the request
 

@@ -69,7 +69,8 @@ def main(
         if check:
             sys.exit(_check(config))
         done = _change_own(networks, wish, remove, config.server.repository)
-        for written in repository.write(config.server.repository, config):
+        folder = config.server.repository
+        for written in (*repository.write(folder, config), *repository.place_programs(folder)):
             click.echo(f"wrote {written}")
     except ExportError as error:
         raise click.ClickException(str(error)) from None

@@ -28,10 +28,6 @@ SUFFIXES = (*CHECKPOINTS, ".onnx")
 
 CUTOUT_ONLY = ("side", "mean", "std")
 NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
-PIPELINES = (
-    *(wire.UPSCALE, wire.FIX_ARTIFACTS, wire.NETWORKS),
-    *(wire.REMBG_PREPARE, wire.ALPHA_MATTING),
-)
 # `rembg_prepare` has an output a network, and these.
 TENSORS = (wire.IMAGE, wire.OPTIONS, wire.PICTURE, wire.JOB, wire.NET_AUTHOR)
 
@@ -157,6 +153,6 @@ def _taken() -> set[str]:
     return (
         folders
         | {wire.ensemble(n.name) for n in CUTOUTS}
-        | set(PIPELINES)
+        | set(wire.PIPELINES)
         | {tensor.lower() for tensor in TENSORS}
     )

@@ -22,6 +22,30 @@ from sakuga_export.triton_nets import parameters, tensor
 # Decoding takes a tenth of what matting does, so two processes feed many.
 PREPARING = 2
 
+# What each pipeline is, and its class in `sakuga_server.triton_model`.
+PROGRAMS = {
+    wire.UPSCALE: (
+        "Upscaling: every super-resolution network behind one public model.",
+        "UpscaleModel",
+    ),
+    wire.FIX_ARTIFACTS: (
+        "Mending: damage found and undone before a network enlarges.",
+        "FixArtifactsModel",
+    ),
+    wire.NETWORKS: (
+        "What networks there are, loaded or not; and loading one that a request needs.",
+        "NetworksModel",
+    ),
+    wire.REMBG_PREPARE: (
+        "Cutting out, first step: an encoded picture to what the network sees.",
+        "RembgPrepareModel",
+    ),
+    wire.ALPHA_MATTING: (
+        "Cutting out, last step: a mask and the picture to an encoded cut-out.",
+        "AlphaMattingModel",
+    ),
+}
+
 HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit those instead.\n"
 
 
@@ -37,6 +61,23 @@ def write(repository: Path, config: Config) -> list[Path]:
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
     return list(changed)
+
+
+def place_programs(repository: Path) -> list[Path]:
+    """Writes the pipelines' model.py that differ from what they should be; gives those. With it, an
+    empty folder becomes a repository."""
+    texts = {f"{name}/1/model.py": _program(*about) for name, about in PROGRAMS.items()}
+    changed = {repository / file: text for file, text in texts.items()}
+    changed = {file: t for file, t in changed.items() if not file.exists() or file.read_text() != t}
+    for file, text in changed.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return list(changed)
+
+
+def _program(about: str, kind: str) -> str:
+    imported = f"from sakuga_server.triton_model import {kind} as TritonPythonModel  # noqa: F401"
+    return f'"""{about}"""\n\n{imported}\n'
 
 
 def drift(repository: Path, config: Config) -> list[Path]:
@@ -239,8 +280,10 @@ def _python(
     **settings: Any,
 ) -> dict[str, Any]:
     """A pipeline in Triton's Python backend, `count` processes of it."""
-    # Nothing is batched here; without this the queue would have no bound.
-    queue = {"default_queue_policy": {"max_queue_size": config.server.queue_size}}
+    # Nothing is batched here; without this the queue would have no bound, and a picture would be
+    # begun that its caller has given up.
+    policy = {"max_queue_size": config.server.queue_size, "allow_timeout_override": True}
+    queue = {"default_queue_policy": policy}
     return {
         "name": name,
         "backend": "python",

@@ -1,13 +1,13 @@
-"""A real Triton without a container: starts the tritonserver that the nvidia-pytriton wheel holds.
+"""Starts a real Triton, and ends it: that of the nvidia-pytriton wheel, or of a container.
 
-It is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319, -23320,
--23334), so it listens on loopback only, and those interfaces need a key: $SAKUGA_ADMIN_KEY, or one
-that is made up for each start. Triton takes it as an argument only: who may look at this machine's
-processes can read it.
+The wheel's is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319,
+-23320, -23334), so it listens on loopback unless `server.host` says otherwise, and those interfaces
+need a key: $SAKUGA_ADMIN_KEY, or one that is made up for each start. Triton takes it as an argument
+only: who may look at this machine's processes can read it.
 """
 
 import ctypes
-import importlib.util
+import errno
 import logging
 import os
 import secrets
@@ -15,7 +15,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 import time
@@ -25,18 +24,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from sakuga.config import Config, Server
+from sakuga.config import TLS, Config, Server
 from sakuga.errors import ConfigError, ServerError
 from sakuga.triton import ADMIN_KEY
-from sakuga_server import backends
+from sakuga_server.binaries import Binary, binary
 from sakuga_server.placement import optional, servable, wanted
 
 log = logging.getLogger("sakuga")
 
-HOST = "127.0.0.1"
-START_SECONDS = 120
-STOP_SECONDS = 30
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
+MARGIN_SECONDS = 5  # that Triton may take to end, once its pictures are done, or given up
 RESTRICTED = "shared-memory,model-repository,trace,logging"
+# Of HTTP, which has no TLS, and is for probes: whether it is ready is all that is told without key.
+RESTRICTED_HTTP = f"{RESTRICTED},inference,metadata,model-config,statistics"
+# Milliseconds that a connection lasts. Then clients of a name with several addresses look it up
+# again, and find servers that are new; calls under way aren't touched.
+CONNECTION_AGE = 300_000
 
 # Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
 # pictures need; the result of one tile has up to 24 MB.
@@ -63,7 +66,7 @@ class Embedded:
 
 def free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
@@ -77,29 +80,29 @@ def run_triton(
 
     Args:
         config: tells the repository, the further ports and the GPUs.
-        port: of gRPC, on loopback.
+        port: of gRPC, on `server.host`.
         log: where Triton's own warnings and errors go; left out, standard error.
         models: Triton's models to load at the start; left out, what config.yaml wants.
 
     Raises:
         ConfigError: the repository has nothing to serve, the port is taken, or a part of Triton is
             missing on this machine.
-        ServerError: Triton ended, or wasn't ready within two minutes.
+        ServerError: Triton ended, or wasn't ready within `server.start_timeout`.
     """
     repository = config.server.repository
     models = list(models) or wanted(config)
     if not set(servable(repository)) & set(optional(repository)):
         raise ConfigError(f"the repository {repository} has no network; run `sakuga-export` first")
-    _check_port(port)
+    settings = config.server
+    _check_port(settings.host, port)
     _check_shared_memory()
     check_gpus(config.realesrgan.gpu_id, gpus_here())
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
-        _assemble_backends(Path(folder))
+        triton = binary(Path(folder))
         key = os.environ.get(ADMIN_KEY) or secrets.token_urlsafe()
-        command = _command(config.server, models, Path(folder), port, key)
         process = subprocess.Popen(
-            command,
-            env=_environment(config),
+            _command(settings, models, triton, port, key),
+            env=_environment(config, triton),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,79 +110,75 @@ def run_triton(
         )
         relay = _Relay(process, log or sys.stderr)
         try:
-            _wait(process, port, relay)
-            yield Embedded(f"{HOST}:{port}", models, process, key)
+            _wait(process, settings, port, relay)
+            yield Embedded(f"{_near(settings)}:{port}", models, process, key)
         finally:
-            _stop(process)
-            relay.join(STOP_SECONDS)  # a stub that outlives Triton may hold the log open
+            _stop(process, settings.exit_timeout + MARGIN_SECONDS)
+            relay.join(MARGIN_SECONDS)  # a stub that outlives Triton may hold the log open
 
 
-def _wheel() -> Path:
-    found = importlib.util.find_spec("pytriton")
-    if found is None or found.origin is None:
-        raise ConfigError(
-            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
-        )
-    return Path(found.origin).parent / "tritonserver"
-
-
-def _assemble_backends(folder: Path) -> None:
-    """The backend directory: the wheel's Python backend with our Python's stub, and stand-ins."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    stub = _wheel() / "python_backend_stubs" / version / "triton_python_backend_stub"
-    if not stub.exists():
-        raise ConfigError(f"Triton's wheel has no stub for Python {version}")
-    shutil.copytree(_wheel() / "backends" / "python", folder / "python")
-    shutil.copy(stub, folder / "python")
-    for stand_in in Path(backends.__file__).parent.glob("*/model.py"):
-        shutil.copytree(stand_in.parent, folder / stand_in.parent.name)
-
-
-def _command(settings: Server, models: list[str], backends: Path, port: int, key: str) -> list[str]:
+def _command(settings: Server, models: list[str], triton: Binary, port: int, key: str) -> list[str]:
     options = {
         "model-repository": settings.repository,
-        "backend-directory": backends,
+        "backend-directory": triton.backends,
         "model-control-mode": "explicit",
         "strict-readiness": "true",
-        "grpc-address": HOST,
+        "grpc-address": settings.host,
         "grpc-port": port,
+        "grpc-max-connection-age": CONNECTION_AGE,
         "grpc-restricted-protocol": f"{RESTRICTED}:admin={key}",
-        "http-restricted-api": f"{RESTRICTED}:admin={key}",
-        "exit-timeout-secs": STOP_SECONDS - 5,
+        "http-restricted-api": f"{RESTRICTED_HTTP}:admin={key}",
+        "exit-timeout-secs": settings.exit_timeout,
         "log-info": "false",
-        "allow-gpu-metrics": "false",
-        **_door("http", settings.http_port),
-        **_door("metrics", settings.metrics_port),
+        "allow-gpu-metrics": str(triton.gpu_metrics).lower(),
+        **_tls(settings.tls),
+        **_door("http", settings.host, settings.http_port),
+        **_door("metrics", settings.host, settings.metrics_port),
     }
     shm = {"shm-default-byte-size": SHM_START, "shm-growth-byte-size": SHM_GROWTH}
     return [
         *(sys.executable, "-c", END_WITH_PARENT),
-        str(_wheel() / "bin" / "tritonserver"),
+        str(triton.program),
         "--disable-auto-complete-config",
         *(f"--{name}={value}" for name, value in options.items()),
+        *(f"--trace-config={setting}" for setting in _tracing(settings)),
         *(f"--load-model={model}" for model in models),
         *(f"--backend-config=python,{name}={value}" for name, value in shm.items()),
     ]
 
 
-def _door(name: str, port: int | None) -> dict[str, object]:
+def _tls(tls: TLS) -> dict[str, object]:
+    if tls.certificate is None:
+        return {}
+    files = {"grpc-server-cert": tls.certificate, "grpc-server-key": tls.key}
+    mutual = {"grpc-use-ssl-mutual": "true", "grpc-root-cert": tls.ca} if tls.mutual else {}
+    return {"grpc-use-ssl": "true", **files, **mutual}
+
+
+def _door(name: str, host: str, port: int | None) -> dict[str, object]:
     if port is None:
         return {f"allow-{name}": "false"}
-    return {f"allow-{name}": "true", f"{name}-address": HOST, f"{name}-port": port}
+    return {f"allow-{name}": "true", f"{name}-address": host, f"{name}-port": port}
 
 
-def _environment(config: Config) -> dict[str, str]:
-    python = Path(str(sysconfig.get_config_var("LIBDIR")))
-    libraries = [_wheel().parents[1] / "nvidia_pytriton.libs", python]
+def _tracing(settings: Server) -> list[str]:
+    if settings.trace_url is None:
+        return []
+    ours = f"opentelemetry,url={settings.trace_url}"
+    name = "opentelemetry,resource=service.name=sakuga"
+    return ["mode=opentelemetry", ours, name, f"rate={settings.trace_rate}", "level=TIMESTAMPS"]
+
+
+def _environment(config: Config, triton: Binary) -> dict[str, str]:
     inherited = os.environ.get("LD_LIBRARY_PATH")
-    paths = [*map(str, libraries), *([inherited] if inherited else [])]
+    paths = [*map(str, triton.libraries), *([inherited] if inherited else [])]
     # The stub takes its packages from the first `python` on PATH.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return {
         "CUDA_VISIBLE_DEVICES": ",".join(map(str, config.realesrgan.gpu_id)),
         **os.environ,
         "PATH": path,
-        "LD_LIBRARY_PATH": os.pathsep.join(paths),
+        **({"LD_LIBRARY_PATH": os.pathsep.join(paths)} if paths else {}),
     }
 
 
@@ -207,12 +206,23 @@ def check_gpus(asked: list[int], there: int) -> None:
         raise ConfigError(f"realesrgan.gpu_id is {absent[0]}; allowed here: 0 to {there - 1}")
 
 
-def _check_port(port: int) -> None:
+def _near(settings: Server) -> str:
+    """The address by which this machine itself reaches the server."""
+    if settings.tls.certificate:
+        return "localhost"  # which the certificate has to name
+    return LOOPBACK if settings.host == EVERYWHERE else settings.host
+
+
+def _check_port(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, None):
+                raise ConfigError(
+                    f"server.host is {host!r}; allowed: an address of this machine, or {EVERYWHERE}"
+                ) from None
             raise ConfigError(
                 f"port {port} is in use; is a server running already? `sakuga status` tells"
             ) from None
@@ -246,26 +256,28 @@ def _check_shared_memory() -> None:
         )
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, relay: _Relay) -> None:
+def _wait(process: subprocess.Popen[bytes], settings: Server, port: int, relay: _Relay) -> None:
     """Until gRPC's port opens, which Triton does once every model is loaded."""
-    end = time.monotonic() + START_SECONDS
+    end = time.monotonic() + settings.start_timeout
     while time.monotonic() < end:
         if process.poll() is not None:
             relay.join()
             raise ServerError(f"Triton ended before it served: {relay.last or 'no reason given'}")
         with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
+            if probe.connect_ex((_near(settings), port)) == 0:
                 return
         time.sleep(0.05)
-    raise ServerError(f"Triton wasn't ready within {START_SECONDS} seconds")
+    raise ServerError(
+        f"Triton wasn't ready within server.start_timeout, {settings.start_timeout:g} seconds"
+    )
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], seconds: float) -> None:
     """Lets running pictures finish, within reason."""
     if process.poll() is None:
         process.terminate()
         try:
-            process.wait(STOP_SECONDS)
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -5,6 +5,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from operator import attrgetter
 from pathlib import Path
 
 from sakuga.config import Config
@@ -18,7 +19,14 @@ LOOK_SECONDS = 0.5
 
 # What Triton, or its environment, is told when it starts, and only then.
 AT_START = (
-    ("server", ("url", "repository", "http_port", "metrics_port")),
+    (
+        "server",
+        (
+            *("url", "repository", "host", "http_port", "metrics_port"),
+            *("exit_timeout", "trace_url", "trace_rate"),
+        ),
+    ),
+    ("server.tls", ("ca", "certificate", "key", "mutual")),
     ("realesrgan", ("gpu_id",)),
 )
 
@@ -45,7 +53,7 @@ class Follower:
         self.config, self.triton, self.write, self.say = config, triton, write, say
         self.repository = config.server.repository
         self.started = {
-            (block, name): getattr(getattr(config, block), name)
+            (block, name): getattr(attrgetter(block)(config), name)
             for block, names in AT_START
             for name in names
         }
@@ -87,7 +95,7 @@ class Follower:
 
     def _hold_what_needs_a_start(self) -> None:
         for (block, name), value in self.started.items():
-            settings = getattr(self.config, block)
+            settings = attrgetter(block)(self.config)
             if getattr(settings, name) != value:
                 settings.settle(name, value)
                 self.say(f"{block}.{name} takes effect when the server is started again")

@@ -9,6 +9,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ log = logging.getLogger("sakuga")
 # gRPC's names and pb.TritonError's. They are looked up late: the stub fills `pb` after this import.
 STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND"}
 
+# The trace of the request in hand, if it has one: what it asks of networks belongs to it.
+_trace: ContextVar[Any] = ContextVar("trace", default=None)
+
 # Times that a network is asked for which is unloaded again and again.
 LOADS = 3
 
@@ -59,6 +63,7 @@ class PictureModel(ABC):
 
     async def _response(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
+        _trace.set(request.trace())
         try:
             outputs = await self.answer(request)
         except SakugaError as error:
@@ -271,5 +276,6 @@ async def _asked(model: str, inputs: list[Any], output: str) -> Any:
         requested_output_names=[output],
         inputs=inputs,
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
+        **({"trace": trace} if (trace := _trace.get()) else {}),
     )
     return await request.async_exec()

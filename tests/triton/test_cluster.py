@@ -1,0 +1,186 @@
+"""Three servers behind the chart's own Envoy, of which one dies and one is restarted under load."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+import tools
+from networks_for_tests import PROJECT, Bare, repository_of
+from pictures import encoded, gradient, off, pixels_of
+from sakuga import Config, Images, connect
+from sakuga.config import Server
+from sakuga.triton import Triton
+from sakuga_server.embedded import free_port
+from serving_for_tests import Serve, started
+
+VIDEO = "realesr-animevideov3"
+CHART = PROJECT / "kubernetes" / "sakuga"
+SERVERS, CLIENTS, PICTURES = 3, 16, 300
+
+
+@pytest.fixture(scope="module")
+async def servers(
+    served: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[list[Serve]]:
+    servers = []
+    for number in range(SERVERS):
+        folder = tmp_path_factory.mktemp(f"server-{number}")
+        repository_of(served, folder / "repository")
+        servers.append(Serve(folder, free_port()))
+        servers[-1].write(VIDEO, pipelines=1)
+    await asyncio.gather(*map(started, servers))
+    yield servers
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the chart's Envoy; its config as it stands, but for the addresses."""
+    config, port = envoys_config(), free_port()
+    (listener,) = (x for x in config["static_resources"]["listeners"] if x["name"] == "grpc")
+    listener["address"]["socket_address"].update(address="127.0.0.1", port_value=port)
+    for other in config["static_resources"]["listeners"]:
+        if other is not listener:
+            other["address"]["socket_address"].update(address="127.0.0.1", port_value=free_port())
+    (cluster,) = (x for x in config["static_resources"]["clusters"] if x["name"] == "triton")
+    cluster["type"] = "STATIC"
+    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [endpoint(s) for s in servers]}]
+    config["admin"]["address"]["socket_address"]["port_value"] = free_port()
+    folder = tmp_path_factory.mktemp("envoy")
+    (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
+    command = [tools.envoy(), "-c", folder / "envoy.yaml", "--use-dynamic-base-id"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(port, process, folder / "log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def envoys_config() -> dict[str, Any]:
+    command = [tools.helm(), "template", "sakuga", CHART]
+    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for document in yaml.safe_load_all(rendered):
+        if document and "envoy.yaml" in document.get("data", {}):
+            config: dict[str, Any] = yaml.safe_load(document["data"]["envoy.yaml"])
+            return config
+    raise AssertionError("the chart has no config of Envoy")
+
+
+def endpoint(server: Serve) -> dict[str, Any]:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": server.port}}
+    return {"endpoint": {"address": address}}
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        assert process.poll() is None, log.read_text()
+        with socket.socket() as probe:
+            probe.settimeout(0.1)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+    raise AssertionError(log.read_text())
+
+
+def picture(number: int) -> np.ndarray:
+    """One that no other number has."""
+    pixels = gradient(24, 24)
+    pixels[:8] = (number % 16 * 16, number // 16 * 12, 90)
+    return pixels
+
+
+async def counts(servers: list[Serve]) -> list[float]:
+    """Pictures that each server has done since it started."""
+    done = []
+    for server in servers:
+        triton = Triton(Server(url=server.url))
+        done.append((await triton.status())["models"]["upscale"]["requests"])
+        await triton.close()
+    return done
+
+
+async def send(images: Images, numbers: list[int], answers: list[tuple[int, bytes]]) -> None:
+    """What one client does."""
+    while numbers:
+        number = numbers.pop()
+        result = await images.process(encoded(picture(number)), "upscale", {"model": VIDEO})
+        answers.append((number, result))
+
+
+async def sent(url: str, count: int, until: Any = None) -> list[tuple[int, bytes]]:
+    """So many pictures from all clients, each with a connection of its own."""
+    numbers, answers = list(range(count)), []
+
+    async def client() -> None:
+        async with connect(Config(), url=url) as images:
+            await send(images, numbers, answers)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(client())
+        if until is not None:
+            group.create_task(until(answers))
+    return answers
+
+
+def killed(server: Serve) -> None:
+    """As a node that fails: Triton is gone in the middle of its pictures, and nobody says so."""
+    assert server.process is not None
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+    for child in children.read_text().split():
+        subprocess.run(["kill", "-KILL", child], check=True)
+    assert server.process.wait(60) == 1  # `sakuga serve` says that Triton ended by itself
+
+
+async def restarted(server: Serve) -> None:
+    """As a rollout does it."""
+    assert server.process is not None
+    server.process.send_signal(signal.SIGTERM)
+    while server.process.poll() is None:
+        await asyncio.sleep(0.1)
+    assert server.process.returncode == 0, server.said()
+    await started(server)
+
+
+async def test_no_picture_is_lost_while_servers_come_and_go(
+    servers: list[Serve], envoy: str, bare: dict[str, Bare]
+) -> None:
+    async def trouble(answers: list[tuple[int, bytes]]) -> None:
+        while len(answers) < PICTURES / 6:
+            await asyncio.sleep(0.02)
+        killed(servers[0])
+        while len(answers) < PICTURES / 3:
+            await asyncio.sleep(0.02)
+        await restarted(servers[1])
+        assert len(answers) < PICTURES  # the others were busy all the time
+
+    answers = await sent(envoy, PICTURES, trouble)
+    assert sorted(number for number, _ in answers) == list(range(PICTURES))
+    for number, result in answers:
+        assert off(pixels_of(result), bare[VIDEO](picture(number))) <= 1
+    await started(servers[0])
+    await asyncio.sleep(6)  # Envoy's next check of its health
+    before = await counts(servers)
+    await sent(envoy, 90)
+    shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
+    assert min(shares) > 15, shares
+
+
+async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]) -> None:
+    addresses = ",".join(server.url for server in servers)
+    before = await counts(servers)
+    answers = await sent(f"ipv4:{addresses}", 90)
+    shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
+    assert len(answers) == sum(shares) == 90
+    assert min(shares) > 25  # in turn
