@@ -53,6 +53,21 @@ class Gain:
     """Milliseconds of finding and mending, by those of the network."""
 
 
+@dataclass(frozen=True)
+class Total:
+    """All pictures that were damaged in one way: means, and the least gains."""
+
+    damage: str
+    pictures: int
+    plain_db: float
+    gain_db: float
+    least_db: float
+    gain_ssim: float
+    least_ssim: float
+    mending_share: float
+    """Their median of `Gain.mending_share`."""
+
+
 def originals() -> dict[str, np.ndarray]:
     """uint8 (SIDE, SIDE, 3) each."""
     parts = {
@@ -151,19 +166,31 @@ def clean(images: Images, loop: Loop, quick: bool) -> str:
     )
 
 
-def table(rows: Iterable[Gain]) -> Iterator[str]:
-    rows = list(rows)
-    yield "| damage | pictures | plain, dB | gain, dB | least | gain, SSIM | least | mending |"
-    yield "|---|---|---|---|---|---|---|---|"
+def totals(rows: list[Gain]) -> Iterator[Total]:
+    """One for each kind of damage."""
     for damage in dict.fromkeys(row.damage for row in rows):
         of = [row for row in rows if row.damage == damage]
-        gains, ssims = ([getattr(row, name) for row in of] for name in ("gain_db", "gain_ssim"))
-        plain = statistics.mean(row.plain_db for row in of)
-        share = statistics.median(row.mending_share for row in of)
+        decibels, ssims = [row.gain_db for row in of], [row.gain_ssim for row in of]
+        yield Total(
+            damage,
+            len(of),
+            plain_db=statistics.mean(row.plain_db for row in of),
+            gain_db=statistics.mean(decibels),
+            least_db=min(decibels),
+            gain_ssim=statistics.mean(ssims),
+            least_ssim=min(ssims),
+            mending_share=statistics.median(row.mending_share for row in of),
+        )
+
+
+def table(rows: list[Gain]) -> Iterator[str]:
+    yield "| damage | pictures | plain, dB | gain, dB | least | gain, SSIM | least | mending |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for all_of in totals(rows):
         yield (
-            f"| {damage} | {len(of)} | {plain:.2f} | {statistics.mean(gains):+.2f} | "
-            f"{min(gains):+.2f} | {statistics.mean(ssims):+.4f} | {min(ssims):+.4f} | "
-            f"{100 * share:.0f} % |"
+            f"| {all_of.damage} | {all_of.pictures} | {all_of.plain_db:.2f} | "
+            f"{all_of.gain_db:+.2f} | {all_of.least_db:+.2f} | {all_of.gain_ssim:+.4f} | "
+            f"{all_of.least_ssim:+.4f} | {100 * all_of.mending_share:.0f} % |"
         )
 
 

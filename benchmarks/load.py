@@ -1,41 +1,30 @@
-"""Many clients at once, with and without batching; and how long the first picture takes.
+"""Many clients at once, with and without batching.
 
 `python benchmarks/load.py [--model NAME] [--variant NAME] [--quick] [--out FOLDER]`; about
-twenty-five minutes on two cores. With --variant, one alone is measured anew, and the figures of the
-others stay. With --quick it takes four, and its figures mean little: they go to FOLDER only.
+twenty-five minutes on two cores. With --variant, one alone is measured anew, the figures of the
+others stay, and a note says so. With --quick it takes four, and its figures mean little: they go to
+FOLDER only.
 """
 
 import argparse
 import asyncio
 import json
-import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from measure import RESULTS, machine, seconds
-from upscale import Loop, drawn, served
+from measure import RESULTS, machine
+from upscale import Loop, drawn, own_repository, served
 
-from networks_for_tests import PROJECT, repository_of
 from pictures import encoded
 from sakuga import Config, Images, load_config, wire
-from sakuga_export import own, repository, upscalers
-from sakuga_export.fetch import fetch
-from sakuga_export.kinds import Upscaler
-from sakuga_export.networks import by_name
 
-SAKUGA = Path(sys.executable).with_name("sakuga")
 CLIENTS = (1, 2, 4, 8, 16)
 VARIANTS = {
     "one by one": {"batch": 1, "queue_delay": 0},
@@ -45,41 +34,21 @@ VARIANTS = {
     "batched, 5000 µs": {"queue_delay": 5000},
 }  # of `server`
 CUTOUT_VARIANTS = ("one by one", "batched, 500 µs")
-STARTS = 3
 FOR_P99 = 100  # pictures that it takes
-
-# The peer's shortest way: a process that imports it, loads the weights, and enlarges one file. The
-# two lines in between are what its unmaintained dependencies need; see tests/support/reference.py.
-PEER = """
-import sys, cv2
-from sakuga_export.foreign import import_torchvision
-kept = import_torchvision()
-import torchvision.transforms.functional as functional
-sys.modules["torchvision.transforms.functional_tensor"] = functional
-from realesrgan import RealESRGANer
-sys.path.insert(0, {support!r})
-from reference import architecture
-from sakuga_export.networks import by_name
-net = architecture(by_name({model!r}))
-peer = RealESRGANer(scale=4, model_path={weights!r}, model=net, tile=0, pre_pad=0, half=False)
-cv2.imwrite({target!r}, peer.enhance(cv2.imread({source!r}, cv2.IMREAD_UNCHANGED))[0])
-"""
 NOTES = [
     "Every client sends its next picture once it has its last one back; all are tasks of one "
     "process on the same machine, which takes a part of its cores. Latency is from the bytes of a "
     "PNG to the bytes of a PNG, waiting included.",
-    "Each variant has a server of its own. All are measured in turn, and once more in the opposite "
-    "order; `of rounds` has the pictures a second of each, which tell what of a difference is the "
-    "machine's. Each server's first pictures, until all clients are busy, don't count.",
+    "Each variant has a server of its own. All{but} are measured in turn, and once more in the "
+    "opposite order; `of rounds` has the pictures a second of each, which tell what of a "
+    "difference is the machine's. Each server's first pictures, until all clients are busy, don't "
+    "count.",
     f"p99 is left out where there are fewer than {FOR_P99} pictures.",
     "From Triton's statistics: `tiles a batch` is inferences by executions of the network, `wait` "
     "a tile's mean wait for it, `a batch` and `a tile` what it took for them; `for a pipeline` is "
     "a picture's mean wait for a process that decodes or encodes it.",
     "Tiles are joined only if they have the same size. To `upscale`, a picture of up to 1024 "
     "pixels is one tile, so that of such pictures no more can be joined than there are pipelines.",
-    "First pictures: new processes each time, whose files lie in the system's page cache; median "
-    f"of {STARTS}. The two commands take turns, after an uncounted run of each. RealESRGANer's "
-    "imports this project's list of networks, too, which is a fifth of a second.",
 ]
 
 
@@ -209,23 +178,6 @@ async def until(done: list[Any], count: int, most: float = float("inf")) -> int:
     return len(done)
 
 
-@contextmanager
-def place(settings: dict[str, Any], preload: Iterable[str] = ()) -> Iterator[Config]:
-    """A folder with a config.yaml of its own, and a repository of links that is written from it."""
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        shutil.copy(PROJECT / "config.yaml", folder)
-        config = load_config(folder / "config.yaml")
-        here = repository_of(PROJECT / "model_repository", folder / "model_repository")
-        for file in (PROJECT / "model_repository").glob(f"*/{own.FILE}"):
-            shutil.copy(file, here / file.parent.name)
-        config.server.repository, config.server.preload = here, list(preload)
-        for name, value in settings.items():
-            setattr(config.server, name, value)
-        repository.write(here, config)
-        yield config
-
-
 Points = dict[tuple[Work, str, int], Point]
 
 
@@ -233,10 +185,8 @@ def round_of(asked: argparse.Namespace, plan: list[tuple[Work, str]], points: Po
     """Each variant's server, with each number of clients; half of what is asked for."""
     loop, pictures, most = Loop(), -(-asked.pictures // 2), asked.seconds / 2
     for work, variant in plan:
-        with (
-            place(VARIANTS[variant], [work.model]) as config,
-            served(config, loop) as (images, _),
-        ):
+        config = set_up(work, variant)
+        with own_repository(config), served(config, loop) as (images, _):
             loop(work.send(images, work.picture))
             for clients in asked.clients:
                 point = points.setdefault((work, variant, clients), Point())
@@ -244,10 +194,20 @@ def round_of(asked: argparse.Namespace, plan: list[tuple[Work, str]], points: Po
                 print(f"{work.action}, {variant}, {clients} clients: {point.row}", flush=True)
 
 
+def set_up(work: Work, variant: str) -> Config:
+    """As config.yaml stands, but for the variant; the network is loaded from the start."""
+    config = load_config()
+    config.server.preload = [work.model]
+    for name, value in VARIANTS[variant].items():
+        setattr(config.server, name, value)
+    return config
+
+
 def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each kind of work, variant and number of clients."""
-    plan = [(enlarging(asked.model, asked.side), variant) for variant in asked.variants]
-    if asked.variants == VARIANTS:
+    variants = [asked.variant] if asked.variant else VARIANTS
+    plan = [(enlarging(asked.model, asked.side), variant) for variant in variants]
+    if not asked.variant:
         plan += [(cutting(asked.side), variant) for variant in CUTOUT_VARIANTS]
     points: Points = {}
     round_of(asked, plan, points)
@@ -261,64 +221,6 @@ def described(work: Work, variant: str, clients: int) -> dict[str, Any]:
     settings = VARIANTS[variant]
     limit = {"batch_limit": settings.get("batch"), "queue_delay_us": settings["queue_delay"]}
     return {**what, **limit, "clients": clients}
-
-
-def cold_server(model: str, side: int) -> dict[str, Any]:
-    """From starting a server to its first picture."""
-    work, loop = enlarging(model, side), Loop()
-    picture = work.picture
-
-    took: list[float] = []
-    with place({}, [model]) as config:
-        for _ in range(STARTS):
-            start = time.perf_counter()
-            with served(config, loop) as (images, _):
-                loop(work.send(images, picture))
-                took.append(time.perf_counter() - start)
-    return cold_row("a server started, until its first picture is back", model, side, took)
-
-
-def cold_row(what: str, model: str, side: int, took: list[float]) -> dict[str, Any]:
-    middle = round(statistics.median(took), 2)
-    row = {"what": what, "model": model, "side": side, "seconds": middle}
-    row |= {"seconds_least": round(min(took), 2), "seconds_most": round(max(took), 2)}
-    print(row, flush=True)
-    return row
-
-
-def cold_commands(model: str, side: int) -> list[dict[str, Any]]:
-    """One picture by a command that starts a server, and by the peer's package, in turn."""
-    taken: dict[str, list[float]] = {"`sakuga upscale --embedded`": [], "RealESRGANer": []}
-    with place({}) as config:
-        folder = config.server.repository.parent
-        source = folder / "picture.png"
-        source.write_bytes(encoded(drawn(side)))
-        ours = [str(SAKUGA), "upscale", str(source), "-o", str(folder / "ours.png"), "--embedded"]
-        commands = [[*ours, "--model", model], peer_command(model, source, folder)]
-        runs = dict(zip(taken, commands, strict=True))
-        for _ in range(STARTS + 1):  # the first one isn't counted
-            for name, command in runs.items():
-                taken[name].append(seconds(partial(finish, command, folder)))
-    return [
-        cold_row(f"one picture by {n}, until it ends", model, side, took[1:])
-        for n, took in taken.items()
-    ]
-
-
-def finish(command: list[str], folder: Path) -> None:
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-
-def peer_command(model: str, source: Path, folder: Path) -> list[str]:
-    network = by_name(model)
-    assert isinstance(network, Upscaler)
-    weights = folder / "weights.pth"
-    state = upscalers.load(network, network.weights[0], fetch(network.weights[0]))
-    torch.save({"params": dict(state)}, weights)
-    paths = {"source": source, "target": folder / "peers.png", "weights": weights}
-    paths["support"] = PROJECT / "tests" / "support"
-    text = PEER.format(model=model, **{name: str(path) for name, path in paths.items()})
-    return [sys.executable, "-c", text]
 
 
 # The columns of the table, and the fields that they are made of.
@@ -351,26 +253,27 @@ def heading(row: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(row[name] for name in ("action", "model", "side", "variant"))
 
 
-def write(target: Path, rows: list[dict[str, Any]], cold: list[dict[str, Any]]) -> None:
+def notes(rows: list[dict[str, Any]]) -> list[str]:
+    """What is to be known of the rows; those that were measured apart are named."""
+    apart = dict.fromkeys(
+        f"{row['action']}, {row['variant']} (alone and later, on {row['apart']})"
+        for row in rows
+        if "apart" in row
+    )
+    but = f" but {' and '.join(apart)}" if apart else ""
+    return [note.format(but=but) for note in NOTES]
+
+
+def write(target: Path, about: dict[str, str], rows: list[dict[str, Any]]) -> None:
     """`load.md` for people, `load.json` for programs."""
-    about = machine()
     target.mkdir(parents=True, exist_ok=True)
-    everything = {"machine": about, "rows": rows, "cold": cold, "notes": NOTES}
+    everything = {"machine": about, "rows": rows, "notes": notes(rows)}
     (target / "load.json").write_text(json.dumps(everything, indent=2) + "\n")
     text = [
-        "# Many clients, and the first picture\n",
+        "# Many clients\n",
         ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
         *tables(rows),
-        "## The first picture\n",
-        "| | model | input | seconds | from, to |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {r['what']} | {r['model']} | {r['side']}² | {r['seconds']} "
-            f"| {r['seconds_least']}, {r['seconds_most']} |"
-            for r in cold
-        ),
-        "",
-        *(f"- {note}" for note in NOTES),
+        *(f"- {note}" for note in notes(rows)),
     ]
     (target / "load.md").write_text("\n".join(text) + "\n")
 
@@ -386,27 +289,28 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small pictures, few of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    asked.variants = {asked.variant: VARIANTS[asked.variant]} if asked.variant else VARIANTS
     if asked.quick:
         asked.side, asked.pictures, asked.clients = 64, 20, (1, 4)
     return asked
 
 
 def main() -> None:
-    asked = arguments()
+    asked, about = arguments(), machine()
     if asked.variant:
         before = json.loads((asked.out / "load.json").read_text())
-        rows, cold = replaced(before["rows"], measure(asked)), before["cold"]
+        rows = replaced(before["rows"], measure(asked), about["date"])
+        about = before["machine"]
     else:
-        cold = [cold_server(asked.model, asked.side), *cold_commands(asked.model, asked.side)]
         rows = measure(asked)
     if not asked.quick or asked.out != RESULTS:
-        write(asked.out, rows, cold)
+        write(asked.out, about, rows)
 
 
-def replaced(before: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of before, with those that were measured anew in their places."""
-    later = {(*heading(row), row["clients"]): row for row in new}
+def replaced(
+    before: list[dict[str, Any]], new: list[dict[str, Any]], day: str
+) -> list[dict[str, Any]]:
+    """The rows of before, with those that were measured anew, apart from them, in their places."""
+    later = {(*heading(row), row["clients"]): {**row, "apart": day} for row in new}
     return [later.get((*heading(row), row["clients"]), row) for row in before]
 
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from measure import RESULTS, machine, seconds
-from upscale import Loop, drawn, own_repository, served
+from upscale import TILE_SIZE, Loop, drawn, own_repository, served
 
 from pictures import encoded
 from sakuga import load_config
@@ -18,9 +18,8 @@ CASES = [
     *(("realesr-animevideov3", side) for side in (512, 1024, 2048, 4096, 8192)),
     *(("realesrgan-x4plus-anime", side) for side in (512, 1024, 2048)),
 ]
-LARGEST = 1024  # side of a tile: a picture of it, uncounted, comes first, as the first one compiles
 NOTES = [
-    "Each server has done a picture before: one of the same size, of 1024² at most.",
+    f"Each server has done a picture before: one of the same size, of {TILE_SIZE}² at most.",
     "Memory is the sum of the high-water marks of all of the server's processes, shared memory "
     "among them once for each process that touched it: an upper bound.",
     "A picture's own arrays grow with it (a 4096² result has 805 MB); a network's memory doesn't, "
@@ -46,7 +45,8 @@ def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
     config.server.timeout = 3600
     config.limits.input_pixels, config.limits.output_pixels = 2**26, 2**30
     config.server.preload = [model]  # loading it isn't what is measured
-    first, data = encoded(drawn(min(side, LARGEST))), encoded(drawn(side))
+    # The first picture isn't counted, as it compiles; larger ones come in tiles of this size.
+    first, data = encoded(drawn(min(side, TILE_SIZE))), encoded(drawn(side))
     with own_repository(config), served(config, loop) as (images, server):
         loop(images.process(first, "upscale", {"model": model}))
         took = seconds(lambda: loop(images.process(data, "upscale", {"model": model})))

@@ -5,13 +5,13 @@
 
 import json
 import math
-import statistics
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from fix import Gain, totals
 from measure import RESULTS
 
 matplotlib.use("Agg")
@@ -27,7 +27,8 @@ PEERS = {
 }
 OTHERS = {
     "swap": "switching models under load",
-    "load": "clients, batching, cold start",
+    "load": "clients, batching",
+    "start": "the first picture after a cold start",
     "memory": "time and memory against picture size",
     "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
     "gpu": "the networks on a GPU",
@@ -53,17 +54,14 @@ def rows() -> Iterator[dict[str, Any]]:
 def mended() -> Iterator[dict[str, Any]]:
     """A row for each kind of damage: what `fix_artifacts` gains over plain enlarging, and costs."""
     found = read("fix") or {"rows": []}
-    for damage in dict.fromkeys(row["damage"] for row in found["rows"]):
-        of = [row for row in found["rows"] if row["damage"] == damage]
-        gains = [row["gain_db"] for row in of]
-        cost = 100 * statistics.median(row["mending_share"] for row in of)
-        said = f"{len(of)} pictures: {statistics.mean(gains):+.2f} dB, at least {min(gains):+.2f}; "
-        said += f"mending takes {cost:.0f} % of the network's time"
+    for of in totals([Gain(**row) for row in found["rows"]]):
+        said = f"{of.pictures} pictures: {of.gain_db:+.2f} dB, at least {of.least_db:+.2f}; "
+        said += f"mending takes {100 * of.mending_share:.0f} % of the network's time"
         row = {"benchmark": "fix", "peer": "plain enlarging", "date": found["machine"]["date"]}
         yield {
             **row,
             **dict.fromkeys(("ours_s", "peer_s", "ratio")),
-            "what": damage,
+            "what": of.damage,
             "quality": said,
         }
 

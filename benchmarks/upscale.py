@@ -5,6 +5,7 @@
 
 import asyncio
 import io
+import shutil
 import sys
 import tempfile
 import threading
@@ -23,7 +24,7 @@ from networks_for_tests import EXPORTED, repository_of
 from pictures import encoded, pixels_of, sample
 from reference import upsampler
 from sakuga import Config, Images, Reply, connect, load_config, wire
-from sakuga_export import repository, upscalers
+from sakuga_export import own, repository, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.kinds import Upscaler
 from sakuga_export.networks import by_name
@@ -143,10 +144,13 @@ def compare(
 @contextmanager
 def own_repository(config: Config) -> Iterator[None]:
     """Has `config` serve from a repository that is written from it."""
-    with tempfile.TemporaryDirectory() as folder:
-        repository_of(config.server.repository, Path(folder))
-        config.server.repository = Path(folder)
-        repository.write(config.server.repository, config)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, exported = Path(temporary), config.server.repository
+        repository_of(exported, folder)
+        for file in exported.glob(f"*/{own.FILE}"):
+            shutil.copy(file, folder / file.parent.name)
+        config.server.repository = folder
+        repository.write(folder, config)
         yield
 
 
