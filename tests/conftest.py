@@ -1,7 +1,7 @@
 """What tests share: networks, a repository, and a real Triton that serves it."""
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -105,34 +105,41 @@ def cutouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def served(
-    tmp_path_factory: pytest.TempPathFactory,
-    general_states: list[upscalers.State],
-    cutouts: dict[str, Path],
-    aura: Path,
-) -> Path:
-    """A repository with the real networks, and those on generated weights."""
-    folder = tmp_path_factory.mktemp("repository")
+def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A repository with the real networks, and those on generated weights. Of several processes
+    one fills it, which takes a minute, and all read it."""
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        shared = shared.parent
+    folder, whole = shared / "repository", shared / "repository-whole"
+    with (shared / "repository.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        if not whole.exists():
+            states, weights = map(request.getfixturevalue, ("general_states", "cutouts"))
+            _fill(folder, states, weights["isnet-anime"], request.getfixturevalue("aura"))
+            _inpainters(folder, tmp_path_factory.mktemp("lama"))
+            whole.touch()
+    return folder
+
+
+def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) -> None:
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
     repository.write(folder, exact)
+    repository.place_programs(folder)
     for name in (*EXPORTED, "u2net"):
         source = PROJECT / "model_repository" / by_name(name).folder / "1"
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
-    for code in (PROJECT / "model_repository").glob("*/1/model.py"):
-        shutil.copytree(code.parent, folder / code.parts[-3] / "1")
     general = by_name("realesr-general-x4v3")
-    upscalers.place(general, general_states, folder / general.folder / "1" / ONNX)
+    upscalers.place(general, states, folder / general.folder / "1" / ONNX)
     (enhancer,) = ENHANCERS
     target = folder / enhancer.folder / "1" / enhancer.file
     enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
-    _inpainters(folder, tmp_path_factory.mktemp("lama"))
-    anime = by_name("isnet-anime")
-    assert isinstance(anime, Cutout)
-    target = folder / anime.folder / "1" / ONNX
+    cutout = by_name("isnet-anime")
+    assert isinstance(cutout, Cutout)
+    target = folder / cutout.folder / "1" / ONNX
     target.parent.mkdir()
-    onnx.save(masks.served(anime, onnx.load(cutouts[anime.name])), target)
-    return folder
+    onnx.save(masks.served(cutout, onnx.load(anime)), target)
 
 
 def _inpainters(folder: Path, weights: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,15 @@ def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Ite
     for other in config["static_resources"]["listeners"]:
         if other is not listener:
             other["address"]["socket_address"].update(address="127.0.0.1", port_value=free_port())
-    (cluster,) = (x for x in config["static_resources"]["clusters"] if x["name"] == "triton")
+    (cluster,) = (x for x in config["static_resources"]["clusters"] if x["name"] == "servers")
     cluster["type"] = "STATIC"
+    del cluster["cluster_type"]  # which asks DNS
     cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [endpoint(s) for s in servers]}]
     config["admin"]["address"]["socket_address"]["port_value"] = free_port()
     folder = tmp_path_factory.mktemp("envoy")
     (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
-    command = [tools.envoy(), "-c", folder / "envoy.yaml", "--use-dynamic-base-id"]
+    how = ["--disable-hot-restart", "--log-level", "warn"]
+    command = [tools.envoy(), "-c", folder / "envoy.yaml", *how]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -84,10 +87,10 @@ def endpoint(server: Serve) -> dict[str, Any]:
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    for _ in range(200):
         assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
         with socket.socket() as probe:
-            probe.settimeout(0.1)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
     raise AssertionError(log.read_text())

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -14,7 +15,7 @@ import pytest
 import trustme
 
 from networks_for_tests import repository_of
-from pictures import encoded, gradient, sample
+from pictures import encoded, gradient
 from sakuga import (
     Config,
     ConfigError,
@@ -29,8 +30,9 @@ from sakuga_server.embedded import free_port, run_triton
 from serving_for_tests import Serve, started
 
 VIDEO = "realesr-animevideov3"
-PICTURE = encoded(gradient(16, 16))
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+PICTURE, SLOW = encoded(gradient(16, 16)), encoded(gradient(256, 256))
+TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+NETWORK = "realesr_animevideov3"
 
 
 class Collector(BaseHTTPRequestHandler):
@@ -140,36 +142,49 @@ def test_http_answers_probes_alone(serve: Serve) -> None:
         assert refused.value.code == 403
 
 
+def spans(bodies: list[bytes]) -> list[dict[str, Any]]:
+    """Of the caller's trace."""
+    scopes = [
+        scope
+        for body in bodies
+        for resource in json.loads(body)["resourceSpans"]
+        for scope in resource["scopeSpans"]
+    ]
+    found = [span for scope in scopes for span in scope["spans"]]
+    return [span for span in found if span["traceId"] == TRACE]
+
+
 async def test_a_traceparent_reaches_tritons_traces(
     images: Images, traces: tuple[str, list[bytes]]
 ) -> None:
-    with trace_context(f"00-{TRACE}-b7ad6b7169203331-01"):
+    with trace_context(f"00-{TRACE}-{CALLER}-01"):
         await images.process(PICTURE, "upscale", {"model": VIDEO})
-    seen = b""
+    # The network's part of the work is in the caller's trace, too, not in one of its own.
     for _ in range(100):
-        seen = b"".join(body for body in traces[1] if bytes.fromhex(TRACE) in body)
-        if b"realesr_animevideov3" in seen:
+        by_name = {span["name"]: span for span in spans(traces[1])}
+        if {"upscale", NETWORK} <= set(by_name):
             break
         await asyncio.sleep(0.1)
-    # The network's part of the work is in the caller's trace, too, not in one of its own.
-    assert b"upscale" in seen
-    assert b"realesr_animevideov3" in seen
+    assert by_name["InferRequest"]["parentSpanId"] == CALLER
 
 
-async def test_half_of_the_time_is_the_most_that_a_picture_waits_in_the_queue(
-    images: Images, known: Path
+async def test_a_picture_whose_turn_comes_too_late_is_not_begun(
+    images: Images, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
-    await asyncio.sleep(0.3)
+    video = {"model": VIDEO}
+    # Triton takes some out of the queue before their turn.
+    slow = [asyncio.ensure_future(images.process(SLOW, "upscale", video)) for _ in range(4)]
+    await asyncio.sleep(0.5)
+    monkeypatch.setattr("sakuga.triton.QUEUE_SHARE", 0.001)
     async with connect(known) as hasty:
-        hasty.config.server.timeout, hasty.config.server.retries = 2, 0
-        start = asyncio.get_running_loop().time()
+        hasty.config.server.timeout, hasty.config.server.retries = 100, 0
+        before = (await hasty.triton.status())["models"]["upscale"]
         with pytest.raises(QueueTimeout, match="queue of upscale"):
-            await hasty.process(PICTURE, "upscale")
-        waited = asyncio.get_running_loop().time() - start
-    assert not slow.done()
-    slow.cancel()
-    assert waited < 1.9
+            await hasty.process(PICTURE, "upscale", video)
+        assert not all(picture.done() for picture in slow)
+    assert all(await asyncio.gather(*slow))
+    after = (await images.triton.status())["models"]["upscale"]
+    assert after["images"] - before["images"] <= len(slow)
 
 
 async def test_no_more_pictures_are_under_way_than_in_flight(known: Path) -> None:

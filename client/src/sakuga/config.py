@@ -268,8 +268,8 @@ class Server(Block):
     """host:port of Triton's gRPC; or, to go round several servers, dns:///host:port for all
     addresses that a name has, ipv4:host:port,host:port for those listed."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds a client waits for one picture, all attempts included; half of what is left is the
-    most that an attempt may wait in the server's queue."""
+    """Seconds a client waits for one picture, all attempts included. A server refuses a picture that
+    has waited in its queue for half of what was left: the other half is for another one."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     """Times a client sends a picture anew when a server can't be reached, stops, or goes down; and
     over time no more than one in five pictures. A full queue is told at once."""

@@ -51,24 +51,23 @@ HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit th
 
 def write(repository: Path, config: Config) -> list[Path]:
     """Writes every config.pbtxt that differs from what it should be; gives those."""
-    mine = own.rows(repository)
-    changed = _changed(repository, texts(config, mine))
-    # Without a pause: a running server looks for changes, and takes them once nothing is new.
-    for file, text in changed.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    for network in _cutouts(mine):
+    changed = _put(repository, _configs(repository, config))
+    for network in _cutouts(own.rows(repository)):
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
-    return list(changed)
+    return changed
 
 
 def place_programs(repository: Path) -> list[Path]:
     """Writes the pipelines' model.py that differ from what they should be; gives those. With it, an
     empty folder becomes a repository."""
-    texts = {f"{name}/1/model.py": _program(*about) for name, about in PROGRAMS.items()}
-    changed = {repository / file: text for file, text in texts.items()}
-    changed = {file: t for file, t in changed.items() if not file.exists() or file.read_text() != t}
+    programs = {f"{name}/1/model.py": _program(*about) for name, about in PROGRAMS.items()}
+    return _put(repository, programs)
+
+
+def _put(repository: Path, written: dict[str, str]) -> list[Path]:
+    changed = _changed(repository, written)
+    # Without a pause: a running server looks for changes, and takes them once nothing is new.
     for file, text in changed.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
@@ -82,11 +81,16 @@ def _program(about: str, kind: str) -> str:
 
 def drift(repository: Path, config: Config) -> list[Path]:
     """The config.pbtxt files that are missing, or aren't what `config` asks for."""
-    return list(_changed(repository, texts(config, own.rows(repository))))
+    return list(_changed(repository, _configs(repository, config)))
+
+
+def _configs(repository: Path, config: Config) -> dict[str, str]:
+    written = texts(config, own.rows(repository))
+    return {f"{name}/config.pbtxt": text for name, text in written.items()}
 
 
 def _changed(repository: Path, written: dict[str, str]) -> dict[Path, str]:
-    files = {repository / name / "config.pbtxt": text for name, text in written.items()}
+    files = {repository / name: text for name, text in written.items()}
     return {
         file: text
         for file, text in files.items()
@@ -282,7 +286,12 @@ def _python(
     """A pipeline in Triton's Python backend, `count` processes of it."""
     # Nothing is batched here; without this the queue would have no bound, and a picture would be
     # begun that its caller has given up.
-    policy = {"max_queue_size": config.server.queue_size, "allow_timeout_override": True}
+    policy = {
+        "max_queue_size": config.server.queue_size,
+        # The caller's own limit, which Triton takes only where it is shorter than one given here.
+        "allow_timeout_override": True,
+        "default_timeout_microseconds": int(config.server.timeout * 1e6),
+    }
     queue = {"default_queue_policy": policy}
     return {
         "name": name,
