@@ -5,8 +5,8 @@ import importlib
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,17 +77,30 @@ def serve(config: Config, port: int | None) -> None:
                 raise click.ClickException(f"Triton ended by itself, with status {status}")
             except KeyboardInterrupt:
                 click.echo("Finishing the pictures in hand…")
+            with suppress(KeyboardInterrupt):  # a second one is for those in a hurry
+                asyncio.run(_drain(config, running))
         click.echo("Stopped.")
 
 
-async def _follow(config: Config, running: Any) -> int:
+@asynccontextmanager
+async def _administered(config: Config, running: Any) -> AsyncIterator[Triton]:
     triton = Triton(config.server, running.key, running.url)
-    following = _module("sakuga_server.following")
-    follower = following.Follower(config, triton, lambda: _refresh_repository(config), click.echo)
     try:
-        return int(await follower.follow(running.process))
+        yield triton
     finally:
         await triton.close()
+
+
+async def _follow(config: Config, running: Any) -> int:
+    kind = _module("sakuga_server.following").Follower
+    async with _administered(config, running) as triton:
+        follower = kind(config, triton, lambda: _refresh_repository(config), click.echo)
+        return int(await follower.follow(running.process))
+
+
+async def _drain(config: Config, running: Any) -> None:
+    async with _administered(config, running) as triton:
+        await _module("sakuga_server.following").drain(triton, config.server.exit_timeout)
 
 
 def _key_file(port: str) -> Path:

@@ -268,8 +268,8 @@ class Server(Block):
     """host:port of Triton's gRPC; or, to go round several servers, dns:///host:port for all
     addresses that a name has, ipv4:host:port,host:port for those listed."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds a client waits for one picture, all attempts included. A server refuses a picture that
-    has waited in its queue for half of what was left: the other half is for another one."""
+    """Seconds a client waits for one picture, all attempts included. A server refuses a picture
+    that has waited in its queue for half of what was left: the rest is for another server."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     """Times a client sends a picture anew when a server can't be reached, stops, or goes down; and
     over time no more than one in five pictures. A full queue is told at once."""
@@ -290,7 +290,7 @@ class Server(Block):
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds that starting may take, until all networks are loaded."""
     exit_timeout: Annotated[int, Field(ge=1)] = 25
-    """Seconds that pictures under way are given when the server is told to stop."""
+    """Seconds that pictures under way are given when `sakuga serve` is told to stop."""
     trace_url: str | None = None
     """Where Triton sends traces, as OpenTelemetry's OTLP over HTTP: http://host:4318/v1/traces."""
     trace_rate: Count = 1

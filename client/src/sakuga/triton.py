@@ -202,9 +202,15 @@ class Triton:
             await self.client.load_model(model, headers=self._key_headers)
 
     async def unload(self, model: str) -> None:
-        """Unloads a Triton model, after the requests that it has."""
+        """Unloads a Triton model: it takes no more requests, and goes after those that it has."""
         async with self._errors(model):
             await self.client.unload_model(model, headers=self._key_headers)
+
+    async def leaving(self) -> list[str]:
+        """The Triton models that were told to go, and still have requests."""
+        async with self._errors("the server"):
+            index = await self.client.get_model_repository_index(headers=self._key_headers)
+        return [model.name for model in index.models if model.state == "UNLOADING"]
 
     async def status(self) -> dict[str, Any]:
         """The server's version, readiness, and what each loaded model has done so far."""

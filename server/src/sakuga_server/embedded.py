@@ -33,7 +33,8 @@ from sakuga_server.placement import optional, servable, wanted
 log = logging.getLogger("sakuga")
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-MARGIN_SECONDS = 5  # that Triton may take to end, once its pictures are done, or given up
+EXIT_SECONDS = 5  # that Triton gives pictures when it ends; see `following.drain` for the rest
+MARGIN_SECONDS = 5  # that Triton may take to end after that
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 # Of HTTP, which has no TLS, and is for probes: whether it is ready is all that is told without key.
 RESTRICTED_HTTP = f"{RESTRICTED},inference,metadata,model-config,statistics"
@@ -113,7 +114,7 @@ def run_triton(
             _wait(process, settings, port, relay)
             yield Embedded(f"{_near(settings)}:{port}", models, process, key)
         finally:
-            _stop(process, settings.exit_timeout + MARGIN_SECONDS)
+            _stop(process, EXIT_SECONDS + MARGIN_SECONDS)
             relay.join(MARGIN_SECONDS)  # a stub that outlives Triton may hold the log open
 
 
@@ -128,7 +129,7 @@ def _command(settings: Server, models: list[str], triton: Binary, port: int, key
         "grpc-max-connection-age": CONNECTION_AGE,
         "grpc-restricted-protocol": f"{RESTRICTED}:admin={key}",
         "http-restricted-api": f"{RESTRICTED_HTTP}:admin={key}",
-        "exit-timeout-secs": settings.exit_timeout,
+        "exit-timeout-secs": EXIT_SECONDS,
         "log-info": "false",
         "allow-gpu-metrics": str(triton.gpu_metrics).lower(),
         **_tls(settings.tls),

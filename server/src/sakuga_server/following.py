@@ -5,6 +5,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sakuga.config_file import refresh, settled
 from sakuga.errors import SakugaError
 from sakuga.triton import Triton
 from sakuga.wire import NETWORKS
-from sakuga_server.placement import optional, wanted
+from sakuga_server.placement import is_door, optional, wanted
 
 LOOK_SECONDS = 0.5
 
@@ -23,7 +24,7 @@ AT_START = (
         "server",
         (
             *("url", "repository", "host", "http_port", "metrics_port"),
-            *("exit_timeout", "trace_url", "trace_rate"),
+            *("trace_url", "trace_rate"),
         ),
     ),
     ("server.tls", ("ca", "certificate", "key", "mutual")),
@@ -139,6 +140,26 @@ class Follower:
         for name in _ensembles_first(spare):
             if now - self.idle[name][1] > self.config.server.unload_after:
                 await self._try(name, self.triton.unload, "unloaded")
+
+
+async def drain(triton: Triton, seconds: float) -> None:
+    """Has a server take no more pictures, and waits until it has done those it has.
+
+    Told to end, Triton would unload networks that pipelines still ask for. So first the doors close
+    by which pictures come in, and what is behind them stays. Who comes to one is told that the
+    server is stopping, and goes to another.
+
+    Args:
+        triton: the server, with the key to administer it.
+        seconds: that this may take.
+    """
+    with suppress(SakugaError, TimeoutError):
+        async with asyncio.timeout(seconds):
+            loaded = (await triton.status())["models"]
+            for name in (name for name in loaded if is_door(name)):
+                await triton.unload(name)
+            while await triton.leaving():
+                await asyncio.sleep(0.1)
 
 
 def _ensembles_first(names: Iterable[str]) -> list[str]:

@@ -70,6 +70,12 @@ def optional(repository: Path) -> list[str]:
     return [name for name, text in texts.items() if FILE.search(text) or STEP.search(text)]
 
 
+def is_door(model: str) -> bool:
+    """Whether clients call that Triton model; the others are called by pipelines, or are steps."""
+    cuts_out = model.startswith("rembg_") and model != REMBG_PREPARE
+    return cuts_out or model in (UPSCALE, FIX_ARTIFACTS, NETWORKS)
+
+
 def _named(config: Config) -> list[str]:
     """The networks' folders, and ensembles, that config.yaml means."""
     image = config.providers.image
