@@ -2,10 +2,12 @@
 #   make run     set up, get the weights, enlarge and cut out the samples, show them in out/index.html
 #   make test    check the code, run every test
 #   make serve   a server on this machine      make bench   side by side with the peer
+#   make check-deploy   check images and chart, as far as that goes without a cluster
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+CHECKERS := .venv-deploy
 PIP    := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 
 # PyPI's torch for Linux brings 3 GB of CUDA; exporting needs none of it. Where this index can't be
@@ -17,7 +19,7 @@ DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 BENCHMARKS := upscale matting cutout enhance fix swap codecs load start memory perf_analyzer summary
 PROJECTS := $(wildcard client/pyproject.toml server/pyproject.toml export/pyproject.toml)
 
-.PHONY: run setup test test-full check bench serve samples clean
+.PHONY: run setup test test-full check check-deploy bench serve samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
@@ -36,12 +38,17 @@ TESTED := OMP_WAIT_POLICY=PASSIVE
 test: $(VENV)/set-up-tests check
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
 	@$(BIN)/sakuga-export migan || echo "Its tests are skipped"
-	$(TESTED) $(BIN)/pytest -n 2 -m "not full"
+	$(TESTED) $(BIN)/pytest -n 2 -m "not full and not deploy"
 
 test-full: $(VENV)/set-up-tests check
 	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
 	@$(BIN)/sakuga-export migan || echo "Its tests are skipped"
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not deploy"
+
+# The images and the chart, without a cluster: helm, Envoy, promtool, kubernetes-validate, checkov, hadolint.
+check-deploy: $(VENV)/set-up-tests $(CHECKERS)/set-up
+	@PYTHONPATH=tests/support $(BIN)/python -m tools
+	$(BIN)/pytest -m "not full" tests/deploy
 
 check: $(VENV)/set-up-tests
 	$(BIN)/ruff check .
@@ -85,6 +92,12 @@ $(VENV)/set-up-tests: $(VENV)/set-up tests/requirements.txt tests/reference.txt
 	@echo "Adding what the tests need; this is done once"
 	@$(PIP) -r tests/requirements.txt
 	@$(PIP) --no-deps -r tests/reference.txt
+	@touch $@
+
+$(CHECKERS)/set-up: kubernetes/requirements.txt
+	@echo "Setting up $(CHECKERS); this is done once"
+	@$(PYTHON) -m venv $(CHECKERS)
+	@$(CHECKERS)/bin/pip --disable-pip-version-check install --quiet -r $<
 	@touch $@
 
 $(VENV)/set-up-bench: $(VENV)/set-up-tests benchmarks/requirements.txt

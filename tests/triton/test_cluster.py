@@ -60,7 +60,7 @@ def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("envoy")
     (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
     how = ["--disable-hot-restart", "--log-level", "warn"]
-    command = [tools.envoy(), "-c", folder / "envoy.yaml", *how]
+    command = [tools.needed("envoy"), "-c", folder / "envoy.yaml", *how]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -72,7 +72,7 @@ def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def envoys_config() -> dict[str, Any]:
-    command = [tools.helm(), "template", "sakuga", CHART]
+    command = [tools.needed("helm"), "template", "sakuga", CHART]
     rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     for document in yaml.safe_load_all(rendered):
         if document and "envoy.yaml" in document.get("data", {}):

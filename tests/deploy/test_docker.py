@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+import tools
 from networks_for_tests import PROJECT, Bare
 from pictures import encoded, gradient, off, pixels_of
 from sakuga import Config, connect, load_config
@@ -211,7 +212,7 @@ class Image:
 
     env: dict[str, str]
     args: dict[str, str] = field(default_factory=dict)
-    folder: str = "/src"
+    folder: str = "/tmp"
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -438,3 +439,10 @@ async def test_the_cpu_image_serves_a_picture_writes_to_tmp_alone_and_ends_in_or
         assert process.wait(60) == 0, log.read_text()
     assert "Stopped." in log.read_text()
     assert container.written() == before
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
+def test_hadolint_finds_nothing_to_mend(file: Path) -> None:
+    command = [tools.needed("hadolint"), file]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

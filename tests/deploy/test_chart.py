@@ -1,0 +1,266 @@
+"""The chart: with all values files it renders what Kubernetes, Envoy and Prometheus take."""
+
+import json
+import math
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+import tools
+from networks_for_tests import PROJECT
+from sakuga import load_config
+from sakuga_server.embedded import EXIT_SECONDS, MARGIN_SECONDS
+
+KUBERNETES = PROJECT / "kubernetes"
+CHART = KUBERNETES / "sakuga"
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+VALUES = [CHART / "values.yaml", *sorted(KUBERNETES.glob("values/*.yaml"))]
+VALUES.append(KUBERNETES / "tests" / "hardened.yaml")
+CHECKERS = PROJECT / ".venv-deploy" / "bin"
+CUSTOM = ("PrometheusRule", "ScaledObject", "ServiceMonitor")  # whose schemas Kubernetes hasn't
+
+each_values = pytest.mark.parametrize("values", VALUES, ids=lambda file: file.stem)
+pytestmark = pytest.mark.usefixtures("helm")
+
+
+@pytest.fixture(scope="module")
+def helm() -> Path:
+    return tools.needed("helm")
+
+
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, **options
+    )
+
+
+def passes(*command: object, **options: Any) -> str:
+    """What a program says that has to end well."""
+    done = run(*command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@cache
+def rendered(values: Path, *settings: str) -> str:
+    asked = [word for setting in settings for word in ("--set", setting)]
+    command = ["template", "sakuga", CHART, "--namespace", "pictures", "--values", values, *asked]
+    done = run(tools.tool("helm"), *command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(values: Path, kind: str, *settings: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(rendered(values, *settings))
+    return [document for document in documents if document and document["kind"] == kind]
+
+
+def pods(values: Path, *settings: str) -> dict[str, Any]:
+    """The pod of each Deployment, by name."""
+    found = objects(values, "Deployment", *settings)
+    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found}
+
+
+def data(values: Path, key: str, *settings: str) -> str:
+    """The file of that name in the ConfigMap that has it."""
+    maps = objects(values, "ConfigMap", *settings)
+    (text,) = [str(each["data"][key]) for each in maps if key in each["data"]]
+    return text
+
+
+def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from pod["containers"]
+    yield from pod.get("initContainers", [])
+
+
+@each_values
+def test_helm_finds_nothing_to_mend(helm: Path, values: Path) -> None:
+    passes(helm, "lint", "--strict", CHART, "--values", values)
+
+
+@each_values
+def test_the_server_understands_its_configuration(values: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(data(values, "config.yaml"))
+    server = load_config(tmp_path / "config.yaml").server
+    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
+    ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
+    grpc = int(server.url.rpartition(":")[2])
+    assert ports == {"grpc": grpc, "http": server.http_port, "metrics": server.metrics_port}
+    mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert {str(server.repository), "/dev/shm", "/tmp"} <= mounted
+    assert server.tls.mutual == ("/tls" in mounted)
+
+
+@each_values
+def test_a_server_has_time_to_finish_its_pictures(values: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(data(values, "config.yaml"))
+    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
+    (server,) = pod["containers"]
+    stopping = load_config(tmp_path / "config.yaml").server.exit_timeout
+    stopping += server["lifecycle"]["preStop"]["sleep"]["seconds"] + EXIT_SECONDS + MARGIN_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > stopping
+    alive = server["livenessProbe"]
+    assert alive["failureThreshold"] * alive["periodSeconds"] > stopping
+
+
+@each_values
+def test_pods_may_do_nothing_that_they_need_not(values: Path) -> None:
+    for pod in pods(values).values():
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in containers(pod):
+            security = container["securityContext"]
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+
+
+@each_values
+def test_a_server_has_one_gpu_or_none_and_shared_memory(values: Path) -> None:
+    asked = DEFAULTS["gpu"] | (yaml.safe_load(values.read_text()) or {}).get("gpu", {})
+    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
+    limits = pod["containers"][0]["resources"]["limits"]
+    gpus = {name: count for name, count in limits.items() if "/" in name}
+    assert gpus == ({asked["resource"]: 1} if asked["resource"] else {})
+    (shm,) = [volume for volume in pod["volumes"] if volume["name"] == "shm"]
+    assert shm["emptyDir"]["medium"] == "Memory"
+
+
+@each_values
+def test_envoy_takes_its_configuration(values: Path, tmp_path: Path) -> None:
+    text = data(values, "envoy.yaml")
+    if "/tls/" in text:
+        authority = trustme.CA()
+        issued = authority.issue_cert("sakuga.example.org")
+        authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+        issued.private_key_pem.write_to_path(tmp_path / "tls.key")
+        issued.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    (tmp_path / "envoy.yaml").write_text(text.replace("/tls/", f"{tmp_path}/"))
+    said = passes(
+        *(tools.needed("envoy"), "--mode", "validate", "-c", tmp_path / "envoy.yaml"),
+        *("--log-level", "warn"),
+    )
+    assert "OK" in said
+    assert "deprecated" not in said.lower()
+
+
+def test_envoy_is_validated_in_the_version_that_is_deployed() -> None:
+    assert DEFAULTS["envoy"]["image"]["tag"] == f"v{tools.TOOLS['envoy'].version}"
+
+
+@each_values
+def test_prometheus_takes_the_rules(values: Path, tmp_path: Path) -> None:
+    promtool = tools.needed("promtool")
+    passes(promtool, "check", "rules", CHART / "files" / "rules.yaml")
+    for rules in objects(values, "PrometheusRule"):
+        (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules["spec"]))
+        passes(promtool, "check", "rules", tmp_path / "rules.yaml")
+
+
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    passes(tools.needed("promtool"), "test", "rules", KUBERNETES / "tests" / "alerts.yaml")
+
+
+def test_every_alert_is_explained() -> None:
+    rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+    alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
+    told = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for alert in alerts:
+        name = alert["alert"]
+        assert f"\n### {name}\n" in told
+        assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
+
+
+def test_the_dashboard_asks_for_what_is_recorded() -> None:
+    board = json.loads((CHART / "dashboards" / "sakuga.json").read_text(encoding="utf-8"))
+    text = (CHART / "files" / "rules.yaml").read_text(encoding="utf-8")
+    records = {r.get("record") for g in yaml.safe_load(text)["groups"] for r in g["rules"]}
+    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert asked
+    for expression in asked:
+        if expression.startswith("sakuga:"):
+            assert expression.partition("{")[0] in records
+
+
+def test_a_change_of_the_configuration_is_a_rollout() -> None:
+    values = VALUES[0]
+    before, after = pods(values), pods(values, "config.server.queue_size=7")
+    assert before["sakuga-servers"] != after["sakuga-servers"]
+    assert before["sakuga-envoy"] == after["sakuga-envoy"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ("gpus=1", "gpus"),
+        ("replicas=-1", "replicas"),
+        ("gpu.resource=gpu", "resource"),
+        ("config.server.host=1.2.3.4", "host"),
+        ("config.sever.timeout=3", "sever"),
+        ("config.server.exit_timeout=0", "exit_timeout"),
+        ("autoscaling.kind=vpa", "kind"),
+        ("tls.mutual=true", "existingSecret"),
+        ("export.networks={}", "networks"),
+        ("shutdown.preStop=1", "preStop"),
+        ("envoy.image.tag=a b", "tag"),
+        ("persistence.accessModes={ReadOften}", "accessModes"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_by_name(
+    helm: Path, setting: str, named: str
+) -> None:
+    done = run(helm, "template", "sakuga", CHART, "--set", setting)
+    assert done.returncode != 0
+    assert named in done.stderr
+
+
+def test_nothing_could_ever_be_rolled_out_without_a_pod_more_or_less(helm: Path) -> None:
+    both = "rollout.maxSurge=0,rollout.maxUnavailable=0"
+    assert "rollout" in run(helm, "template", "sakuga", CHART, "--set", both).stderr
+
+
+def test_a_queue_scales_the_servers() -> None:
+    multi, hardened = KUBERNETES / "values" / "gpu-multi.yaml", VALUES[-1]
+    (keda,) = objects(multi, "ScaledObject")
+    (plain,) = objects(hardened, "HorizontalPodAutoscaler")
+    for target in (keda["spec"]["scaleTargetRef"], plain["spec"]["scaleTargetRef"]):
+        assert target["name"] == "sakuga-servers"
+    # Whoever scales says how many there are.
+    for values in (multi, hardened):
+        servers = objects(values, "Deployment")
+        (spec,) = [s["spec"] for s in servers if s["metadata"]["name"] == "sakuga-servers"]
+        assert "replicas" not in spec
+    query = keda["spec"]["triggers"][0]["metadata"]["query"]
+    assert query == 'sakuga:queue_seconds:mean1m{namespace="pictures"}'
+
+
+@pytest.mark.deploy
+@each_values
+def test_kubernetes_takes_every_object(values: Path, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(rendered(values))
+    said = passes(CHECKERS / "kubernetes-validate", "--strict", tmp_path / "all.yaml")
+    warned = [line for line in said.splitlines() if line.startswith("WARN")]
+    assert [line for line in warned if not any(kind in line for kind in CUSTOM)] == []
+
+
+@pytest.mark.deploy
+@each_values
+def test_checkov_finds_no_weakness(values: Path, tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(rendered(values))
+    how = ["--config-file", KUBERNETES / "checkov.yaml", "--file", tmp_path / "all.yaml"]
+    passes(CHECKERS / "checkov", *how)
+
+
+def test_liveness_outlasts_a_whole_shutdown_whatever_its_period() -> None:
+    for period in (1, 7, 60):
+        pod = pods(VALUES[0], f"probes.livenessPeriod={period}")["sakuga-servers"]
+        failures = pod["containers"][0]["livenessProbe"]["failureThreshold"]
+        assert failures == math.ceil(pod["terminationGracePeriodSeconds"] / period) + 1
