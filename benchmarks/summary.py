@@ -30,6 +30,7 @@ OTHERS = {
     "load": "clients, batching",
     "start": "the first picture after a cold start",
     "memory": "time and memory against picture size",
+    "sizing": "what a node needs for each model",
     "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
     "gpu": "the networks on a GPU",
 }

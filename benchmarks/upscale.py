@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -63,9 +63,11 @@ class Loop:
 
 
 @contextmanager
-def served(config: Config, loop: Loop) -> Iterator[tuple[Images, Embedded]]:
-    """A server of its own, and a connection to it."""
-    with run_triton(config, free_port(), io.StringIO()) as server:
+def served(
+    config: Config, loop: Loop, models: Sequence[str] = ()
+) -> Iterator[tuple[Images, Embedded]]:
+    """A server of its own, and a connection to it; `models`: as of `run_triton`."""
+    with run_triton(config, free_port(), io.StringIO(), models) as server:
         connection = connect(config, url=server.url)
         images = loop(connection.__aenter__())
         assert isinstance(images, Images)

@@ -2,7 +2,9 @@
 
 import json
 import math
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,13 +17,17 @@ import yaml
 import tools
 from networks_for_tests import PROJECT
 from sakuga import load_config
+from sakuga_export.fetch import fetch
+from sakuga_export.networks import by_name
 from sakuga_server.embedded import EXIT_SECONDS, MARGIN_SECONDS
+from sakuga_server.placement import servable
 
 KUBERNETES = PROJECT / "kubernetes"
 CHART = KUBERNETES / "sakuga"
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 VALUES = [CHART / "values.yaml", *sorted(KUBERNETES.glob("values/*.yaml"))]
 VALUES.append(KUBERNETES / "tests" / "hardened.yaml")
+VIDEO = "realesr-animevideov3"
 CHECKERS = PROJECT / ".venv-deploy" / "bin"
 CUSTOM = ("PrometheusRule", "ScaledObject", "ServiceMonitor")  # whose schemas Kubernetes hasn't
 
@@ -264,3 +270,28 @@ def test_liveness_outlasts_a_whole_shutdown_whatever_its_period() -> None:
         pod = pods(VALUES[0], f"probes.livenessPeriod={period}")["sakuga-servers"]
         failures = pod["containers"][0]["livenessProbe"]["failureThreshold"]
         assert failures == math.ceil(pod["terminationGracePeriodSeconds"] / period) + 1
+
+
+def test_networks_are_exported_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
+    weights, models = tmp_path / "weights", tmp_path / "models"
+    weights.mkdir()
+    models.mkdir()
+    fetch(by_name(VIDEO).weights[0], weights)
+    (tmp_path / "config.yaml").write_text(json.dumps({"server": {"repository": str(models)}}))
+    (pod,) = [p for name, p in pods(VALUES[0]).items() if name.endswith("-servers")]
+    *shell, script, name = pod["initContainers"][0]["command"]
+    script = script.replace("/weights", str(weights)).replace("/models", str(models))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = os.environ | {"SAKUGA_CONFIG": str(tmp_path / "config.yaml"), "PATH": path}
+
+    def export() -> str:
+        return passes(*shell, script, name, VIDEO, env=env, cwd=tmp_path)
+
+    assert "exported" in export()
+    assert {"upscale", "networks", by_name(VIDEO).folder} <= set(servable(models))
+    assert "exported in" not in export()
+    network = models / by_name(VIDEO).folder / "1" / "model.onnx"
+    whole = network.read_bytes()
+    network.write_bytes(whole[:1000])
+    assert "exported" in export()
+    assert network.read_bytes() == whole

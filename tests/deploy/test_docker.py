@@ -26,7 +26,7 @@ from sakuga import Config, connect, load_config
 from sakuga.files import cache_folder
 from sakuga_server.embedded import free_port
 
-DOCKER = PROJECT / "docker"
+DOCKER, CHART = PROJECT / "docker", PROJECT / "kubernetes" / "sakuga"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -446,3 +446,11 @@ def test_hadolint_finds_nothing_to_mend(file: Path) -> None:
     command = [tools.needed("hadolint"), file]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
+
+
+def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:
+    for file in (DOCKER / "prometheus.yml", CHART / "files" / "rules.yaml"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())  # as they are mounted
+    command = [tools.needed("promtool"), "check", "config", tmp_path / "prometheus.yml"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,30 +1,31 @@
 """Three servers behind the chart's own Envoy, of which one dies and one is restarted under load."""
 
 import asyncio
+import json
+import re
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
-import yaml
 
-import tools
-from networks_for_tests import PROJECT, Bare, repository_of
+import envoy_for_tests
+from envoy_for_tests import CHART, Envoy
+from networks_for_tests import Bare, repository_of
 from pictures import encoded, gradient, off, pixels_of
-from sakuga import Config, Images, connect
+from sakuga import Config, Images, SakugaError, connect
 from sakuga.config import Server
 from sakuga.triton import Triton
 from sakuga_server.embedded import free_port
 from serving_for_tests import Serve, started
 
 VIDEO = "realesr-animevideov3"
-CHART = PROJECT / "kubernetes" / "sakuga"
 SERVERS, CLIENTS, PICTURES = 3, 16, 300
+METRIC = re.compile(r"\b(?:envoy|nv)_\w+")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ async def servers(
         folder = tmp_path_factory.mktemp(f"server-{number}")
         repository_of(served, folder / "repository")
         servers.append(Serve(folder, free_port()))
-        servers[-1].write(VIDEO, pipelines=1)
+        servers[-1].write(VIDEO, pipelines=1, metrics_port=free_port())
     await asyncio.gather(*map(started, servers))
     yield servers
     for server in servers:
@@ -44,56 +45,10 @@ async def servers(
 
 
 @pytest.fixture(scope="module")
-def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the chart's Envoy; its config as it stands, but for the addresses."""
-    config, port = envoys_config(), free_port()
-    (listener,) = (x for x in config["static_resources"]["listeners"] if x["name"] == "grpc")
-    listener["address"]["socket_address"].update(address="127.0.0.1", port_value=port)
-    for other in config["static_resources"]["listeners"]:
-        if other is not listener:
-            other["address"]["socket_address"].update(address="127.0.0.1", port_value=free_port())
-    (cluster,) = (x for x in config["static_resources"]["clusters"] if x["name"] == "servers")
-    cluster["type"] = "STATIC"
-    del cluster["cluster_type"]  # which asks DNS
-    cluster["load_assignment"]["endpoints"] = [{"lb_endpoints": [endpoint(s) for s in servers]}]
-    config["admin"]["address"]["socket_address"]["port_value"] = free_port()
+def envoy(servers: list[Serve], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Envoy]:
     folder = tmp_path_factory.mktemp("envoy")
-    (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
-    how = ["--disable-hot-restart", "--log-level", "warn"]
-    command = [tools.needed("envoy"), "-c", folder / "envoy.yaml", *how]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        wait_for(port, process, folder / "log")
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def envoys_config() -> dict[str, Any]:
-    command = [tools.needed("helm"), "template", "sakuga", CHART]
-    rendered = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    for document in yaml.safe_load_all(rendered):
-        if document and "envoy.yaml" in document.get("data", {}):
-            config: dict[str, Any] = yaml.safe_load(document["data"]["envoy.yaml"])
-            return config
-    raise AssertionError("the chart has no config of Envoy")
-
-
-def endpoint(server: Serve) -> dict[str, Any]:
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": server.port}}
-    return {"endpoint": {"address": address}}
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(200):
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.1)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-    raise AssertionError(log.read_text())
+    with envoy_for_tests.envoy(folder, [server.port for server in servers]) as envoy:
+        yield envoy
 
 
 def picture(number: int) -> np.ndarray:
@@ -158,7 +113,7 @@ async def stopped(server: Serve) -> None:
 
 
 async def test_no_picture_is_lost_while_servers_come_and_go(
-    servers: list[Serve], envoy: str, bare: dict[str, Bare]
+    servers: list[Serve], envoy: Envoy, bare: dict[str, Bare]
 ) -> None:
     async def trouble(answers: list[tuple[int, bytes]]) -> None:
         while len(answers) < PICTURES / 6:
@@ -170,16 +125,35 @@ async def test_no_picture_is_lost_while_servers_come_and_go(
         assert len(answers) < PICTURES  # the last one had them all
         await started(servers[1])
 
-    answers = await sent(envoy, PICTURES, trouble)
+    answers = await sent(envoy.url, PICTURES, trouble)
     assert sorted(number for number, _ in answers) == list(range(PICTURES))
     for number, result in answers:
         assert off(pixels_of(result), bare[VIDEO](picture(number))) <= 1
     await started(servers[0])
     await asyncio.sleep(6)  # Envoy's next check of its health
     before = await counts(servers)
-    await sent(envoy, 90)
+    await sent(envoy.url, 90)
     shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
     assert min(shares) > 15, shares
+
+
+def test_rules_and_dashboard_ask_for_what_envoy_and_triton_tell(
+    servers: list[Serve], envoy: Envoy
+) -> None:
+    port = json.loads(servers[2].file.read_text())["server"]["metrics_port"]
+    told = envoy.metrics + urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    texts = [(CHART / file).read_text() for file in ("files/rules.yaml", "dashboards/sakuga.json")]
+    asked = {name for text in texts for name in METRIC.findall(text)}
+    assert len(asked) > 8
+    of_gpus = {name for name in asked if name.startswith("nv_gpu_")}  # there is none
+    assert {name for name in asked - of_gpus if f"\n{name}{{" not in told} == set()
+
+
+async def test_administration_is_not_reached_through_envoy(envoy: Envoy) -> None:
+    triton = Triton(Server(url=envoy.url), key="any")
+    with pytest.raises(SakugaError):
+        await triton.unload("upscale")
+    await triton.close()
 
 
 async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]) -> None:

@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 import trustme
 
+from envoy_for_tests import envoy
 from networks_for_tests import repository_of
 from pictures import encoded, gradient
 from sakuga import (
@@ -123,6 +124,24 @@ async def test_mutual_tls_takes_those_it_knows_and_refuses_all_others(
             with pytest.raises(ServerUnavailable):
                 await stranger.process(PICTURE, "upscale", {"model": VIDEO})
     assert await images.process(PICTURE, "upscale", {"model": VIDEO})
+
+
+async def test_envoy_has_mutual_tls_on_both_sides(serve: Serve, tmp_path: Path) -> None:
+    for name, of_secret in (
+        ("ca.pem", "ca.crt"),
+        ("server.pem", "tls.crt"),
+        ("server.key", "tls.key"),
+    ):
+        (tmp_path / of_secret).write_bytes((serve.folder / name).read_bytes())
+    secret = "tls.existingSecret=any,tls.mutual=true,tls.serverName=localhost"
+    tls = {"ca": "ca.pem", "certificate": "client.pem", "key": "client.key"}
+    with envoy(tmp_path, [serve.port], ["--set", secret], str(tmp_path)) as running:
+        async with connect(client(serve, **tls), url=running.url) as images:
+            assert await images.process(PICTURE, "upscale", {"model": VIDEO})
+        async with connect(client(serve, ca="ca.pem"), url=running.url) as stranger:
+            stranger.config.server.retries = 0
+            with pytest.raises(ServerUnavailable):
+                await stranger.process(PICTURE, "upscale", {"model": VIDEO})
 
 
 async def test_serve_administers_itself_over_tls(serve: Serve, known: Path) -> None:

@@ -1,0 +1,151 @@
+"""What a node needs for each model: a server's memory, and the pictures a second it does.
+
+`python benchmarks/sizing.py`; about four minutes on two cores.
+"""
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from enhance import AURA, exported
+from measure import RESULTS, machine
+from memory import family, high_water
+from upscale import Loop, drawn, own_repository, served
+
+from networks_for_tests import generated_aura
+from pictures import encoded
+from sakuga import Config, ImageAction, Images, load_config
+from sakuga_server.placement import needed
+
+SIDE, CLIENTS = 512, 2
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is asked of a server that has one model loaded."""
+
+    action: str
+    model: str
+    pictures: int
+    """That are counted; one goes before them."""
+    options: dict[str, Any] = field(default_factory=dict)
+    format: str = "PNG"
+
+    @property
+    def name(self) -> str:
+        said = ", ".join(f"{name} {value}" for name, value in self.options.items())
+        return f"{self.action}{' (' + said + ')' if said else ''}"
+
+
+WORKS = [
+    Work("upscale", "realesr-animevideov3", 12),
+    Work("upscale", "realesrgan-x4plus-anime", 4),
+    Work("rembg", "u2net", 12, {"alpha_matting": False}),
+    Work("rembg", "u2net", 12, {"alpha_matting": True}),
+    Work("fix_artifacts", "realesr-animevideov3", 8, {"scale": 2}, "JPEG"),
+    Work("enhance", "aura-sr-v2", 4),
+]
+NOTES = [
+    f"Pictures of {SIDE}², from {CLIENTS} clients on the same machine, after an uncounted one.",
+    "Idle and busy are proportional shares (PSS) of all of the server's processes, before the "
+    "first picture and at their most, looked at ten times a second. `At most` is the sum of each "
+    "process's own high-water mark, which counts shared pages more than once: an upper bound.",
+    "aura-sr-v2 has generated weights of the published size.",
+]
+
+
+def proportional(process: int) -> float:
+    """Gigabytes of a process and all below it, pages that they share counted once."""
+    held = 0
+    for each in family(process):
+        lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        held += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return held / 2**20
+
+
+async def watched(process: int, most: list[float]) -> None:
+    while True:
+        most.append(await asyncio.to_thread(proportional, process))
+        await asyncio.sleep(0.1)
+
+
+async def drive(images: Images, work: Work, picture: bytes) -> float:
+    """Pictures a second."""
+    left = [picture] * work.pictures
+
+    async def client() -> None:
+        while left:
+            await images.process(left.pop(), work.action, {"model": work.model, **work.options})
+
+    start = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    return work.pictures / (time.perf_counter() - start)
+
+
+async def busy(
+    images: Images, work: Work, picture: bytes, process: int
+) -> tuple[float, list[float]]:
+    await images.process(picture, work.action, {"model": work.model, **work.options})
+    most: list[float] = []
+    watching = asyncio.ensure_future(watched(process, most))
+    try:
+        return await drive(images, work, picture), most
+    finally:
+        watching.cancel()
+
+
+@contextmanager
+def configured(work: Work) -> Iterator[Config]:
+    if work.action != "enhance":
+        yield load_config()
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        yield exported(generated_aura(folder, AURA), folder / "repository")
+
+
+def measure(work: Work, loop: Loop) -> dict[str, Any]:
+    picture = encoded(drawn(SIDE), work.format)
+    with configured(work) as config, own_repository(config):
+        models = needed(config, ImageAction(work.action), work.model)
+        with served(config, loop, models) as (images, server):
+            process = server.process.pid
+            idle = proportional(process)
+            rate, most = loop(busy(images, work, picture, process))
+            bound = sum(high_water(each) for each in family(process))
+    row = {"action": work.name, "model": work.model, "side": SIDE, "rate": round(rate, 3)}
+    memory = {"idle": idle, "busy": max(most), "bound": bound}
+    row |= {f"{name}_gb": round(value, 2) for name, value in memory.items()}
+    print(row, flush=True)
+    return row
+
+
+def write(about: dict[str, str], rows: list[dict[str, Any]]) -> None:
+    """`sizing.md` for people, `sizing.json` for programs."""
+    everything = {"machine": about, "rows": rows, "notes": NOTES}
+    (RESULTS / "sizing.json").write_text(json.dumps(everything, indent=2) + "\n")
+    text = [
+        "# What a node needs\n",
+        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
+        "| action | model | input | pictures a second | idle, GB | busy, GB | at most, GB |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {r['action']} | {r['model']} | {r['side']}² | {r['rate']} "
+            f"| {r['idle_gb']} | {r['busy_gb']} | {r['bound_gb']} |"
+            for r in rows
+        ),
+        "",
+        *(f"- {note}" for note in NOTES),
+    ]
+    (RESULTS / "sizing.md").write_text("\n".join(text) + "\n")
+
+
+if __name__ == "__main__":
+    loop = Loop()
+    write(machine(), [measure(work, loop) for work in WORKS])
