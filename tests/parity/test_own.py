@@ -174,13 +174,22 @@ async def test_larger_pictures_are_of_tiles_that_mix(
     assert found.shape == (266, 302, 3)
 
 
-def test_a_built_in_networks_file_comes_out_as_the_built_in_network(tmp_path: Path) -> None:
-    network = by_name("realesrgan-x4plus-anime")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "realesr-animevideov3",
+        pytest.param("realesrgan-x4plus-anime", marks=pytest.mark.full),
+    ],
+)
+def test_a_built_in_networks_file_comes_out_as_the_built_in_network(
+    name: str, tmp_path: Path
+) -> None:
+    network = by_name(name)
     assert isinstance(network, Upscaler)
     (weights,) = network.weights
     state = upscalers.load(network, weights, fetch(weights))
-    torch.save({"params_ema": dict(state)}, tmp_path / "anime.pth")
-    row = own.add(tmp_path / "anime.pth", Wish(name="mine"), tmp_path)
+    torch.save({"params_ema": dict(state)}, tmp_path / "built-in.pth")
+    row = own.add(tmp_path / "built-in.pth", Wish(name="mine"), tmp_path)
     assert row.facts == network.facts
     upscalers.place(network, [state], tmp_path / ONNX)
     files = (tmp_path / ONNX, tmp_path / "mine" / "1" / ONNX)

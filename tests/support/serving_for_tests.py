@@ -13,7 +13,7 @@ from pathlib import Path
 SAKUGA = Path(sys.executable).with_name("sakuga")
 TILE = 48
 SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1, "precision": "fp32"}
-FEW = {"model": "realesrgan-x4plus", "inpaint": "opencv"}  # of which none is there, either
+NONE = {"model": "realesrgan-x4plus"}  # which isn't there to be loaded
 
 
 @dataclass
@@ -44,9 +44,10 @@ class Serve:
     def write(self, upscale: str, **server: object) -> None:
         """Replaces the file as editors do: the new one whole, under the old one's name."""
         settings = {"url": self.url, "repository": "repository", **SMALL, **server}
+        others = {"enhance": NONE, "fix_artifacts": NONE | {"inpaint": "opencv"}}
         blocks = {
-            "providers": {"image": {"upscale": {"model": upscale}, "fix_artifacts": FEW}},
-            "rembg": {"model": "isnet-general-use"},  # which isn't there to be loaded
+            "providers": {"image": {"upscale": {"model": upscale}, **others}},
+            "rembg": {"model": "isnet-general-use"},  # which isn't there, either
             "realesrgan": {"denoise_strength": 1, "tile_size": TILE},
             "server": settings,
         }

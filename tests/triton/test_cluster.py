@@ -92,24 +92,28 @@ async def sent(url: str, count: int, until: Any = None) -> list[tuple[int, bytes
     return answers
 
 
-def killed(server: Serve) -> None:
+async def killed(server: Serve) -> None:
     """As a node that fails: Triton is gone in the middle of its pictures, and nobody says so."""
     assert server.process is not None
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
     for child in children.read_text().split():
         subprocess.run(["kill", "-KILL", child], check=True)
-    assert server.process.wait(60) == 1  # `sakuga serve` says that Triton ended by itself
-    server.process = None
+    assert await ended(server) == 1  # `sakuga serve` says that Triton ended by itself
 
 
 async def stopped(server: Serve) -> None:
     """As a rollout does it."""
     assert server.process is not None
     server.process.send_signal(signal.SIGTERM)
+    assert await ended(server) == 0, server.said()
+
+
+async def ended(server: Serve) -> int:
+    assert server.process is not None
     while server.process.poll() is None:
         await asyncio.sleep(0.1)
-    assert server.process.returncode == 0, server.said()
-    server.process = None
+    status, server.process = server.process.returncode, None
+    return status
 
 
 async def test_no_picture_is_lost_while_servers_come_and_go(
@@ -118,11 +122,11 @@ async def test_no_picture_is_lost_while_servers_come_and_go(
     async def trouble(answers: list[tuple[int, bytes]]) -> None:
         while len(answers) < PICTURES / 6:
             await asyncio.sleep(0.02)
-        killed(servers[0])
+        await killed(servers[0])
         while len(answers) < PICTURES / 3:
             await asyncio.sleep(0.02)
+        assert len(answers) < PICTURES
         await stopped(servers[1])
-        assert len(answers) < PICTURES  # the last one had them all
         await started(servers[1])
 
     answers = await sent(envoy.url, PICTURES, trouble)
@@ -145,8 +149,10 @@ def test_rules_and_dashboard_ask_for_what_envoy_and_triton_tell(
     texts = [(CHART / file).read_text() for file in ("files/rules.yaml", "dashboards/sakuga.json")]
     asked = {name for text in texts for name in METRIC.findall(text)}
     assert len(asked) > 8
-    of_gpus = {name for name in asked if name.startswith("nv_gpu_")}  # there is none
-    assert {name for name in asked - of_gpus if f"\n{name}{{" not in told} == set()
+    # There is no GPU, and no picture ended as INTERNAL; the last one is a label.
+    absent = re.compile(r"nv_gpu_.+|.+_ModelInfer_\d+|envoy_cluster_name")
+    asked = {name for name in asked if not absent.fullmatch(name)}
+    assert {name for name in asked if f"\n{name}{{" not in told} == set()
 
 
 async def test_administration_is_not_reached_through_envoy(envoy: Envoy) -> None:
@@ -162,4 +168,4 @@ async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]
     answers = await sent(f"ipv4:{addresses}", 90)
     shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
     assert len(answers) == sum(shares) == 90
-    assert min(shares) > 25  # in turn
+    assert min(shares) > 15, shares  # in turn, once a client has connected to all

@@ -151,7 +151,7 @@ async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: 
                 images.process(data, "rembg", {"model": "u2net"}),
             )
             assert results[0] == results[1]
-            await serve.until(lambda text, before=before: text.count("unloaded") == before + 3)
+            await serve.until(lambda text, before=before: text.count("unloaded") >= before + 3)
             networks = await images.triton.networks()
             assert not networks[VIDEO]["loaded"]
             assert not networks["u2net"]["loaded"]

@@ -148,7 +148,7 @@ async def test_clients_at_once_each_get_their_own_picture(
     config: Config, url: str, bare: dict[str, Bare]
 ) -> None:
     drawn = sample("sunset")
-    parts = [drawn[10 * i : 200, 7 * i : 300 + 9 * i] for i in range(4)]
+    parts = [drawn[10 * i : 120, 7 * i : 180 + 9 * i] for i in range(4)]
 
     async def client(pixels: np.ndarray) -> bytes:
         async with connect(config, url=url) as images:

@@ -73,7 +73,7 @@ def test_memory_is_that_of_a_models_processes(tmp_path: Path) -> None:
             assert process.stdout is not None
             process.stdout.readline()
         assert 64 <= memory_of_stubs(os.getpid())["u2net"] < 200
-        assert memory_of_stubs(1) == {}
+        assert memory_of_stubs(processes[0].pid) == {}
     finally:
         for process in processes:
             process.communicate()
