@@ -85,9 +85,10 @@ def machine() -> dict[str, str]:
     """What the figures were taken on."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
+    bf16 = any("bf16" in line for line in lines)
     return {
         "date": date.today().isoformat(),
-        "processor": f"{model}, {os.cpu_count()} cores",
+        "processor": f"{model}, {os.cpu_count()} cores, with{'' if bf16 else 'out'} bfloat16",
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }

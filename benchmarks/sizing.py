@@ -23,7 +23,7 @@ from pictures import encoded
 from sakuga import Config, ImageAction, Images, load_config
 from sakuga_server.placement import needed
 
-SIDE, CLIENTS = 512, 2
+CLIENTS = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Work:
     """That are counted; one goes before them."""
     options: dict[str, Any] = field(default_factory=dict)
     format: str = "PNG"
+    side: int = 512
 
     @property
     def name(self) -> str:
@@ -49,10 +50,10 @@ WORKS = [
     Work("rembg", "u2net", 12, {"alpha_matting": False}),
     Work("rembg", "u2net", 12, {"alpha_matting": True}),
     Work("fix_artifacts", "realesr-animevideov3", 8, {"scale": 2}, "JPEG"),
-    Work("enhance", "aura-sr-v2", 4),
+    Work("enhance", "aura-sr-v2", 2, side=256),
 ]
 NOTES = [
-    f"Pictures of {SIDE}², from {CLIENTS} clients on the same machine, after an uncounted one.",
+    f"From {CLIENTS} clients on the same machine, after a picture that isn't counted.",
     "Idle and busy are proportional shares (PSS) of all of the server's processes, before the "
     "first picture and at their most, looked at ten times a second. `At most` is the sum of each "
     "process's own high-water mark, which counts shared pages more than once: an upper bound.",
@@ -111,7 +112,7 @@ def configured(work: Work) -> Iterator[Config]:
 
 
 def measure(work: Work, loop: Loop) -> dict[str, Any]:
-    picture = encoded(drawn(SIDE), work.format)
+    picture = encoded(drawn(work.side), work.format)
     with configured(work) as config, own_repository(config):
         models = needed(config, ImageAction(work.action), work.model)
         with served(config, loop, models) as (images, server):
@@ -119,7 +120,7 @@ def measure(work: Work, loop: Loop) -> dict[str, Any]:
             idle = proportional(process)
             rate, most = loop(busy(images, work, picture, process))
             bound = sum(high_water(each) for each in family(process))
-    row = {"action": work.name, "model": work.model, "side": SIDE, "rate": round(rate, 3)}
+    row = {"action": work.name, "model": work.model, "side": work.side, "rate": round(rate, 3)}
     memory = {"idle": idle, "busy": max(most), "bound": bound}
     row |= {f"{name}_gb": round(value, 2) for name, value in memory.items()}
     print(row, flush=True)

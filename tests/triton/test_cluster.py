@@ -2,9 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,7 @@ async def servers(
         servers[-1].write(VIDEO, pipelines=1, metrics_port=free_port())
     await asyncio.gather(*map(started, servers))
     yield servers
-    for server in servers:
-        server.end()
+    await asyncio.gather(*(asyncio.to_thread(server.end) for server in servers))
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +95,16 @@ async def killed(server: Serve) -> None:
     """As a node that fails: Triton is gone in the middle of its pictures, and nobody says so."""
     assert server.process is not None
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    for child in children.read_text().split():
-        subprocess.run(["kill", "-KILL", child], check=True)
+    (triton,) = map(int, children.read_text().split())
+    os.kill(triton, signal.SIGKILL)
     assert await ended(server) == 1  # `sakuga serve` says that Triton ended by itself
+    for _ in range(100):  # and leaves none of its processes
+        try:
+            os.killpg(triton, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("Triton's own processes are still there")
 
 
 async def stopped(server: Serve) -> None:
