@@ -18,7 +18,7 @@ from measure import Row, side_by_side, write
 from upscale import Loop, drawn, served
 
 import reference
-from networks_for_tests import AURA, PROJECT, generated_aura
+from networks_for_tests import AURA, generated_aura
 from pictures import encoded
 from sakuga import Config, wire
 from sakuga_export import enhancers, repository
@@ -147,8 +147,6 @@ def exported(checkpoint: Path, folder: Path) -> Config:
     config = Config()
     config.server.repository, config.server.timeout = folder, 3600
     repository.write(folder, config)
-    code = PROJECT / "model_repository" / "upscale" / "1"
-    (folder / "upscale" / "1").symlink_to(code, target_is_directory=True)
     net = enhancers.load(ROW, checkpoint)
     for name in (ONNX, TORCHSCRIPT):
         enhancers.place(ROW, net, folder / ROW.folder / "1" / name)

@@ -38,6 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[FULL] = full
     if hasattr(config, "workeroutput"):
         config.workeroutput["full"] = full
+        items.sort(key=lambda item: _turn(item.nodeid))
 
 
 # Files that need the session's server; to start it twice would take longer than it saves.
@@ -45,16 +46,30 @@ SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifa
 SERVED += ("large", "readme", "serving")
 
 
+def _file(nodeid: str) -> tuple[Path, bool]:
+    """The file of a test, and whether it needs the session's server."""
+    file = Path(nodeid.partition("::")[0])
+    named = file.stem.removeprefix("test_") in SERVED
+    return file, named and file.parent.name in ("parity", "triton")
+
+
+def _turn(nodeid: str) -> int:
+    """What takes long goes first, so that no process is left alone with it at the end. (Those of
+    `parity` need no repository, which isn't there yet.)"""
+    file, served = _file(nodeid)
+    return 0 if served else 1 + ("parity", "triton", "unit", "deploy").index(file.parent.name)
+
+
 class OneServer(LoadScopeScheduling):
     """Of two processes, one runs all tests that need the server; other files go to either."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = Path(nodeid.partition("::")[0])
-        served = file.parent.name != "unit" and file.stem.removeprefix("test_") in SERVED
+        file, served = _file(nodeid)
         return "server" if served else str(file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneServer:
+    config.option.loadscopereorder = False  # that would begin with the files of many tests
     return OneServer(config, log)
 
 
@@ -126,7 +141,6 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
     repository.write(folder, exact)
-    repository.place_programs(folder)
     for name in (*EXPORTED, "u2net"):
         source = PROJECT / "model_repository" / by_name(name).folder / "1"
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)

@@ -1,14 +1,12 @@
 """`enhance` through a real Triton: sizes, kinds of pictures, and the same bytes every time."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from networks_for_tests import PROJECT
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import AuraSRProvider, Config, Images, connect
 from sakuga_export import enhancers, repository, serving
@@ -93,10 +91,9 @@ async def scripted(tmp_path_factory: pytest.TempPathFactory, aura: Path) -> Asyn
     folder, config = tmp_path_factory.mktemp("scripted"), Config()
     config.aurasr.backend, config.server.repository = "pytorch", folder
     repository.write(folder, config)
-    shutil.copytree(PROJECT / "model_repository" / "upscale" / "1", folder / "upscale" / "1")
     row = chosen(ROW, config)
     enhancers.place(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
-    with run_triton(config, free_port()) as server:
+    with run_triton(config, free_port(), models=["upscale", row.folder]) as server:
         async with connect(config, url=server.url) as images:
             yield images
 

@@ -128,11 +128,14 @@ async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None
                 await work
 
 
+MATTING = ("rembg_prepare", "alpha_matting")
+
+
 @pytest.mark.parametrize(
     ("action", "options", "models", "pictures"),
     [
-        ("upscale", VIDEO, ["upscale", "realesr_animevideov3"], 6),
-        ("rembg", {"model": "u2net"}, ["rembg_prepare", "u2net", "alpha_matting"], 40),
+        ("upscale", VIDEO, ["realesr_animevideov3", "upscale"], 6),
+        ("rembg", {"model": "u2net"}, ["u2net", *MATTING, "rembg_u2net"], 40),
     ],
 )
 async def test_a_full_queue_answers_at_once(
@@ -143,10 +146,9 @@ async def test_a_full_queue_answers_at_once(
     narrow.server.in_flight = pictures
     folder = config.server.repository.with_name(f"narrow-{action}")
     repository.write(folder, narrow)
-    for model in models:
-        (folder / model / "1").symlink_to(config.server.repository / model / "1")
+    (folder / models[0] / "1").symlink_to(config.server.repository / models[0] / "1")
     narrow.server.repository = folder
-    with run_triton(narrow, free_port()) as server:
+    with run_triton(narrow, free_port(), models=models) as server:
         async with connect(narrow, url=server.url) as images:
             data = encoded(sample("sunset"))
             work = [images.process(data, action, options) for _ in range(pictures)]
@@ -161,12 +163,12 @@ async def test_an_unknown_failure_is_answered_without_its_reason(
     broken = config.model_copy(deep=True)
     folder = config.server.repository.with_name("broken")
     repository.write(folder, broken)
-    (folder / "upscale" / "1").symlink_to(config.server.repository / "upscale" / "1")
     source = config.server.repository / "realesr_general_x4v3" / "1"
     # The general network where the pipeline expects another: its DENOISE input is missing.
     (folder / "realesr_animevideov3" / "1").symlink_to(source)
     broken.server.repository = folder
-    with run_triton(broken, free_port(), sys.stderr) as server:
+    models = ["upscale", "realesr_animevideov3"]
+    with run_triton(broken, free_port(), sys.stderr, models) as server:
         async with connect(broken, url=server.url) as images:
             with pytest.raises(SakugaError) as caught:
                 await images.process(PICTURE, "upscale", VIDEO)

@@ -1,7 +1,6 @@
 """AuraSR at its published size, 617,554,917 parameters, on generated weights: from the checkpoint
 to the command. Minutes of work and 8 GB, so `make test-full` alone runs it."""
 
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +12,7 @@ import torch
 from PIL import Image
 
 import reference
-from networks_for_tests import AURA, PROJECT, generated_aura
+from networks_for_tests import AURA, generated_aura
 from pictures import encoded, sample
 from sakuga import Config
 from sakuga_export import convert, enhancers, repository
@@ -53,8 +52,6 @@ def test_the_command_enlarges_4_times(checkpoint: Path, tmp_path: Path, backend:
     config = Config()
     config.aurasr.backend, config.server.repository = backend, tmp_path / "repository"
     repository.write(config.server.repository, config)
-    code = PROJECT / "model_repository" / "upscale" / "1"
-    shutil.copytree(code, config.server.repository / "upscale" / "1")
     row = replace(ROW, backend=backend)
     assert convert.export(row, config.server.repository, checkpoint.parents[1])
     if backend == "onnxruntime":

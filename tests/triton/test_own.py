@@ -1,6 +1,5 @@
 """Networks of one's own, exported into a fresh repository and served by a real Triton."""
 
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,6 @@ import onnx
 import pytest
 
 import foreign_networks
-from networks_for_tests import PROJECT
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Config, Images, connect
 from sakuga.errors import BadOption
@@ -52,8 +50,6 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
     onnx.save(onnx.parser.parse_model(BRIGHT), folder / "bright.onnx")
     own.add(folder / "bright.onnx", Wish(name="my-bright"), folder / "models")
     repository.write(folder / "models", config)
-    for code in (PROJECT / "model_repository").glob("*/1/model.py"):
-        shutil.copytree(code.parent, folder / "models" / code.parts[-3] / "1")
     with run_triton(config, free_port()) as server:
         async with connect(config, url=server.url) as images:
             yield Mine(images, files)

@@ -131,6 +131,14 @@ def test_another_style_is_another_export(aura: Path, tmp_path: Path) -> None:
     assert not convert.export(row, repository, tmp_path)
     assert convert.export(replace(row, style=1), repository, tmp_path)
     assert origin_of(target) != first
+
+
+@pytest.mark.full
+def test_another_backend_is_another_export(aura: Path, tmp_path: Path) -> None:
+    row = with_file(ROW, "aura/model.safetensors")
+    folder, repository = aura.parent.parent, tmp_path / "repository"
+    (tmp_path / "aura").symlink_to(folder / aura.parent.name, target_is_directory=True)
+    assert convert.export(row, repository, tmp_path)
     scripted = replace(row, backend="pytorch")
     assert convert.export(scripted, repository, tmp_path)
     assert not convert.export(scripted, repository, tmp_path)

@@ -35,7 +35,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a config.yaml and a repository, in which commands run."""
     (tmp_path / "config.yaml").write_text("server: {repository: models}\n")
     repository.write(tmp_path / "models", Config())
-    repository.place_programs(tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

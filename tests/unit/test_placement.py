@@ -20,7 +20,6 @@ def config(tmp_path: Path) -> Config:
     config.server.repository = tmp_path
     repository.write(tmp_path, config)
     files = [tmp_path / by_name(n).folder / "1" / by_name(n).file for n in EXPORTED]
-    files += [tmp_path / name / "1" / "model.py" for name in PIPELINES]
     for file in files:
         file.parent.mkdir()
         file.touch()

@@ -30,11 +30,13 @@ def test_every_network_has_a_folder_and_no_other_has() -> None:
 
 
 def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
-    assert len(repository.write(tmp_path, Config())) == len(NETWORKS) + len(CUTOUTS) + 5
-    edited = tmp_path / "upscale" / "config.pbtxt"
-    edited.write_text(edited.read_text() + "\n")
-    assert repository.drift(tmp_path, Config()) == [edited]
-    assert repository.write(tmp_path, Config()) == [edited]
+    configs, programs = len(NETWORKS) + len(CUTOUTS) + 5, 5
+    assert len(repository.write(tmp_path, Config())) == configs + programs
+    edited = [tmp_path / "upscale" / "config.pbtxt", tmp_path / "upscale" / "1" / "model.py"]
+    for file in edited:
+        file.write_text(file.read_text() + "\n")
+    assert repository.drift(tmp_path, Config()) == edited
+    assert repository.write(tmp_path, Config()) == edited
     assert repository.drift(tmp_path, Config()) == []
 
 

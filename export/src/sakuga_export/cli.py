@@ -70,7 +70,7 @@ def main(
             sys.exit(_check(config))
         done = _change_own(networks, wish, remove, config.server.repository)
         folder = config.server.repository
-        for written in (*repository.write(folder, config), *repository.place_programs(folder)):
+        for written in repository.write(folder, config):
             click.echo(f"wrote {written}")
     except ExportError as error:
         raise click.ClickException(str(error)) from None

@@ -1,4 +1,5 @@
-"""Every config.pbtxt of the model repository, written from the rows and config.yaml.
+"""Every config.pbtxt of the model repository, written from the rows and config.yaml, and every
+pipeline's model.py. With them an empty folder becomes a repository.
 
 The files are committed, so that a repository can be read, reviewed and mounted as it is; they are
 never edited. `sakuga-export --check` fails where one isn't what these functions write.
@@ -50,52 +51,38 @@ HEADER = "# Written by `sakuga-export` from networks.py and config.yaml; edit th
 
 
 def write(repository: Path, config: Config) -> list[Path]:
-    """Writes every config.pbtxt that differs from what it should be; gives those."""
-    changed = _put(repository, _configs(repository, config))
-    for network in _cutouts(own.rows(repository)):
-        # Triton wants a version of every model, and git keeps no empty folder.
-        (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
-    return changed
-
-
-def place_programs(repository: Path) -> list[Path]:
-    """Writes the pipelines' model.py that differ from what they should be; gives those. With it, an
-    empty folder becomes a repository."""
-    programs = {f"{name}/1/model.py": _program(*about) for name, about in PROGRAMS.items()}
-    return _put(repository, programs)
-
-
-def _put(repository: Path, written: dict[str, str]) -> list[Path]:
-    changed = _changed(repository, written)
+    """Writes every file that differs from what it should be; gives those."""
+    changed = _changed(repository, config)
     # Without a pause: a running server looks for changes, and takes them once nothing is new.
     for file, text in changed.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+    for network in _cutouts(own.rows(repository)):
+        # Triton wants a version of every model, and git keeps no empty folder.
+        (repository / wire.ensemble(network.name) / "1").mkdir(exist_ok=True)
     return list(changed)
 
 
-def _program(about: str, kind: str) -> str:
-    imported = f"from sakuga_server.triton_model import {kind} as TritonPythonModel  # noqa: F401"
-    return f'"""{about}"""\n\n{imported}\n'
-
-
 def drift(repository: Path, config: Config) -> list[Path]:
-    """The config.pbtxt files that are missing, or aren't what `config` asks for."""
-    return list(_changed(repository, _configs(repository, config)))
+    """The files that are missing, or aren't what `config` asks for."""
+    return list(_changed(repository, config))
 
 
-def _configs(repository: Path, config: Config) -> dict[str, str]:
-    written = texts(config, own.rows(repository))
-    return {f"{name}/config.pbtxt": text for name, text in written.items()}
-
-
-def _changed(repository: Path, written: dict[str, str]) -> dict[Path, str]:
-    files = {repository / name: text for name, text in written.items()}
+def _changed(repository: Path, config: Config) -> dict[Path, str]:
+    configs = texts(config, own.rows(repository))
+    files = {repository / name / "config.pbtxt": text for name, text in configs.items()}
+    for name, about in PROGRAMS.items():
+        files[repository / name / "1" / "model.py"] = _program(*about)
     return {
         file: text
         for file, text in files.items()
         if not file.exists() or file.read_text(encoding="utf-8") != text
     }
+
+
+def _program(about: str, kind: str) -> str:
+    imported = f"from sakuga_server.triton_model import {kind} as TritonPythonModel  # noqa: F401"
+    return f'"""{about}"""\n\n{imported}\n'
 
 
 def texts(config: Config, mine: Sequence[Own] = ()) -> dict[str, str]:
