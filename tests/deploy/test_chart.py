@@ -98,6 +98,8 @@ def test_the_server_understands_its_configuration(values: Path, tmp_path: Path) 
     ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
     grpc = int(server.url.rpartition(":")[2])
     assert ports == {"grpc": grpc, "http": server.http_port, "metrics": server.metrics_port}
+    startup = pod["containers"][0]["startupProbe"]
+    assert server.start_timeout == startup["periodSeconds"] * startup["failureThreshold"]
     mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
     assert {str(server.repository), "/dev/shm", "/tmp"} <= mounted
     assert server.tls.mutual == ("/tls" in mounted)

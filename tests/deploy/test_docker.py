@@ -24,7 +24,7 @@ from networks_for_tests import PROJECT, Bare
 from pictures import encoded, gradient, off, pixels_of
 from sakuga import Config, connect, load_config
 from sakuga.files import cache_folder
-from sakuga_server.embedded import free_port
+from sakuga_server.embedded import EXIT_SECONDS, MARGIN_SECONDS, free_port
 
 DOCKER, CHART = PROJECT / "docker", PROJECT / "kubernetes" / "sakuga"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
@@ -193,7 +193,10 @@ def test_what_is_mounted_is_there(name: str) -> None:
 def test_servers_have_room_for_pictures_and_time_to_finish_them(name: str) -> None:
     service, server = SERVICES[name], load_config(DOCKER / "config.yaml").server
     assert int(service["shm_size"].removesuffix("g")) * 1024 >= 512
-    assert int(service["stop_grace_period"].removesuffix("s")) >= server.exit_timeout + 10
+    assert (
+        int(service["stop_grace_period"].removesuffix("s"))
+        > server.exit_timeout + EXIT_SECONDS + MARGIN_SECONDS
+    )
 
 
 @pytest.mark.parametrize("name", ["export", *SERVERS])

@@ -17,11 +17,11 @@ import envoy_for_tests
 from envoy_for_tests import CHART, Envoy
 from networks_for_tests import Bare, repository_of
 from pictures import encoded, gradient, off, pixels_of
-from sakuga import Config, Images, SakugaError, connect
+from sakuga import Config, Images, SakugaError, ServerUnavailable, connect
 from sakuga.config import Server
 from sakuga.triton import Triton
 from sakuga_server.embedded import free_port
-from serving_for_tests import Serve, started
+from serving_for_tests import TILE, Serve, started
 
 VIDEO = "realesr-animevideov3"
 SERVERS, CLIENTS, PICTURES = 3, 16, 300
@@ -175,3 +175,21 @@ async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]
     shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
     assert len(answers) == sum(shares) == 90
     assert min(shares) > 15, shares  # in turn, once a client has connected to all
+
+
+async def test_a_server_that_stops_finishes_its_pictures_and_takes_no_more(
+    servers: list[Serve], bare: dict[str, Bare]
+) -> None:
+    config, large = Config(), gradient(200, 200)
+    config.server.retries = 0
+    async with connect(config, url=servers[0].url) as images:
+        options = {"model": VIDEO, "tile_size": TILE}
+        under_way = asyncio.ensure_future(images.process(encoded(large), "upscale", options))
+        await asyncio.sleep(0.5)
+        stopping = asyncio.ensure_future(stopped(servers[0]))
+        await asyncio.sleep(0.5)
+        assert not under_way.done()
+        with pytest.raises(ServerUnavailable):
+            await images.process(encoded(picture(0)), "upscale", {"model": VIDEO})
+        assert off(pixels_of(await under_way), bare[VIDEO](large)) <= 1
+        await stopping

@@ -42,7 +42,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 
 {{/* config.yaml: what this chart would rather have, the operator's, and what this chart is built on. */}}
 {{- define "sakuga.config" -}}
-{{- $server := dict "preload" "all" "load_on_demand" false -}}
+{{- $server := dict "preload" "all" "load_on_demand" false "start_timeout" .Values.probes.startTimeout -}}
 {{- $fixed := dict "host" "0.0.0.0" "url" "localhost:8001" "http_port" 8000 "metrics_port" 8002 "repository" "/models" -}}
 {{- if .Values.tls.existingSecret -}}
 {{- $_ := set $fixed "tls" (dict "certificate" "/tls/tls.crt" "key" "/tls/tls.key" "ca" "/tls/ca.crt" "mutual" .Values.tls.mutual) -}}

@@ -34,7 +34,7 @@ from sakuga_server.placement import optional, servable, wanted
 log = logging.getLogger("sakuga")
 
 LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-EXIT_SECONDS = 5  # that Triton gives pictures when it ends; see `following.drain` for the rest
+EXIT_SECONDS = 15  # that Triton takes at most to unload; `following.drain` waits for pictures
 MARGIN_SECONDS = 5  # that Triton may take to end after that
 RESTRICTED = "shared-memory,model-repository,trace,logging"
 # Of HTTP, which has no TLS, and is for probes: whether it is ready is all that is told without key.
