@@ -48,7 +48,7 @@ test-full: $(VENV)/set-up-tests check
 # The images and the chart, without a cluster: helm, Envoy, promtool, kubernetes-validate, checkov, hadolint.
 check-deploy: $(VENV)/set-up-tests $(CHECKERS)/set-up
 	@PYTHONPATH=tests/support $(BIN)/python -m tools
-	$(BIN)/pytest -m "not full" tests/deploy
+	$(BIN)/pytest tests/deploy
 
 check: $(VENV)/set-up-tests
 	$(BIN)/ruff check .

@@ -426,7 +426,7 @@ def running(container: Container, log: Path) -> Iterator[subprocess.Popen[bytes]
             process.kill()  # Triton ends with it
 
 
-@pytest.mark.full
+@pytest.mark.deploy
 async def test_the_cpu_image_serves_a_picture_writes_to_tmp_alone_and_ends_in_order(
     container: Container, tmp_path: Path
 ) -> None:
