@@ -122,6 +122,18 @@ async def ended(server: Serve) -> int:
     return status
 
 
+async def all_are_back(envoy: Envoy) -> None:
+    """Until Envoy has found them healthy, and has put up with those it put out."""
+    for _ in range(600):
+        (healthy,) = re.findall(
+            r'membership_healthy\{envoy_cluster_name="servers"\} (\d+)', envoy.metrics
+        )
+        if int(healthy) == SERVERS:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"{healthy} of {SERVERS} are back")
+
+
 async def test_no_picture_is_lost_while_servers_come_and_go(
     servers: list[Serve], envoy: Envoy, bare: dict[str, Bare]
 ) -> None:
@@ -140,7 +152,7 @@ async def test_no_picture_is_lost_while_servers_come_and_go(
     for number, result in answers:
         assert off(pixels_of(result), bare[VIDEO](picture(number))) <= 1
     await started(servers[0])
-    await asyncio.sleep(6)  # Envoy's next check of its health
+    await all_are_back(envoy)
     before = await counts(servers)
     await sent(envoy.url, 90)
     shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
