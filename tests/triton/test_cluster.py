@@ -192,7 +192,7 @@ async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]
 async def test_a_server_that_stops_finishes_its_pictures_and_takes_no_more(
     servers: list[Serve], bare: dict[str, Bare]
 ) -> None:
-    config, large = Config(), gradient(200, 200)
+    config, large = Config(), gradient(400, 400)
     config.server.retries = 0
     async with connect(config, url=servers[0].url) as images:
         options = {"model": VIDEO, "tile_size": TILE}
