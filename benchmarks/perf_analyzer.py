@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -34,6 +33,7 @@ from sakuga import load_config
 from sakuga.files import cache_folder
 from sakuga.wire import IMAGE, OPTIONS, UPSCALE, canonical, folder
 from sakuga_server.embedded import free_port, run_triton
+from tools import Unavailable, apt_download, output
 
 CLIENTS = (1, 2, 4, 8)
 
@@ -86,10 +86,6 @@ NOTES = [
 ]
 
 
-class Unavailable(Exception):
-    """perf_analyzer, or a part of it, can't be had here, or doesn't run; the text says why."""
-
-
 class Unstable(Exception):
     """perf_analyzer's windows differ too much, so it gives no figures."""
 
@@ -110,24 +106,11 @@ class Tool:
         paths = os.pathsep.join([str(self.folder / CUDA), str(self.folder)])
         command = [str(self.folder / BINARY), *arguments]
         try:
-            return output(command, env={**os.environ, "LD_LIBRARY_PATH": paths})
+            return output(command, SECONDS, env={**os.environ, "LD_LIBRARY_PATH": paths})
         except Unavailable as error:
             if "stable measurement" in str(error):
                 raise Unstable from error
             raise
-
-
-def output(command: list[str], **options: Any) -> str:
-    """What a program prints, where it ends well."""
-    name = Path(command[0]).name
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, **options)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(f"{name} can't be run: {error}") from error
-    if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise Unavailable(f"{name} failed: {' '.join(said[-3:])}")
-    return done.stdout + done.stderr
 
 
 def tool() -> Tool:
@@ -178,12 +161,10 @@ def unpack_debian(target: Path) -> None:
         Unavailable: there is no apt-get, or its lists don't have the package.
     """
     try:
-        output(["apt-get", "download", DEBIAN], cwd=target)
-        output(["dpkg", "-x", str(next(target.glob("*.deb"))), str(target)])
+        output(["dpkg", "-x", str(apt_download(DEBIAN, target)), str(target)])
     except Unavailable as error:
         raise Unavailable(
-            f"{LIBRARY} isn't on this machine, nor Debian's package {DEBIAN} to be had: {error}; "
-            "`apt-get update` may be due"
+            f"{LIBRARY} isn't on this machine, nor Debian's package {DEBIAN} to be had: {error}"
         ) from error
 
 

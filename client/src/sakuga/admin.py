@@ -5,8 +5,8 @@ import importlib
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -82,24 +82,15 @@ def serve(config: Config, port: int | None) -> None:
         click.echo("Stopped.")
 
 
-@asynccontextmanager
-async def _administered(config: Config, running: Any) -> AsyncIterator[Triton]:
-    triton = Triton(config.server, running.key, running.url)
-    try:
-        yield triton
-    finally:
-        await triton.close()
-
-
 async def _follow(config: Config, running: Any) -> int:
     kind = _module("sakuga_server.following").Follower
-    async with _administered(config, running) as triton:
+    async with Triton(config.server, running.key, running.url) as triton:
         follower = kind(config, triton, lambda: _refresh_repository(config), click.echo)
         return int(await follower.follow(running.process))
 
 
 async def _drain(config: Config, running: Any) -> None:
-    async with _administered(config, running) as triton:
+    async with Triton(config.server, running.key, running.url) as triton:
         await _module("sakuga_server.following").drain(triton, config.server.exit_timeout)
 
 
@@ -236,11 +227,8 @@ def status(config: Config) -> None:
 
 
 async def _ask(config: Config, question: Callable[[Triton], Any]) -> Any:
-    triton = Triton(config.server, _key(config))
-    try:
+    async with Triton(config.server, _key(config)) as triton:
         return await question(triton)
-    finally:
-        await triton.close()
 
 
 @click.group()

@@ -185,8 +185,5 @@ async def _server(
     if triton is not None:
         yield settings, triton
         return
-    own = Triton(settings.server)
-    try:
+    async with Triton(settings.server) as own:
         yield settings, own
-    finally:
-        await own.close()

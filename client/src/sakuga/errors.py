@@ -121,12 +121,12 @@ _BY_NAME: dict[str, type[SakugaError]] = {
 }
 
 # Never loaded, unloaded, on the way out, and a step of an ensemble that is one of these.
-NOT_LOADED = ("unknown model", "not ready", "not at ready state", "no available versions")
+GONE = "no available versions"
+NOT_LOADED = ("unknown model", "not ready", "not at ready state", GONE)
 
 # A server that is on its way out: its scheduler's words, and, soon after, those for models that are
 # gone. (Also of one whose process died in the middle of a picture; Triton starts it again.)
 STOPPING = ("has stopped accepting", "is not healthy")
-GONE = "has no available versions"
 
 _WIRE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 

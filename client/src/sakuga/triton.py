@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import grpc
 import numpy as np
@@ -91,6 +91,12 @@ class Triton:
     async def close(self) -> None:
         while self._clients:
             await self._clients.popitem()[1].close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
     async def infer(self, model: str, image: bytes, options: Mapping[str, Any]) -> Reply:
         """Sends one encoded picture through a public model; anew, if a server is lost on the way.
@@ -241,7 +247,7 @@ class Triton:
                 "or send a smaller picture"
             )
         if "UNAVAILABLE" in status:
-            return errors.ServerUnavailable(self._unreachable(text))
+            return errors.ServerUnavailable(self._unreachable())
         return errors.ServerError(text or status)
 
     def _meant(self, text: str, what: str) -> errors.SakugaError | None:
@@ -263,9 +269,9 @@ class Triton:
             return errors.ModelNotLoaded(f"{what} isn't served at {self.url}")
         return None
 
-    def _unreachable(self, text: str) -> str:
-        if "Ssl" in text or "SSL" in text or "certificate" in text.lower():
-            return f"no server at {self.url} that server.tls fits; see which certificates it trusts"
+    def _unreachable(self) -> str:
+        if self.server.tls.ca:
+            return f"no server answers at {self.url}, or none that takes what server.tls has"
         return f"no server answers at {self.url}; start one with `sakuga serve`, or add --embedded"
 
 

@@ -221,12 +221,13 @@ def _check_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            if error.errno in (errno.EADDRNOTAVAIL, None):
+            if error.errno == errno.EADDRINUSE:
                 raise ConfigError(
-                    f"server.host is {host!r}; allowed: an address of this machine, or {EVERYWHERE}"
+                    f"port {port} is in use; is a server running already? `sakuga status` tells"
                 ) from None
             raise ConfigError(
-                f"port {port} is in use; is a server running already? `sakuga status` tells"
+                f"server.host is {host!r}, the port {port}: {error.strerror}; allowed: an address "
+                f"of this machine, or {EVERYWHERE}, and a port that this user may take"
             ) from None
 
 
@@ -275,7 +276,7 @@ def _wait(process: subprocess.Popen[bytes], settings: Server, port: int, relay: 
 
 
 def _stop(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Lets running pictures finish, within reason."""
+    """Ends Triton, and what it started."""
     if process.poll() is None:
         process.terminate()
         try:
