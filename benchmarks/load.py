@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measure import RESULTS, machine
+from measure import RESULTS, machine, store
 from upscale import Loop, drawn, own_repository, served
 
 from pictures import encoded
@@ -240,13 +240,11 @@ COLUMNS = {
 def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
     """A table for each kind of work and variant."""
     for (action, model, side, variant), group in groupby(rows, key=heading):
-        yield f"## {action}, {model}, {side}²: {variant}\n"
-        yield f"| {' | '.join(COLUMNS)} |"
-        yield "|---" * len(COLUMNS) + "|"
+        lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         for row in group:
             told = {name: "–" if value is None else value for name, value in row.items()}
-            yield f"| {' | '.join(text.format(**told) for text in COLUMNS.values())} |"
-        yield ""
+            lines.append(f"| {' | '.join(text.format(**told) for text in COLUMNS.values())} |")
+        yield "\n".join([f"## {action}, {model}, {side}²: {variant}\n", *lines])
 
 
 def heading(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -262,20 +260,6 @@ def notes(rows: list[dict[str, Any]]) -> list[str]:
     )
     but = f" but {' and '.join(apart)}" if apart else ""
     return [note.format(but=but) for note in NOTES]
-
-
-def write(target: Path, about: dict[str, str], rows: list[dict[str, Any]]) -> None:
-    """`load.md` for people, `load.json` for programs."""
-    target.mkdir(parents=True, exist_ok=True)
-    everything = {"machine": about, "rows": rows, "notes": notes(rows)}
-    (target / "load.json").write_text(json.dumps(everything, indent=2) + "\n")
-    text = [
-        "# Many clients\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
-        *tables(rows),
-        *(f"- {note}" for note in notes(rows)),
-    ]
-    (target / "load.md").write_text("\n".join(text) + "\n")
 
 
 def arguments() -> argparse.Namespace:
@@ -303,7 +287,8 @@ def main() -> None:
     else:
         rows = measure(asked)
     if not asked.quick or asked.out != RESULTS:
-        write(asked.out, about, rows)
+        found, table = {"rows": rows}, "\n\n".join(tables(rows))
+        store("load", "Many clients", found, [table], notes(rows), about, asked.out)
 
 
 def replaced(

@@ -5,12 +5,13 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -95,21 +96,46 @@ def machine() -> dict[str, str]:
 
 
 def write(name: str, title: str, peer: str, rows: Iterable[Row], notes: Iterable[str]) -> None:
-    """`results/<name>.md` for people, `.json` for programs."""
-    rows, about = list(rows), machine()
-    RESULTS.mkdir(exist_ok=True)
-    everything = {"machine": about, "rows": [asdict(row) for row in rows], "notes": list(notes)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(everything, indent=2) + "\n")
+    """Rows side by side with a peer, as `store` has them."""
+    rows = list(rows)
     table = [
-        f"# {title}\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
         f"| | Sakuga, s | {peer}, s | ratio | difference |",
         "|---|---|---|---|---|",
         *(
             f"| {r.what} | {r.ours_s or ''} | {r.peer_s or ''} | {r.ratio or ''} | {r.quality} |"
             for r in rows
         ),
+    ]
+    store(name, title, {"rows": [asdict(row) for row in rows]}, table, notes)
+
+
+def store(
+    name: str,
+    title: str,
+    found: Mapping[str, Any],
+    table: Iterable[str],
+    notes: Iterable[str],
+    about: Mapping[str, str] | None = None,
+    folder: Path = RESULTS,
+) -> None:
+    """`<name>.md` for people, `<name>.json` for programs.
+
+    Args:
+        found: what was measured.
+        table: lines of Markdown that show it.
+        notes: what has to be known of it.
+        about: the machine; left out, this one, today.
+        folder: of the two files.
+    """
+    notes, about = list(notes), about or machine()
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = {"machine": about, **found, "notes": notes}
+    (folder / f"{name}.json").write_text(json.dumps(everything, indent=2) + "\n")
+    text = [
+        f"# {title}\n",
+        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
+        *table,
         "",
         *(f"- {note}" for note in notes),
     ]
-    (RESULTS / f"{name}.md").write_text("\n".join(table) + "\n")
+    (folder / f"{name}.md").write_text("\n".join(text) + "\n")

@@ -3,12 +3,11 @@
 `python benchmarks/memory.py`; about ten minutes on two cores.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
 
-from measure import RESULTS, machine, seconds
+from measure import seconds, store
 from upscale import TILE_SIZE, Loop, drawn, own_repository, served
 
 from pictures import encoded
@@ -61,12 +60,7 @@ def main() -> None:
     loop = Loop()
     rows = [measure(model, side, loop) for model, side in CASES]
     client = round(high_water(os.getpid()), 2)
-    RESULTS.mkdir(exist_ok=True)
-    about = {"machine": machine(), "rows": rows, "client_gb": client, "notes": NOTES}
-    (RESULTS / "memory.json").write_text(json.dumps(about, indent=2) + "\n")
     table = [
-        "# Memory and time against picture size\n",
-        ", ".join(f"{key} {value}" for key, value in machine().items()) + ".\n",
         "| model | input | seconds | µs a pixel | server's peak, GB |",
         "|---|---|---|---|---|",
         *(
@@ -74,11 +68,10 @@ def main() -> None:
             f"| {r['server_gb']} |"
             for r in rows
         ),
-        "",
-        *(f"- {note}" for note in NOTES),
-        f"- The client's peak, over all of these pictures: {client} GB.",
     ]
-    (RESULTS / "memory.md").write_text("\n".join(table) + "\n")
+    notes = [*NOTES, f"The client's peak, over all of these pictures: {client} GB."]
+    found = {"rows": rows, "client_gb": client}
+    store("memory", "Memory and time against picture size", found, table, notes)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import RESULTS, machine
+from measure import RESULTS, store
 from upscale import drawn
 
 from pictures import encoded
@@ -241,22 +241,6 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     return [f"| {heads} |", "|---" * len(keys) + "|", *(f"| {line} |" for line in lines)]
 
 
-def write(target: Path, rows: list[dict[str, Any]]) -> None:
-    """`perf_analyzer.md` for people, `.json` for programs."""
-    about = machine()
-    target.mkdir(parents=True, exist_ok=True)
-    everything = {"machine": about, "rows": rows, "notes": NOTES}
-    (target / "perf_analyzer.json").write_text(json.dumps(everything, indent=2) + "\n")
-    text = [
-        f"# perf_analyzer: {rows[0]['model']}, a picture of {rows[0]['side']}²\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
-        *table(rows),
-        "",
-        *(f"- {note}" for note in NOTES),
-    ]
-    (target / "perf_analyzer.md").write_text("\n".join(text) + "\n")
-
-
 def main() -> str | None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=canonical, default="realesr-animevideov3")
@@ -268,7 +252,8 @@ def main() -> str | None:
         rows = measure(tool(), asked.model, asked.side, asked.requests)
     except Unavailable as error:
         return f"perf_analyzer: {error}"
-    write(asked.out, rows)
+    title = f"perf_analyzer: {asked.model}, a picture of {asked.side}²"
+    store("perf_analyzer", title, {"rows": rows}, table(rows), NOTES, folder=asked.out)
     return None
 
 

@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from enhance import AURA, exported
-from measure import RESULTS, machine
+from measure import store
 from memory import family, high_water
 from upscale import Loop, drawn, own_repository, served
 
@@ -127,13 +126,8 @@ def measure(work: Work, loop: Loop) -> dict[str, Any]:
     return row
 
 
-def write(about: dict[str, str], rows: list[dict[str, Any]]) -> None:
-    """`sizing.md` for people, `sizing.json` for programs."""
-    everything = {"machine": about, "rows": rows, "notes": NOTES}
-    (RESULTS / "sizing.json").write_text(json.dumps(everything, indent=2) + "\n")
-    text = [
-        "# What a node needs\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    return [
         "| action | model | input | pictures a second | idle, GB | busy, GB | at most, GB |",
         "|---|---|---|---|---|---|---|",
         *(
@@ -141,12 +135,10 @@ def write(about: dict[str, str], rows: list[dict[str, Any]]) -> None:
             f"| {r['idle_gb']} | {r['busy_gb']} | {r['bound_gb']} |"
             for r in rows
         ),
-        "",
-        *(f"- {note}" for note in NOTES),
     ]
-    (RESULTS / "sizing.md").write_text("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":
     loop = Loop()
-    write(machine(), [measure(work, loop) for work in WORKS])
+    rows = [measure(work, loop) for work in WORKS]
+    store("sizing", "What a node needs", {"rows": rows}, table(rows), NOTES)

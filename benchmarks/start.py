@@ -3,7 +3,6 @@
 `python benchmarks/start.py`; about two minutes on two cores.
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measure import RESULTS, machine, seconds
+from measure import seconds, store
 from upscale import Loop, drawn, own_repository, served
 
 from networks_for_tests import PROJECT
@@ -109,13 +108,8 @@ def peer_command(source: Path, folder: Path) -> list[str]:
     return [sys.executable, "-c", text]
 
 
-def write(about: dict[str, str], rows: list[dict[str, Any]]) -> None:
-    """`start.md` for people, `start.json` for programs."""
-    everything = {"machine": about, "rows": rows, "notes": NOTES}
-    (RESULTS / "start.json").write_text(json.dumps(everything, indent=2) + "\n")
-    text = [
-        "# The first picture\n",
-        ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n",
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    return [
         "| | model | input | seconds | from, to |",
         "|---|---|---|---|---|",
         *(
@@ -123,11 +117,9 @@ def write(about: dict[str, str], rows: list[dict[str, Any]]) -> None:
             f"| {r['seconds_least']}, {r['seconds_most']} |"
             for r in rows
         ),
-        "",
-        *(f"- {note}" for note in NOTES),
     ]
-    (RESULTS / "start.md").write_text("\n".join(text) + "\n")
 
 
 if __name__ == "__main__":
-    write(machine(), [of_server(), *of_commands()])
+    rows = [of_server(), *of_commands()]
+    store("start", "The first picture", {"rows": rows}, table(rows), NOTES)
