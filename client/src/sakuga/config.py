@@ -3,30 +3,24 @@
 Reading the file, and following it while it changes, is in `config_file`.
 """
 
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     WithJsonSchema,
     model_validator,
 )
 
-from sakuga.errors import ConfigError
+from sakuga.blocks import Block, Source
 from sakuga.options import (
     FixArtifactsOptions,
     PictureOptions,
     RembgOptions,
     UpscaleOptions,
-    explain,
     parse_options,
 )
 from sakuga.wire import canonical
@@ -39,87 +33,6 @@ DEFAULT_FIX = {"scale": 2.0, "denoise_strength": 0.7}
 Backend = Literal["onnxruntime", "pytorch"]
 Accelerator = Literal["auto", "none", "openvino", "tensorrt"]
 Precision = Literal["auto", "fp32", "bf16"]
-
-
-class Block(BaseModel):
-    """A part of the file. Assigning to a field checks the value like reading it does, and a value
-    that a program assigned stays when the file changes.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=False,
-        validate_assignment=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-    _assigned: set[str] = PrivateAttr(default_factory=set)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """
-        Raises:
-            ConfigError: there is no such field, or the value isn't allowed.
-        """
-        try:
-            super().__setattr__(name, value)
-        except ValidationError as error:
-            said = "; ".join(explain(type(self), e, "") for e in error.errors())
-            raise ConfigError(said) from None
-        if name in type(self).model_fields:
-            self._assigned.add(name)
-
-    def assigned(self, name: str) -> bool:
-        """Whether a program assigned that field."""
-        return name in self._assigned
-
-    def settle(self, name: str, value: Any) -> None:
-        """Sets a field to a value that wasn't assigned by anybody: the file, or its absence, says
-        so."""
-        self.__dict__[name] = value
-
-    def take_over(self, new: "Block") -> None:
-        """Every value of `new`, except where a program assigned one. Whoever holds this block, or
-        one inside, sees the change."""
-        for name in set(type(self).model_fields) - self._assigned:
-            own, value = getattr(self, name), getattr(new, name)
-            if isinstance(own, Block):
-                own.take_over(value)
-                continue
-            self.settle(name, value)
-            known = self.model_fields_set  # the set itself: what of it is given counts as given
-            known.add(name) if name in new.model_fields_set else known.discard(name)
-
-    def fields(self, path: str = "") -> Iterator[tuple[str, "Block", str]]:
-        """Each value's path, and the block and name that it is under."""
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Block):
-                yield from value.fields(f"{path}{name}.")
-            else:
-                yield f"{path}{name}", self, name
-
-
-@dataclass
-class Source:
-    """The file that a configuration was read from."""
-
-    file: Path
-    lines: dict[str, int]
-    """The line of each path of the file, from 1."""
-    stamp: tuple[int, ...]
-    """Of the file, when it was last read: first the time of its last change, in nanoseconds."""
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was changed."""
-        return time.time() - self.stamp[0] / 1e9
-
-    def place(self, path: str) -> str:
-        """Where in the file `path` is; else what it would lie in."""
-        while path and path not in self.lines:
-            path = path.rpartition(".")[0]
-        return f"{self.file}, line {self.lines[path]}" if path else str(self.file)
 
 
 class UpscaleBlock(UpscaleOptions, Block):

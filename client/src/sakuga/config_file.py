@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sakuga.config import Block, Config, Source
+from sakuga.blocks import Block, Source
+from sakuga.config import Config
 from sakuga.errors import ConfigError
 from sakuga.options import explain
 
