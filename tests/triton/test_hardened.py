@@ -121,7 +121,7 @@ async def test_mutual_tls_takes_those_it_knows_and_refuses_all_others(
     for tls in strangers.values():
         async with connect(client(serve, **tls)) as stranger:
             stranger.config.server.retries = 0
-            with pytest.raises(ServerUnavailable):
+            with pytest.raises(ServerUnavailable, match=r"server\.tls" if tls else "no server"):
                 await stranger.process(PICTURE, "upscale", {"model": VIDEO})
     assert await images.process(PICTURE, "upscale", {"model": VIDEO})
 

@@ -96,7 +96,7 @@ def run_triton(
     if not set(servable(repository)) & set(optional(repository)):
         raise ConfigError(f"the repository {repository} has no network; run `sakuga-export` first")
     settings = config.server
-    _check_port(settings.host, port)
+    check_port(settings.host, port)
     _check_shared_memory()
     check_gpus(config.realesrgan.gpu_id, gpus_here())
     with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
@@ -215,7 +215,11 @@ def _near(settings: Server) -> str:
     return LOOPBACK if settings.host == EVERYWHERE else settings.host
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
+    """
+    Raises:
+        ConfigError: nobody can listen there.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
