@@ -1,5 +1,5 @@
 # The only commands there are; continuous integration calls these, too.
-#   make run     set up, get the weights, enlarge and cut out the samples, show them in out/index.html
+#   make run     set up, get the weights, upscale and cut out the samples, show them in out/index.html
 #   make test    check the code, run every test
 #   make serve   a server on this machine      make bench   side by side with the peer
 #   make check-deploy   check images and chart, as far as that goes without a cluster

@@ -1,4 +1,4 @@
-"""Encoding and decoding side by side with Pillow's defaults, on drawings that a network enlarged.
+"""Encoding and decoding side by side with Pillow's defaults, on drawings that a network upscaled.
 
 `python benchmarks/codecs.py [--quick]`; about five minutes on two cores, one with --quick.
 """
@@ -18,21 +18,21 @@ from PIL import Image
 from draw import picture
 from pictures import encoded
 from sakuga import load_config
-from sakuga.config import Limits
-from sakuga.options import Format
-from sakuga_export import serving
-from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX
-from sakuga_server.pipelines import tiling
-from sakuga_server.pipelines.decode import decode
-from sakuga_server.pipelines.encode import encode
-from sakuga_server.pipelines.picture import Picture
+from sakuga_core.config.server import Limits
+from sakuga_core.networks.registry import by_name
+from sakuga_core.options import Format
+from sakuga_export.families import graph
+from sakuga_export.output import ONNX
+from sakuga_server.imaging import tiling
+from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.encode import encode
+from sakuga_server.imaging.picture import Picture
 
 MODEL = "realesr-animevideov3"
 LIMITS = Limits()
 NOTES = [
     "Sizes are ours / the peer's. The pictures are a heroine and, with alpha, a mascot, drawn at a "
-    f"quarter of the size and enlarged four times by `{MODEL}`.",
+    f"quarter of the size and upscaled four times by `{MODEL}`.",
     "The peer is Pillow with its defaults, to an array and from one; for WebP and JPEG with the "
     "same quality. Pillow writes no PNG of 16-bit colour, so there the peer is libpng as OpenCV "
     "has it, with zlib's default level.",
@@ -51,19 +51,19 @@ class Drawings:
         self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         small = drawn("heroine", side // 4)[..., :3]
         mascot = drawn("mascot", side // 4)
-        self.rgb = self._enlarged(small)
-        self.rgb_16 = self._enlarged(small.astype(np.uint16) * 257)
+        self.rgb = self._upscaled(small)
+        self.rgb_16 = self._upscaled(small.astype(np.uint16) * 257)
         self.gray = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
         self.gray_16 = cv2.cvtColor(self.rgb_16, cv2.COLOR_RGB2GRAY)
-        alpha = self._enlarged(np.repeat(mascot[..., 3:], 3, axis=2))[..., :1]
-        self.rgba = np.dstack((self._enlarged(mascot[..., :3]), alpha))
+        alpha = self._upscaled(np.repeat(mascot[..., 3:], 3, axis=2))[..., :1]
+        self.rgba = np.dstack((self._upscaled(mascot[..., :3]), alpha))
 
-    def _enlarged(self, pixels: np.ndarray) -> np.ndarray:
+    def _upscaled(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
         whole = np.empty((4 * height, 4 * width, 3), pixels.dtype)
-        for rows, columns in tiling.split(height, width, 512, self.network.halo):
+        for rows, columns in tiling.split(height, width, 512, self.network.receptive_field):
             window = np.ascontiguousarray(pixels[None, rows.window, columns.window])
-            result = serving.run_file(self.session, window)[0]
+            result = graph.run_file(self.session, window)[0]
             whole[rows.target(4), columns.target(4)] = result[rows.inner(4), columns.inner(4)]
         return whole
 

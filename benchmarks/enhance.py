@@ -20,12 +20,14 @@ from upscale import Loop, drawn, served
 import reference
 from networks_for_tests import AURA, generated_aura
 from pictures import encoded
-from sakuga import Config, wire
-from sakuga_export import enhancers, repository
+from sakuga import Config
+from sakuga_core import protocol
+from sakuga_core.networks.registry import ENHANCERS
+from sakuga_core.repository import writer
 from sakuga_export.architectures.aura import style_vector
+from sakuga_export.families import enhancers
 from sakuga_export.fetch import weights_folder
-from sakuga_export.networks import ENHANCERS
-from sakuga_export.placing import ONNX, TORCHSCRIPT
+from sakuga_export.output import ONNX, TORCHSCRIPT
 
 (ROW,) = ENHANCERS
 BATCH = 8  # the package's own default
@@ -68,7 +70,7 @@ def session(file: Path) -> Tiles:
     engine = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
     def run(tiles: np.ndarray) -> np.ndarray:
-        return np.asarray(engine.run([wire.NET_RESULT_16], {wire.NET_IMAGE: tiles})[0])
+        return np.asarray(engine.run([protocol.NET_RESULT_16], {protocol.NET_IMAGE: tiles})[0])
 
     return run
 
@@ -93,7 +95,7 @@ def openvino(file: Path, precision: str) -> Tiles:
     compiled = Core().compile_model(str(file), "CPU", settings)
 
     def run(tiles: np.ndarray) -> np.ndarray:
-        return np.asarray(compiled({wire.NET_IMAGE: tiles})[wire.NET_RESULT_16])
+        return np.asarray(compiled({protocol.NET_IMAGE: tiles})[protocol.NET_RESULT_16])
 
     return run
 
@@ -146,7 +148,7 @@ def exported(checkpoint: Path, folder: Path) -> Config:
     """A repository with the network as ONNX; the TorchScript lies beside it."""
     config = Config()
     config.server.repository, config.server.timeout = folder, 3600
-    repository.write(folder, config)
+    writer.write(folder, config)
     net = enhancers.load(ROW, checkpoint)
     for name in (ONNX, TORCHSCRIPT):
         enhancers.place(ROW, net, folder / ROW.folder / "1" / name)

@@ -1,4 +1,4 @@
-"""Mending, then enlarging, against enlarging what came: is it nearer to the original?
+"""Repairing, then upscaling, against upscaling what came: is it nearer to the original?
 
 `python benchmarks/fix.py [--quick]`; about fifteen minutes on two cores, two with --quick. Every
 picture is drawn at twice the size, reduced, and damaged; the original is what was drawn.
@@ -50,7 +50,7 @@ class Gain:
     plain_ssim: float
     gain_ssim: float
     mending_share: float
-    """Milliseconds of finding and mending, by those of the network."""
+    """Milliseconds of finding and repairing, by those of the network."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def damages(original: np.ndarray) -> Iterator[tuple[str, bytes, np.ndarray]]:
 
 
 def gain(images: Images, loop: Loop, what: tuple[str, str], data: bytes, truth: np.ndarray) -> Gain:
-    mended, plain = (
+    repaired, plain = (
         loop(images.run(data, action, {"scale": 2})) for action in ("fix_artifacts", "upscale")
     )
-    assert isinstance(mended, Reply)
+    assert isinstance(repaired, Reply)
     assert isinstance(plain, Reply)
-    ours, theirs = (judged(reply, truth) for reply in (mended, plain))
-    took = mended.report["milliseconds"]
+    ours, theirs = (judged(reply, truth) for reply in (repaired, plain))
+    took = repaired.report["milliseconds"]
     share = (took["detect"] + took["restore"] + took["inpaint"]) / took["network"]
     row = Gain(
         *what,
@@ -153,12 +153,12 @@ def clean(images: Images, loop: Loop, quick: bool) -> str:
     furthest, found = 0, 0
     for name in names:
         data = encoded(reduced(pictures[name]))
-        mended = loop(images.run(data, "fix_artifacts", {"scale": 2}))
+        repaired = loop(images.run(data, "fix_artifacts", {"scale": 2}))
         plain = loop(images.run(data, "upscale", {"scale": 2}))
-        assert isinstance(mended, Reply)
+        assert isinstance(repaired, Reply)
         assert isinstance(plain, Reply)
-        found += bool(mended.report["regions"])
-        apart = pixels_of(mended.result).astype(int) - pixels_of(plain.result)
+        found += bool(repaired.report["regions"])
+        apart = pixels_of(repaired.result).astype(int) - pixels_of(plain.result)
         furthest = max(furthest, int(np.abs(apart).max()))
     return (
         f"Clean: on {found} of {len(names)} pictures anything is found; the result is at most "
@@ -184,7 +184,7 @@ def totals(rows: list[Gain]) -> Iterator[Total]:
 
 
 def table(rows: list[Gain]) -> Iterator[str]:
-    yield "| damage | pictures | plain, dB | gain, dB | least | gain, SSIM | least | mending |"
+    yield "| damage | pictures | plain, dB | gain, dB | least | gain, SSIM | least | repairing |"
     yield "|---|---|---|---|---|---|---|---|"
     for all_of in totals(rows):
         yield (
@@ -208,9 +208,9 @@ def write(rows: list[Gain], notes: list[str]) -> None:
     about = machine()
     everything = {"machine": about, "rows": [asdict(row) for row in rows], "notes": notes}
     (RESULTS / "fix.json").write_text(json.dumps(everything, indent=2) + "\n")
-    lines = ["# Mending\n", ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n"]
+    lines = ["# Repairing\n", ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n"]
     lines += [*table(rows), "", *(f"- {note}" for note in notes)]
-    lines += ["- Mending is the time of finding and undoing, by the network's.", ""]
+    lines += ["- Repairing is the time of finding and undoing, by the network's.", ""]
     (RESULTS / "fix.md").write_text("\n".join([*lines, *each(rows)]) + "\n")
 
 

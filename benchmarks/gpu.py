@@ -1,4 +1,4 @@
-"""Networks that enlarge, on a GPU: torch and numpy, and nothing fetched.
+"""Networks that upscale, on a GPU: torch and numpy, and nothing fetched.
 
 `python benchmarks/gpu.py [--device cpu] [--small] [--compile] [--no-server] [--weights FOLDER]
 [--out FOLDER]`, with the project's checkout around it. Three parts: AuraSR's network, baked against
@@ -32,10 +32,10 @@ PROJECT = Path(__file__).parents[1]
 if not find_spec("sakuga_export"):
     sys.path[:0] = [str(PROJECT / part / "src") for part in ("export", "client", "server")]
 
-from sakuga_export import ncnn  # noqa: E402
 from sakuga_export.architectures import aura  # noqa: E402
 from sakuga_export.architectures.rrdb import RRDBNet  # noqa: E402
 from sakuga_export.architectures.srvgg import SRVGGNetCompact  # noqa: E402
+from sakuga_export.families import ncnn
 
 SIDE, MIX = 64, 16  # of tiles, and over which neighbours mix; see the server's blending
 KILOMACS = 29050  # a pixel, at the published size
@@ -75,7 +75,7 @@ class Upscaler:
     name: str
     net: Callable[[], nn.Module]
     kilomacs: int
-    halo: int
+    padding: int
     files: tuple[str, str]
     """Of weights: the published one, and the one in ncnn's form."""
     target: int
@@ -110,11 +110,11 @@ class Case:
     tiles: int
     batch: int
 
-    def window(self, halo: int) -> int:
-        """Side of what the network sees; of tiles, with the halo that the server gives them."""
+    def window(self, padding: int) -> int:
+        """Side of what the network sees; of tiles, with the padding that the server gives them."""
         if self.tiles == 1:
             return self.side
-        return min(self.side, -(-(self.side // 2 + halo) // 16) * 16)
+        return min(self.side, -(-(self.side // 2 + padding) // 16) * 16)
 
 
 # A whole 1024² goes alone: two make tensors of 2^31 numbers, which not all of torch's layers take.
@@ -126,7 +126,7 @@ SMALL_CASES = (Case(12, 1, 1), Case(12, 4, 2))
 
 
 @dataclass(frozen=True)
-class Enlarged:
+class Upscaled:
     """Pictures through a super-resolution network: uint8 in, uint8 out."""
 
     network: str
@@ -144,7 +144,7 @@ class Enlarged:
     pictures: float = 0
     """A second."""
     tflops: float = 0
-    """Of the work that was done, halos included."""
+    """Of the work that was done, padding included."""
     share: float = 0
     """Of what a product of fp16 matrices reached on the same device."""
     peak_gb: float = 0
@@ -429,8 +429,8 @@ def compiled_of(run: Net) -> Net:
 
 
 def tried(
-    blank: Enlarged, kilomacs: int, make: Callable[[], Net], batch: Tensor, runs: int
-) -> tuple[Enlarged, Tensor | None]:
+    blank: Upscaled, kilomacs: int, make: Callable[[], Net], batch: Tensor, runs: int
+) -> tuple[Upscaled, Tensor | None]:
     """`blank` with its figures and the result, or with the reason why there are none."""
     clear(batch.device)
     try:
@@ -458,15 +458,15 @@ def difference(found: Tensor, exact: Tensor) -> tuple[int, float | None]:
     return int(apart.max()), float(10 * torch.log10(255**2 / error)) if error else None
 
 
-def enlarged(arguments: argparse.Namespace, most: float) -> Iterator[Enlarged]:
+def upscaled(arguments: argparse.Namespace, most: float) -> Iterator[Upscaled]:
     """All rows of the super-resolution networks; `most` is the peak in TFLOP/s."""
     for network, case in product(UPSCALERS, arguments.cases):
         state, weights = state_of(network, arguments.weights)
-        window = case.window(network.halo)
+        window = case.window(network.receptive_field)
         batch, exact = drawn(case.batch, window).to(arguments.device), None
         for precision, make in ways(network, state, batch, arguments.compile):
             sizes = (case.side, case.tiles, case.batch, window)
-            blank = Enlarged(network.name, weights, precision, *sizes)
+            blank = Upscaled(network.name, weights, precision, *sizes)
             row, result = tried(blank, network.kilomacs, make, batch, 2 * arguments.runs)
             exact = result if precision == "fp32" else exact
             if result is not None and exact is not None:
@@ -502,7 +502,7 @@ def through_triton(arguments: argparse.Namespace) -> list[Served]:
     import onnxruntime
 
     from sakuga import load_config
-    from sakuga_server.embedded import free_port, run_triton
+    from sakuga_server.runtime.embedded import free_port, run_triton
 
     providers = onnxruntime.get_available_providers()
     if arguments.device == "cuda" and "CUDAExecutionProvider" not in providers:
@@ -539,7 +539,7 @@ def png(side: int) -> bytes:
     return bytes(cv2.imencode(".png", drawn(1, side)[0].numpy())[1])
 
 
-def targets(rows: Iterable[Enlarged], device: str) -> list[str]:
+def targets(rows: Iterable[Upscaled], device: str) -> list[str]:
     """Whether they are reached; they are set for an H200 alone."""
     if "H200" not in device:
         return []
@@ -563,7 +563,7 @@ def aura_table(rows: Iterable[Row]) -> Iterator[str]:
         )
 
 
-def enlarged_table(rows: Iterable[Enlarged]) -> Iterator[str]:
+def enlarged_table(rows: Iterable[Upscaled]) -> Iterator[str]:
     yield (
         "| network | precision | picture | tiles | batch | ms a picture | pictures/s | TFLOP/s "
         "| of the peak | peak, GB | levels off | PSNR, dB |"
@@ -575,7 +575,7 @@ def enlarged_table(rows: Iterable[Enlarged]) -> Iterator[str]:
         yield f"{start} {r.failed} |||||||" if r.failed else f"{start} {figures(r)} |"
 
 
-def figures(row: Enlarged) -> str:
+def figures(row: Upscaled) -> str:
     same = "the same" if row.levels == 0 else ""
     error = same if row.decibels is None else f"{row.decibels:.1f}"
     levels = "" if row.levels is None else row.levels
@@ -595,13 +595,13 @@ class Found:
     """All that was measured."""
 
     matrix_peak: float
-    enlarged: list[Enlarged]
+    upscaled: list[Upscaled]
     aura: list[Row] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
 
 
 def machine(found: Found, device: str) -> dict[str, str]:
-    weights = {row.network: row.weights for row in found.enlarged}
+    weights = {row.network: row.weights for row in found.upscaled}
     return {
         "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
         "torch": torch.__version__,
@@ -612,8 +612,8 @@ def machine(found: Found, device: str) -> dict[str, str]:
 
 def report(found: Found, about: Mapping[str, str]) -> list[str]:
     lines = ["# Networks on a GPU\n", ", ".join(f"{k} {v}" for k, v in about.items()) + ".\n"]
-    lines += ["## Super-resolution\n", *enlarged_table(found.enlarged)]
-    lines += targets(found.enlarged, about["device"])
+    lines += ["## Super-resolution\n", *enlarged_table(found.upscaled)]
+    lines += targets(found.upscaled, about["device"])
     if found.served:
         lines += ["\n## End to end, PNG to PNG\n", *served_table(found.served)]
     if found.aura:
@@ -626,7 +626,7 @@ def write(folder: Path, found: Found, device: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     rows = {
         "rows": [asdict(row) for row in found.aura],
-        "enlarged": [asdict(row) for row in found.enlarged],
+        "upscaled": [asdict(row) for row in found.upscaled],
         "served": [asdict(row) for row in found.served],
     }
     everything = {"machine": about, "matrix_tflops": found.matrix_peak, **rows}
@@ -665,7 +665,7 @@ def parts(arguments: argparse.Namespace) -> Iterator[Found]:
     device = torch.device(arguments.device)
     most = matrix_peak(device, 128 if arguments.small else 8192)
     with torch.inference_mode(), choosing():
-        found = Found(most, enlarged=told(enlarged(arguments, most)))
+        found = Found(most, upscaled=told(upscaled(arguments, most)))
     yield found
     found = replace(found, aura=told(measured(arguments)))
     yield found

@@ -23,15 +23,16 @@ from measure import RESULTS, machine, store
 from upscale import Loop, drawn, own_repository, served
 
 from pictures import encoded
-from sakuga import Config, Images, load_config, wire
+from sakuga import Config, Images, load_config
+from sakuga_core import protocol
 
 CLIENTS = (1, 2, 4, 8, 16)
 VARIANTS = {
-    "one by one": {"batch": 1, "queue_delay": 0},
-    "batched, no delay": {"queue_delay": 0},
-    "batched, 500 µs": {"queue_delay": 500},
-    "batched, 2000 µs": {"queue_delay": 2000},
-    "batched, 5000 µs": {"queue_delay": 5000},
+    "one by one": {"batch": 1, "max_queue_delay_us": 0},
+    "batched, no delay": {"max_queue_delay_us": 0},
+    "batched, 500 µs": {"max_queue_delay_us": 500},
+    "batched, 2000 µs": {"max_queue_delay_us": 2000},
+    "batched, 5000 µs": {"max_queue_delay_us": 5000},
 }  # of `server`
 CUTOUT_VARIANTS = ("one by one", "batched, 500 µs")
 FOR_P99 = 100  # pictures that it takes
@@ -70,12 +71,12 @@ class Work:
         await images.process(picture, self.action, {"model": self.model, **self.options})
 
 
-def enlarging(model: str, side: int) -> Work:
-    return Work("upscale", model, side, {}, (wire.UPSCALE,))
+def upscaling(model: str, side: int) -> Work:
+    return Work("upscale", model, side, {}, (protocol.UPSCALE,))
 
 
 def cutting(side: int) -> Work:
-    steps = (wire.REMBG_PREPARE, wire.ALPHA_MATTING)
+    steps = (protocol.REMBG_PREPARE, protocol.ALPHA_MATTING)
     return Work("rembg", "u2net", side, {"alpha_matting": False}, steps)
 
 
@@ -131,7 +132,7 @@ async def counters(images: Images, work: Work) -> dict[str, int]:
     """Triton's statistics of the network, and of the pipelines before and after it."""
     told = await images.triton.client.get_inference_statistics()
     models = {model.name: model for model in told.model_stats}
-    network = models[wire.folder(work.model)]
+    network = models[protocol.folder(work.model)]
     pipelines = [models[name].inference_stats for name in work.pipelines]
     return {
         "tiles": network.inference_count,
@@ -206,7 +207,7 @@ def set_up(work: Work, variant: str) -> Config:
 def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """A row for each kind of work, variant and number of clients."""
     variants = [asked.variant] if asked.variant else VARIANTS
-    plan = [(enlarging(asked.model, asked.side), variant) for variant in variants]
+    plan = [(upscaling(asked.model, asked.side), variant) for variant in variants]
     if not asked.variant:
         plan += [(cutting(asked.side), variant) for variant in CUTOUT_VARIANTS]
     points: Points = {}
@@ -219,7 +220,7 @@ def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
 def described(work: Work, variant: str, clients: int) -> dict[str, Any]:
     what = {"action": work.action, "model": work.model, "side": work.side, "variant": variant}
     settings = VARIANTS[variant]
-    limit = {"batch_limit": settings.get("batch"), "queue_delay_us": settings["queue_delay"]}
+    limit = {"batch_limit": settings.get("batch"), "queue_delay_us": settings["max_queue_delay_us"]}
     return {**what, **limit, "clients": clients}
 
 
@@ -264,12 +265,12 @@ def notes(rows: list[dict[str, Any]]) -> list[str]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", type=wire.canonical, default="realesr-animevideov3")
+    parser.add_argument("--model", type=protocol.canonical, default="realesr-animevideov3")
     parser.add_argument("--side", type=int, default=256, help="of the picture")
     parser.add_argument("--pictures", type=int, default=120, help="a point")
     parser.add_argument("--seconds", type=float, default=40, help="that a point takes at most")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--variant", choices=VARIANTS, help="to enlarge by this one alone")
+    parser.add_argument("--variant", choices=VARIANTS, help="to upscale by this one alone")
     parser.add_argument("--quick", action="store_true", help="small pictures, few of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()

@@ -17,7 +17,7 @@ import pymatting
 from measure import Row, side_by_side, write
 
 from composites import Composite, colour_error, composite, gradient_error, sad, trimap_of
-from sakuga_server.pipelines.matting import estimate_alpha, estimate_foreground, warm_up
+from sakuga_server.matting.closed_form import estimate_alpha, estimate_foreground, warm_up
 
 # Height and width; the scenes, by the side of the network's mask: 320 (u2net) or 1024 (isnet).
 SCENES_OF = {
@@ -45,7 +45,7 @@ NOTES = [
     "The peer: pymatting.estimate_alpha_cf and estimate_foreground_ml with their defaults; its "
     "conversion of the picture to float64 is counted. Both get the same trimap, made as rembg "
     "makes it (thresholds 240 and 10, 10 pixels around) from the true alpha, shrunk to a mask of "
-    "320² or 1024² and enlarged by LANCZOS.",
+    "320² or 1024² and upscaled by LANCZOS.",
     "Difference: errors by PyMatting's errors, against the known truth; below 1, ours is nearer. "
     "Gradient error as alphamatting.com has it (sigma 1.4).",
     "PyMatting's errors hang on its rounding: it inverts nearly singular covariances by cofactors, "

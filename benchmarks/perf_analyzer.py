@@ -30,9 +30,9 @@ from upscale import drawn
 
 from pictures import encoded
 from sakuga import load_config
-from sakuga.files import cache_folder
-from sakuga.wire import IMAGE, OPTIONS, UPSCALE, canonical, folder
-from sakuga_server.embedded import free_port, run_triton
+from sakuga_core.paths import cache_folder
+from sakuga_core.protocol import IMAGE, OPTIONS, UPSCALE, canonical, folder
+from sakuga_server.runtime.embedded import free_port, run_triton
 from tools import Unavailable, apt_download, output
 
 CLIENTS = (1, 2, 4, 8)
@@ -77,7 +77,7 @@ NOTES = [
     "All figures are those of NVIDIA's perf_analyzer 2.46.0, which is a client of its own: a "
     "request is a picture, as a PNG file in and a PNG file out, over gRPC.",
     "`pipeline`: of the model `upscale`, means of a picture: its wait for one of "
-    "`server.pipelines`, and its time in it, all that it waits for the network included.",
+    "`server.upscale_workers`, and its time in it, all that it waits for the network included.",
     "`network`: of the model that `upscale` calls, means of a tile: its wait for the network and "
     "for more tiles, and the time of the batch that it was in; `batch` is the mean number of tiles "
     "in one.",

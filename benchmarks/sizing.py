@@ -20,7 +20,7 @@ from upscale import Loop, drawn, own_repository, served
 from networks_for_tests import generated_aura
 from pictures import encoded
 from sakuga import Config, ImageAction, Images, load_config
-from sakuga_server.placement import needed
+from sakuga_server.runtime.placement import needed
 
 CLIENTS = 2
 

@@ -19,15 +19,15 @@ from upscale import Loop, drawn, own_repository, served
 from networks_for_tests import PROJECT
 from pictures import encoded
 from sakuga import load_config
-from sakuga_export import upscalers
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import by_name
+from sakuga_export.families import upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.kinds import Upscaler
-from sakuga_export.networks import by_name
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
 MODEL, SIDE, STARTS = "realesr-animevideov3", 256, 3
 
-# The peer's shortest way: a process that imports it, loads the weights, and enlarges one file. The
+# The peer's shortest way: a process that imports it, loads the weights, and upscales one file. The
 # two lines in between are what its unmaintained dependencies need; see tests/support/reference.py.
 PEER = """
 import sys, cv2

@@ -49,16 +49,16 @@ def rows() -> Iterator[dict[str, Any]]:
         found = read(name)
         for row in found["rows"] if found else ():
             yield {"benchmark": name, "peer": peer, "date": found["machine"]["date"], **row}
-    yield from mended()
+    yield from repaired()
 
 
-def mended() -> Iterator[dict[str, Any]]:
-    """A row for each kind of damage: what `fix_artifacts` gains over plain enlarging, and costs."""
+def repaired() -> Iterator[dict[str, Any]]:
+    """A row for each kind of damage: what `fix_artifacts` gains over plain upscaling, and costs."""
     found = read("fix") or {"rows": []}
     for of in totals([Gain(**row) for row in found["rows"]]):
         said = f"{of.pictures} pictures: {of.gain_db:+.2f} dB, at least {of.least_db:+.2f}; "
-        said += f"mending takes {100 * of.mending_share:.0f} % of the network's time"
-        row = {"benchmark": "fix", "peer": "plain enlarging", "date": found["machine"]["date"]}
+        said += f"repairing takes {100 * of.mending_share:.0f} % of the network's time"
+        row = {"benchmark": "fix", "peer": "plain upscaling", "date": found["machine"]["date"]}
         yield {
             **row,
             **dict.fromkeys(("ours_s", "peer_s", "ratio")),
@@ -139,7 +139,7 @@ def load() -> None:
 def chosen() -> int:
     from sakuga import Config
 
-    return Config().server.queue_delay
+    return Config().server.max_queue_delay_us
 
 
 def saved(figure: Any, name: str) -> None:

@@ -21,7 +21,7 @@ from measure import side_by_side, write
 
 from pictures import encoded, sample
 from sakuga import SakugaError, connect
-from sakuga_server.embedded import free_port
+from sakuga_server.runtime.embedded import free_port
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
 MODELS = ("realesr-animevideov3", "realesrgan-x4plus-anime")

@@ -23,15 +23,18 @@ from draw import picture
 from networks_for_tests import EXPORTED, repository_of
 from pictures import encoded, pixels_of, sample
 from reference import upsampler
-from sakuga import Config, Images, Reply, connect, load_config, wire
-from sakuga_export import own, repository, upscalers
+from sakuga import Config, Images, Reply, connect, load_config
+from sakuga_core import protocol
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import by_name
+from sakuga_core.repository import writer
+from sakuga_export.custom import add
+from sakuga_export.families import upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.kinds import Upscaler
-from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX
-from sakuga_server.backends.engines import Wishes, engine
-from sakuga_server.embedded import Embedded, free_port, run_triton
-from sakuga_server.pipelines import tiling
+from sakuga_export.output import ONNX
+from sakuga_server.backends.engines import EngineOptions, engine
+from sakuga_server.imaging import tiling
+from sakuga_server.runtime.embedded import Embedded, free_port, run_triton
 
 NOTES = [
     "Both sides go from the bytes of a PNG to the bytes of a PNG. RealESRGANer runs as its own "
@@ -90,26 +93,26 @@ def peer_of(network: Upscaler) -> Callable[[bytes], bytes]:
     with tempfile.TemporaryDirectory() as folder:
         reference = upsampler(network, [state], Path(folder))
 
-    def enlarge(data: bytes) -> bytes:
+    def upscale(data: bytes) -> bytes:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         result, _ = reference.enhance(pixels)
         return bytes(cv2.imencode(".png", result)[1])
 
-    return enlarge
+    return upscale
 
 
 def bare_of(network: Upscaler, repository: Path) -> Callable[[np.ndarray], None]:
     file = repository / network.folder / "1" / ONNX
-    run = engine(file, Wishes(bf16=network.bf16), print)
+    run = engine(file, EngineOptions(bf16=network.bf16), print)
 
     def all_tiles(pixels: np.ndarray) -> None:
         height, width = pixels.shape[:2]
-        for rows, columns in tiling.split(height, width, TILE_SIZE, network.halo):
-            feed = {wire.NET_IMAGE: pixels[None, rows.window, columns.window].copy()}
+        for rows, columns in tiling.split(height, width, TILE_SIZE, network.receptive_field):
+            feed = {protocol.NET_IMAGE: pixels[None, rows.window, columns.window].copy()}
             if network.trims:
                 inner = tiling.inner_sides(rows, columns, height, width)
-                feed[wire.NET_INNER] = np.zeros((1, *wire.inner_shape(inner)), np.uint8)
-            run([wire.NET_RESULT], feed)
+                feed[protocol.NET_INNER] = np.zeros((1, *protocol.inner_shape(inner)), np.uint8)
+            run([protocol.NET_RESULT], feed)
 
     return all_tiles
 
@@ -149,10 +152,10 @@ def own_repository(config: Config) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as temporary:
         folder, exported = Path(temporary), config.server.repository
         repository_of(exported, folder)
-        for file in exported.glob(f"*/{own.FILE}"):
+        for file in exported.glob(f"*/{add.FILE}"):
             shutil.copy(file, folder / file.parent.name)
         config.server.repository = folder
-        repository.write(folder, config)
+        writer.write(folder, config)
         yield
 
 

@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples enlarged, mended and cut out by a real Triton, on one page."""
+"""What `make run` shows: the samples upscaled, repaired and cut out by a real Triton, on one page."""
 
 import asyncio
 import base64
@@ -10,14 +10,15 @@ from typing import Any
 
 from PIL import Image
 
-from sakuga import Images, Reply, connect, load_config, wire
-from sakuga_server.embedded import free_port, run_triton
+from sakuga import Images, Reply, connect, load_config
+from sakuga_core import protocol
+from sakuga_server.runtime.embedded import free_port, run_triton
 
 SAMPLES = Path(__file__).parent
 OUT = Path("out")
 FIRST, FOLDER = "heroine.png", ["lineart.png", "sunset.png", "mascot.png", "heroine_q25.jpg"]
 CUT_OUT = "heroine-cut-out.png"
-DAMAGED, MENDED = "heroine_q25.jpg", "heroine-mended.jpg"
+DAMAGED, MENDED = "heroine_q25.jpg", "heroine-repaired.jpg"
 
 FIGURE = Template("""
 <figure style="--width: ${width}px; aspect-ratio: $width / $height">
@@ -29,7 +30,7 @@ FIGURE = Template("""
 
 
 async def work(url: str, cutout_model: str) -> list[str]:
-    """Enlarges the first sample alone, then the folder of others at once; mends the damaged one;
+    """Upscales the first sample alone, then the folder of others at once; repairs the damaged one;
     cuts the first one out. Gives a figure each."""
     async with connect(url=url) as images:
         names = [FIRST, *FOLDER]
@@ -82,7 +83,7 @@ def figure(name: str, source: bytes, reply: Reply) -> str:
 
 
 def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
-    """A part of a sample, as a viewer would enlarge it and as Sakuga did: the README's picture."""
+    """A part of a sample, as a viewer would upscale it and as Sakuga did: the README's picture."""
     left, top, right, bottom = (4 * edge for edge in box)
     size = (right - left, bottom - top)
     before = Image.open(SAMPLES / name).crop(box).resize(size, Image.Resampling.BICUBIC)
@@ -93,7 +94,7 @@ def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
 
 
 def mended_beside_plain(box: tuple[int, int, int, int]) -> Image.Image:
-    """A part of the damaged sample, enlarged as it is, and mended first: another one."""
+    """A part of the damaged sample, upscaled as it is, and repaired first: another one."""
     parts = [Image.open((OUT / n).with_suffix(".png")).crop(box) for n in (DAMAGED, MENDED)]
     both = Image.new("RGB", (2 * parts[0].width + 8, parts[0].height), "white")
     for place, part in enumerate(parts):
@@ -120,11 +121,11 @@ def main() -> None:
             f"Triton serves after {time.perf_counter() - start:.1f} s: {', '.join(server.models)}"
         )
         start = time.perf_counter()
-        best = "isnet-anime" if wire.ensemble("isnet-anime") in server.models else "u2net"
+        best = "isnet-anime" if protocol.ensemble("isnet-anime") in server.models else "u2net"
         figures = asyncio.run(work(server.url, best))
         print(f"{len(figures)} pictures in {time.perf_counter() - start:.1f} s")
     before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
-    mended_beside_plain((440, 760, 920, 1160)).save(OUT / "mended.png")
+    mended_beside_plain((440, 760, 920, 1160)).save(OUT / "repaired.png")
     cut_out_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "cut-out.png")
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")

@@ -20,14 +20,15 @@ from networks_for_tests import (
     generated_states,
 )
 from sakuga import Config, Images, connect
-from sakuga.wire import NetworkFacts
-from sakuga_export import enhancers, inpainters, masks, repository, upscalers
+from sakuga_core.networks.facts import NetworkFacts
+from sakuga_core.networks.families import Inpainter, Segmenter
+from sakuga_core.networks.registry import ENHANCERS, UPSCALERS, by_name
+from sakuga_core.repository import writer
+from sakuga_export.families import enhancers, inpainters, segmenters, upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.kinds import Cutout, Inpainter
-from sakuga_export.networks import ENHANCERS, UPSCALERS, by_name
-from sakuga_export.placing import ONNX
-from sakuga_server.embedded import free_port, run_triton
-from sakuga_server.settings import Settings
+from sakuga_export.output import ONNX
+from sakuga_server.pipelines.settings import Settings
+from sakuga_server.runtime.embedded import free_port, run_triton
 
 FULL = pytest.StashKey[list[str]]()
 
@@ -96,7 +97,7 @@ def settings() -> Settings[NetworkFacts]:
     config = Config()
     return Settings[NetworkFacts](
         networks={network.name: network.facts for network in (*UPSCALERS, *ENHANCERS)},
-        defaults=config.upscale_options({}),
+        defaults=config.options_for("upscale"),
         limits=config.limits,
     )
 
@@ -140,7 +141,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) -> None:
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
-    repository.write(folder, exact)
+    writer.write(folder, exact)
     for name in (*EXPORTED, "u2net"):
         source = PROJECT / "model_repository" / by_name(name).folder / "1"
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
@@ -150,10 +151,10 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
     target = folder / enhancer.folder / "1" / enhancer.file
     enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
     cutout = by_name("isnet-anime")
-    assert isinstance(cutout, Cutout)
+    assert isinstance(cutout, Segmenter)
     target = folder / cutout.folder / "1" / ONNX
     target.parent.mkdir()
-    onnx.save(masks.served(cutout, onnx.load(anime)), target)
+    onnx.save(segmenters.served(cutout, onnx.load(anime)), target)
 
 
 def _inpainters(folder: Path, weights: Path) -> None:

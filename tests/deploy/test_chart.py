@@ -17,10 +17,10 @@ import yaml
 import tools
 from networks_for_tests import PROJECT
 from sakuga import load_config
+from sakuga_core.networks.registry import by_name
 from sakuga_export.fetch import fetch
-from sakuga_export.networks import by_name
-from sakuga_server.embedded import EXIT_SECONDS, MARGIN_SECONDS
-from sakuga_server.placement import servable
+from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS
+from sakuga_server.runtime.placement import servable
 
 KUBERNETES = PROJECT / "kubernetes"
 CHART = KUBERNETES / "sakuga"

@@ -17,7 +17,7 @@ from dockerfiles import DOCKER, Build, Container, context, sources, stages, step
 from networks_for_tests import PROJECT, Bare
 from pictures import encoded, gradient, off, pixels_of
 from sakuga import Config, connect, load_config
-from sakuga_server.embedded import EXIT_SECONDS, MARGIN_SECONDS, free_port
+from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS, free_port
 
 CHART = PROJECT / "kubernetes" / "sakuga"
 DOCKERFILES = sorted(DOCKER.glob("Dockerfile.*"))
@@ -67,7 +67,7 @@ def test_ports_and_probe_are_those_of_the_configuration(file: Path) -> None:
 
 def test_containers_cut_out_as_the_projects_configuration_does() -> None:
     ours, projects = load_config(DOCKER / "config.yaml"), load_config(PROJECT / "config.yaml")
-    assert ours.rembg_options({}) == projects.rembg_options({})
+    assert ours.options_for("rembg") == projects.options_for("rembg")
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -10,8 +10,8 @@ from PIL import Image
 import reference
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Images
+from sakuga_core.networks.registry import ENHANCERS
 from sakuga_export.architectures.aura import style_vector
-from sakuga_export.networks import ENHANCERS
 
 (ROW,) = ENHANCERS
 PICTURES = {

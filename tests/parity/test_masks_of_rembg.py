@@ -13,10 +13,10 @@ from PIL import Image
 
 from networks_for_tests import generated_isnet
 from pictures import sample
-from sakuga_export import masks
+from sakuga_core.networks.families import Segmenter
+from sakuga_core.networks.registry import SEGMENTERS, by_name
+from sakuga_export.families import segmenters
 from sakuga_export.fetch import fetch, weights_folder
-from sakuga_export.kinds import Cutout
-from sakuga_export.networks import CUTOUTS, by_name
 
 SESSIONS = {
     "isnet-anime": ("dis_anime", "DisSession"),
@@ -44,29 +44,29 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def network(source: Path) -> Cutout:
+def network(source: Path) -> Segmenter:
     row = by_name(source.stem)
-    assert isinstance(row, Cutout)
+    assert isinstance(row, Segmenter)
     return row
 
 
 @pytest.fixture(scope="module")
-def ours(network: Cutout, source: Path) -> onnxruntime.InferenceSession:
-    model = masks.served(network, onnx.load(source))
+def ours(network: Segmenter, source: Path) -> onnxruntime.InferenceSession:
+    model = segmenters.served(network, onnx.load(source))
     return onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
 
 
 @pytest.fixture(scope="module")
-def theirs(network: Cutout, source: Path) -> Any:
+def theirs(network: Segmenter, source: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("U2NET_HOME", str(source.parent))
         patch.setenv("MODEL_CHECKSUM_DISABLED", "1")
         return session_class(network)(network.name, onnxruntime.SessionOptions())
 
 
-def session_class(network: Cutout) -> Any:
+def session_class(network: Segmenter) -> Any:
     module, name = SESSIONS[network.name]
     return getattr(importlib.import_module(f"rembg.sessions.{module}"), name)
 
@@ -80,13 +80,13 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_at_most_one_level_from_rembg(
-    network: Cutout, ours: onnxruntime.InferenceSession, theirs: Any, name: str
+    network: Segmenter, ours: onnxruntime.InferenceSession, theirs: Any, name: str
 ) -> None:
     picture = Image.fromarray(PICTURES[name])
     (expected,) = theirs.predict(picture)
     side = (network.side, network.side)
     pixels = np.asarray(picture.resize(side, Image.Resampling.LANCZOS))
-    found = as_rembg_ends(masks.run_file(network, ours, pixels[None])[0], picture.size)
+    found = as_rembg_ends(segmenters.run_file(network, ours, pixels[None])[0], picture.size)
     assert np.ptp(np.asarray(expected)) > 100
     assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
 
@@ -102,18 +102,18 @@ class Recorder:
         return [self.given[:, :1]]
 
 
-@pytest.mark.parametrize("network", CUTOUTS, ids=lambda network: network.name)
+@pytest.mark.parametrize("network", SEGMENTERS, ids=lambda network: network.name)
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_network_is_given_what_rembg_gives_it(network: Cutout, name: str) -> None:
+def test_the_network_is_given_what_rembg_gives_it(network: Segmenter, name: str) -> None:
     theirs = object.__new__(session_class(network))
     theirs.inner_session = Recorder()
     picture = Image.fromarray(PICTURES[name])
     theirs.predict(picture)
     pixels = picture.resize((network.side, network.side), Image.Resampling.LANCZOS)
-    prelude = onnxruntime.InferenceSession(masks._prelude(network).SerializeToString())
+    prelude = onnxruntime.InferenceSession(segmenters._prelude(network).SerializeToString())
     feed = {"IMAGE": np.asarray(pixels)[None]}
-    if network.author:
-        feed["AUTHOR"] = np.zeros((1, 1), np.uint8)
+    if network.letterbox:
+        feed["LETTERBOX"] = np.zeros((1, 1), np.uint8)
     (found,) = prelude.run(None, feed)
     assert np.abs(found - theirs.inner_session.given).max() < 1e-6
 

@@ -11,10 +11,10 @@ import reference
 from networks_for_tests import EXPORTED
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Images
-from sakuga_export import upscalers
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import UPSCALERS, by_name
+from sakuga_export.families import upscalers
 from sakuga_export.fetch import fetch
-from sakuga_export.kinds import Upscaler
-from sakuga_export.networks import UPSCALERS, by_name
 
 
 @pytest.fixture(scope="module", params=EXPORTED)

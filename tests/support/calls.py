@@ -5,8 +5,8 @@ import json
 import numpy as np
 from tritonclient.grpc import InferInput
 
-from sakuga.config import Server
 from sakuga.triton import Triton
+from sakuga_core.config.server import Server
 
 
 async def raw(url: str, model: str, image: bytes, options: object) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from sakuga_server.pipelines.picture import Array
+from sakuga_server.imaging.picture import Array
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 SUPER = 4  # samples per pixel and axis

@@ -15,7 +15,7 @@ from string import Template
 from typing import NamedTuple
 
 from networks_for_tests import PROJECT
-from sakuga.files import cache_folder
+from sakuga_core.paths import cache_folder
 
 DOCKER = PROJECT / "docker"
 

@@ -13,7 +13,7 @@ import yaml
 
 import tools
 from networks_for_tests import PROJECT
-from sakuga_server.embedded import free_port
+from sakuga_server.runtime.embedded import free_port
 
 CHART = PROJECT / "kubernetes" / "sakuga"
 ADDRESS = "127.0.0.1"

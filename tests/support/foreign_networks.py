@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from sakuga_export import foreign
+from sakuga_export.custom import checkpoint
 
 
 def _esrgan(**settings: Any) -> nn.Module:
@@ -97,7 +97,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 
 def checkpoint(name: str, folder: Path, suffix: str = ".pth", half: bool = False) -> Path:
     """Writes a checkpoint of one of ARCHITECTURES; gives its path."""
-    foreign.import_torchvision()
+    checkpoint.import_torchvision()
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of other people's code, about itself
         torch.manual_seed(0)

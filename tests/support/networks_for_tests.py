@@ -15,12 +15,12 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 import reference
-from sakuga.wire import Inner
-from sakuga_export import serving, upscalers
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import by_name
+from sakuga_core.protocol import Inner
 from sakuga_export.architectures import isnet
-from sakuga_export.kinds import Upscaler
-from sakuga_export.networks import by_name
-from sakuga_export.placing import ONNX
+from sakuga_export.families import graph, upscalers
+from sakuga_export.output import ONNX
 from sakuga_server.backends import engines
 
 PROJECT = Path(__file__).parents[2]
@@ -106,7 +106,7 @@ class Engine:
     as onnxruntime's sessions are."""
 
     def __init__(self, file: Path) -> None:
-        self.engine = engines.engine(file, engines.Wishes(), print)
+        self.engine = engines.engine(file, engines.EngineOptions(), print)
         self.inputs = list(onnx.load(file).graph.input)
 
     def get_inputs(self) -> list[Any]:
@@ -124,7 +124,7 @@ class Bare:
         self.session = Engine(repository / by_name(name).folder / "1" / ONNX)
 
     def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
-        found = serving.run_file(self.session, pixels[None], strength)[0]
+        found = graph.run_file(self.session, pixels[None], strength)[0]
         return found.astype(pixels.dtype)
 
 
@@ -141,7 +141,7 @@ def repository_of(served: Path, folder: Path) -> Path:
 async def nearest(
     model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
 ) -> np.ndarray:
-    """A network of arithmetic, each pixel four times; of the anime network's halo if it has one."""
+    """A network of arithmetic, each pixel four times; of the anime network's padding if it has one."""
     if tile.shape[-1] == 6:
         tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
     result = tile.repeat(4, axis=1).repeat(4, axis=2)

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from sakuga_export import foreign
-from sakuga_export.kinds import Upscaler
-from sakuga_export.upscalers import State
+from sakuga_core.networks.families import Upscaler
+from sakuga_export.custom import checkpoint
+from sakuga_export.families.upscalers import State
 
 
 def import_reference() -> Any:
     """The `realesrgan` package, after what its unmaintained dependencies need to be imported."""
-    foreign.import_torchvision()
+    checkpoint.import_torchvision()
     import torchvision.transforms.functional as functional
 
     # basicsr 1.4.2 imports a module that torchvision 0.17 renamed.

@@ -12,7 +12,12 @@ from pathlib import Path
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
 TILE = 48
-SMALL = {"pipelines": 2, "matting_instances": 1, "fixing_instances": 1, "precision": "fp32"}
+SMALL = {
+    "upscale_workers": 2,
+    "matting_workers": 1,
+    "fix_artifacts_workers": 1,
+    "precision": "fp32",
+}
 NONE = {"model": "realesrgan-x4plus"}  # which isn't there to be loaded
 
 

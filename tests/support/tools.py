@@ -18,7 +18,7 @@ from typing import IO, Any
 
 import pytest
 
-from sakuga.files import cache_folder
+from sakuga_core.paths import cache_folder
 
 SECONDS = 600  # for one command
 

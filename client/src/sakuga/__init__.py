@@ -1,4 +1,4 @@
-"""Sakuga's client: drawn and anime pictures, enlarged, mended and cut out by NVIDIA Triton."""
+"""Sakuga's client: drawn and anime pictures, upscaled, repaired and cut out by NVIDIA Triton."""
 
 from sakuga.artifacts import (
     ArtifactDetector,
@@ -7,9 +7,14 @@ from sakuga.artifacts import (
     fix_artifacts,
     inpaint_regions,
 )
-from sakuga.config import Config
-from sakuga.config_file import load_config
-from sakuga.errors import (
+from sakuga.images import Images, connect
+from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
+from sakuga.tracing import trace_context
+from sakuga.triton import Reply
+from sakuga_core.actions import ImageAction
+from sakuga_core.config.file import load_config
+from sakuga_core.config.schema import Config
+from sakuga_core.errors import (
     BadImage,
     BadInput,
     BadOption,
@@ -18,8 +23,8 @@ from sakuga.errors import (
     DetectorError,
     ModelNotInstalled,
     ModelNotLoaded,
-    NotAllowed,
     Overloaded,
+    PermissionDenied,
     ProviderError,
     QueueTimeout,
     SakugaError,
@@ -27,12 +32,7 @@ from sakuga.errors import (
     ServerUnavailable,
     TooLarge,
 )
-from sakuga.images import Images, connect
-from sakuga.options import Region
-from sakuga.provider import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
-from sakuga.tracing import trace_context
-from sakuga.triton import Reply
-from sakuga.wire import ImageAction
+from sakuga_core.options import Region
 
 __all__ = [
     "ArtifactDetector",
@@ -51,7 +51,7 @@ __all__ = [
     "Images",
     "ModelNotInstalled",
     "ModelNotLoaded",
-    "NotAllowed",
+    "PermissionDenied",
     "Overloaded",
     "ProviderError",
     "QueueTimeout",

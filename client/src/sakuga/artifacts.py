@@ -1,4 +1,4 @@
-"""Damage in pictures, with parts that can be exchanged: who finds it, who enlarges.
+"""Damage in pictures, with parts that can be exchanged: who finds it, who upscales.
 
 `ArtifactFixProvider` does everything in one call to the server; the functions here do the same step
 by step, so that a detector or an upscaler of the caller's own fits in between.
@@ -10,17 +10,17 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
-from sakuga import wire
-from sakuga.config import Config
-from sakuga.config_file import load_config
-from sakuga.errors import DetectorError, SakugaError
-from sakuga.options import Inpainting, Region
-from sakuga.provider import ImageProvider, TritonProvider
+from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.triton import Reply, Triton
-from sakuga.wire import ImageAction
+from sakuga_core import protocol
+from sakuga_core.actions import ImageAction
+from sakuga_core.config.file import load_config
+from sakuga_core.config.schema import Config
+from sakuga_core.errors import DetectorError, SakugaError
+from sakuga_core.options import Inpainting, Region
 
 # What of the options the upscaler is told.
-ENLARGING = ("scale", "denoise_strength")
+UPSCALING = ("scale", "denoise_strength")
 
 
 @runtime_checkable
@@ -48,8 +48,8 @@ class AutoDetector:
             SakugaError: of the class that fits; see `sakuga.errors`.
         """
         async with _server(self.triton) as (config, triton):
-            options = config.fix_artifacts_options({"result": "regions"})
-            reply = await triton.infer(wire.FIX_ARTIFACTS, image, options)
+            options = config.options_for("fix_artifacts", {"result": "regions"})
+            reply = await triton.infer(protocol.FIX_ARTIFACTS, image, options)
         return [Region.model_validate(region) for region in reply.report["regions"]]
 
 
@@ -71,7 +71,7 @@ async def detected(detector: ArtifactDetector, image: bytes) -> list[Region]:
 
 
 class ArtifactFixProvider(TritonProvider):
-    """Finds damage, undoes it, then enlarges; options: `options.FixArtifactsOptions`.
+    """Finds damage, undoes it, then upscales; options: `options.FixArtifactsOptions`.
 
     Args:
         config: left out, as `load_config()` finds it.
@@ -92,8 +92,8 @@ class ArtifactFixProvider(TritonProvider):
 
     async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
         request = await _with_regions(options, self.detector, image)
-        full = self.config.fix_artifacts_options(request)
-        return await self.triton.infer(wire.FIX_ARTIFACTS, image, full)
+        full = self.config.options_for("fix_artifacts", request)
+        return await self.triton.infer(protocol.FIX_ARTIFACTS, image, full)
 
 
 async def fix_artifacts(
@@ -104,9 +104,9 @@ async def fix_artifacts(
     *,
     triton: Triton | None = None,
 ) -> bytes:
-    """Finds the damage in a picture, undoes it, then has `upscaler` enlarge it.
+    """Finds the damage in a picture, undoes it, then has `upscaler` upscale it.
 
-    `ArtifactFixProvider` also holds the enlarged picture to its file (option `hold_to_file`).
+    `ArtifactFixProvider` also holds the upscaled picture to its file (option `jpeg_consistency`).
 
     Args:
         image: an encoded file.
@@ -114,7 +114,7 @@ async def fix_artifacts(
             strength.
         detector: who finds the damage; left out, the server does.
         config: options of `fix_artifacts`, over those of config.yaml.
-        triton: the server that mends; left out, the upscaler's own, should it have one, else that
+        triton: the server that repairs; left out, the upscaler's own, should it have one, else that
             of `load_config()`.
 
     Returns:
@@ -127,11 +127,11 @@ async def fix_artifacts(
     request = await _with_regions(config or {}, detector, image)
     triton = triton or getattr(upscaler, "triton", None)
     async with _server(triton, getattr(upscaler, "config", None)) as (settings, server):
-        options = settings.fix_artifacts_options(request)
-        mend = {**options, "result": "restored", "format": "png"}
-        mended = (await server.infer(wire.FIX_ARTIFACTS, image, mend)).result
-    asked = {name: options[name] for name in ENLARGING if options.get(name) is not None}
-    return await upscaler.process(mended, ImageAction.UPSCALE, asked)
+        options = settings.options_for("fix_artifacts", request)
+        repair = {**options, "result": "restored", "format": "png"}
+        repaired = (await server.infer(protocol.FIX_ARTIFACTS, image, repair)).result
+    asked = {name: options[name] for name in UPSCALING if options.get(name) is not None}
+    return await upscaler.process(repaired, ImageAction.UPSCALE, asked)
 
 
 async def _with_regions(
@@ -172,8 +172,8 @@ async def inpaint_regions(
     async with _server(triton) as (config, server):
         asked = {"detector": "none", "restore": False, "result": "restored", "inpaint": inpaint}
         asked |= {"regions": list(regions), **({} if mask is None else {"mask": mask})}
-        options = config.fix_artifacts_options(asked)
-        return (await server.infer(wire.FIX_ARTIFACTS, image, options)).result
+        options = config.options_for("fix_artifacts", asked)
+        return (await server.infer(protocol.FIX_ARTIFACTS, image, options)).result
 
 
 @asynccontextmanager

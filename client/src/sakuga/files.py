@@ -1,21 +1,15 @@
-"""Which pictures a command means, and where each result goes; and where this user's cache is."""
+"""Which pictures a command means, and where each result goes."""
 
-import os
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from sakuga.errors import BadInput
+from sakuga_core.errors import BadInput
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
-
-
-def cache_folder() -> Path:
-    """Where this user's cached files are."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sakuga"
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def _walk(picture: Path, output: Path) -> Iterator[tuple[Path, Path]]:
         yield picture, Path(picture.name)
         return
     for file in sorted(picture.rglob("*")):
-        # A result of an earlier run isn't a picture to enlarge again.
+        # A result of an earlier run isn't a picture to upscale again.
         if output.resolve() in file.resolve().parents:
             continue
         if file.is_file() and file.suffix.lower() in SUFFIXES:

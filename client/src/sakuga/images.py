@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sakuga.artifacts import ArtifactFixProvider
-from sakuga.config import Config
-from sakuga.config_file import load_config, refresh
-from sakuga.plugged import Plugged
-from sakuga.provider import (
+from sakuga.custom_provider import CustomProvider
+from sakuga.providers import (
     AuraSRProvider,
     RealESRGANProvider,
     RembgProvider,
@@ -17,7 +15,9 @@ from sakuga.provider import (
     as_action,
 )
 from sakuga.triton import Reply, Triton
-from sakuga.wire import ImageAction
+from sakuga_core.actions import ImageAction
+from sakuga_core.config.file import load_config, refresh
+from sakuga_core.config.schema import Config
 
 
 class Images:
@@ -30,7 +30,7 @@ class Images:
     def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        self._plugged: dict[ImageAction, Plugged] = {}
+        self._plugged: dict[ImageAction, CustomProvider] = {}
         providers = (RealESRGANProvider, RembgProvider, ArtifactFixProvider, AuraSRProvider)
         self._providers: dict[ImageAction, TritonProvider] = {
             kind.action: kind(config, triton) for kind in providers
@@ -69,7 +69,7 @@ class Images:
         provider = await self._own(action) or self._providers[action]
         return await provider.run(image, action, config)
 
-    async def _own(self, action: ImageAction) -> Plugged | None:
+    async def _own(self, action: ImageAction) -> CustomProvider | None:
         """The provider of the user's own for an action, if config.yaml names one."""
         block = getattr(self.config.providers.image, action.value)
         plugged = self._plugged.get(action)
@@ -77,7 +77,7 @@ class Images:
             await self._plugged.pop(action).close()
             plugged = None
         if plugged is None and block.provider:
-            plugged = self._plugged[action] = Plugged(self.config, self.triton, action)
+            plugged = self._plugged[action] = CustomProvider(self.config, self.triton, action)
         return plugged
 
     async def close(self) -> None:

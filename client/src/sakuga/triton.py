@@ -14,13 +14,14 @@ from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from sakuga import errors, tracing, wire
-from sakuga.config import TLS, Server
-from sakuga.retrying import Attempts, Budget
+from sakuga import tracing
+from sakuga.retry import Attempts, Budget
+from sakuga_core import errors, protocol
+from sakuga_core.config.server import TLS, Server
 
 log = logging.getLogger("sakuga")
 
-# gRPC's own default of 4 MB is less than one enlarged picture; protobuf can't carry more than this.
+# gRPC's own default of 4 MB is less than one upscaled picture; protobuf can't carry more than this.
 MAX_MESSAGE_BYTES = 2**31 - 1
 # `channel_args` replaces all of tritonclient's defaults, so the message lengths stand here again.
 # Where a name has several addresses, calls go round those that answer.
@@ -109,10 +110,12 @@ class Triton:
         Raises:
             SakugaError: of the class that fits; see `sakuga.errors`.
         """
-        inputs = {wire.IMAGE: image, wire.OPTIONS: json.dumps(dict(options)).encode()}
+        inputs = {protocol.IMAGE: image, protocol.OPTIONS: json.dumps(dict(options)).encode()}
         attempts = self._attempts()
         async with self._place(attempts):
-            result, report = await self._sent(model, inputs, (wire.RESULT, wire.REPORT), attempts)
+            result, report = await self._sent(
+                model, inputs, (protocol.RESULT, protocol.REPORT), attempts
+            )
             return Reply(result, json.loads(report))
 
     def _attempts(self) -> Attempts:
@@ -131,7 +134,7 @@ class Triton:
             try:
                 return await self._call(model, inputs, outputs, attempts.left)
             except errors.SakugaError as error:
-                pause = attempts.pause() if errors.elsewhere(error) else None
+                pause = attempts.pause() if errors.is_retryable(error) else None
                 if pause is None:
                     raise
                 log.info("attempt %d at %s: %s", attempts.made, self.url, error)
@@ -176,14 +179,16 @@ class Triton:
             return [bytes(answer.as_numpy(name)[0]) for name in outputs]
 
     async def networks(self) -> dict[str, dict[str, Any]]:
-        """What the server tells of each network that it knows, by name: `wire.Listing`, and
+        """What the server tells of each network that it knows, by name: `facts.Listing`, and
         `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
         """
-        (report,) = await self._call(wire.NETWORKS, {wire.OPTIONS: b"{}"}, [wire.REPORT])
+        (report,) = await self._call(
+            protocol.NETWORKS, {protocol.OPTIONS: b"{}"}, [protocol.REPORT]
+        )
         networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
         return networks
 
-    async def load_on_demand(self, model: str, kind: wire.Kind) -> None:
+    async def load_on_demand(self, model: str, kind: protocol.Kind) -> None:
         """Has the server load a network that a request needs, for which nobody needs a key.
 
         Raises:
@@ -191,8 +196,8 @@ class Triton:
             ModelNotInstalled: it was never exported.
             ModelNotLoaded: the server doesn't load what a request needs.
         """
-        asked = {wire.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
-        await self._sent(wire.NETWORKS, asked, [wire.REPORT], self._attempts())
+        asked = {protocol.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
+        await self._sent(protocol.NETWORKS, asked, [protocol.REPORT], self._attempts())
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
@@ -239,7 +244,7 @@ class Triton:
     def _translate(self, error: InferenceServerException, what: str) -> errors.SakugaError:
         # UNAVAILABLE has several meanings in Triton; only the text tells them apart.
         status, text = error.status() or "", error.message() or ""
-        if known := errors.from_wire(text) or self._meant(text, what):
+        if known := errors.from_message(text) or self._meant(text, what):
             return known
         if "DEADLINE_EXCEEDED" in status or "Deadline" in text:
             return errors.DeadlineExceeded(
@@ -258,7 +263,7 @@ class Triton:
                 "raise server.timeout, or try again later"
             )
         if "protocol is restricted" in text:
-            return errors.NotAllowed(
+            return errors.PermissionDenied(
                 f"{self.url} lets nobody administer it without its key; set {ADMIN_KEY}"
             )
         if "maximum queue size" in text:

@@ -8,15 +8,19 @@ from typing import Any
 
 import click
 
-from sakuga.config import Config
-from sakuga.config_file import load_config
-from sakuga.errors import SakugaError
-from sakuga.wire import canonical
-from sakuga_export import own, repository
+from sakuga_core.config.file import load_config
+from sakuga_core.config.schema import Config
+from sakuga_core.errors import SakugaError
+from sakuga_core.networks import custom as custom_networks
+from sakuga_core.networks import registry
+from sakuga_core.networks.custom import CustomNetwork
+from sakuga_core.networks.families import CustomUpscaler
+from sakuga_core.networks.registry import NETWORKS, by_name
+from sakuga_core.protocol import canonical
+from sakuga_core.repository import writer
+from sakuga_export.custom import add
+from sakuga_export.errors import ExportError
 from sakuga_export.fetch import FetchError
-from sakuga_export.kinds import OwnUpscaler
-from sakuga_export.networks import NETWORKS, by_name, chosen
-from sakuga_export.placing import ExportError
 
 
 def _numbers(
@@ -54,7 +58,7 @@ def main(
     weights: Path | None,
     check: bool,
     remove: str | None,
-    **wish: Any,
+    **options: Any,
 ) -> None:
     """Export networks into the model repository, and write its config.pbtxt files.
 
@@ -68,9 +72,9 @@ def main(
     try:
         if check:
             sys.exit(_check(config))
-        done = _change_own(networks, wish, remove, config.server.repository)
+        done = _change_custom(networks, options, remove, config.server.repository)
         folder = config.server.repository
-        for written in repository.write(folder, config):
+        for written in writer.write(folder, config):
             click.echo(f"wrote {written}")
     except ExportError as error:
         raise click.ClickException(str(error)) from None
@@ -81,37 +85,41 @@ def main(
         raise click.ClickException(f"not exported: {', '.join(failed)}")
 
 
-def _change_own(
-    networks: tuple[str, ...], wish: dict[str, Any], remove: str | None, repository: Path
+def _change_custom(
+    networks: tuple[str, ...], options: dict[str, Any], remove: str | None, repository: Path
 ) -> bool:
     """Adds or removes a network of one's own; whether that was asked for."""
     if remove:
-        own.remove(remove, repository)
+        add.remove(remove, repository)
         click.echo(f"{remove}: removed")
         return True
     source = Path(networks[0]) if networks else Path()
-    if source.suffix not in own.SUFFIXES and not wish["name"]:
+    if source.suffix not in add.SUFFIXES and not options["name"]:
         return False
-    if len(networks) != 1 or source.suffix not in own.SUFFIXES or not wish["name"]:
-        raise click.UsageError(f"one file ({', '.join(own.SUFFIXES)}) and its --name go together")
+    if len(networks) != 1 or source.suffix not in add.SUFFIXES or not options["name"]:
+        raise click.UsageError(f"one file ({', '.join(add.SUFFIXES)}) and its --name go together")
     if not source.is_file():
         raise ExportError(f"there is no file {source}")
     start = time.perf_counter()
-    row = own.add(source, own.Wish(**wish), repository)
-    click.echo(f"{row.name}: {_told(row)}; exported in {time.perf_counter() - start:.1f} s")
+    row = add.add(source, add.CustomOptions(**options), repository)
+    click.echo(f"{row.name}: {_summary(row)}; exported in {time.perf_counter() - start:.1f} s")
     return True
 
 
-def _told(row: own.Own) -> str:
+def _summary(row: CustomNetwork) -> str:
     """What was found out of a network of one's own."""
-    if not isinstance(row, OwnUpscaler):
+    if not isinstance(row, CustomUpscaler):
         return f"cuts out, sees {row.side}x{row.side}"
-    tiles = f"halo {row.halo}" if row.side is None else f"tiles of {row.side}x{row.side}"
+    tiles = (
+        f"receptive field {row.receptive_field}"
+        if row.side is None
+        else f"tiles of {row.side}x{row.side}"
+    )
     return f"{row.architecture}, {row.scale}x, {tiles}"
 
 
 def _check(config: Config) -> int:
-    changed = repository.drift(config.server.repository, config)
+    changed = writer.drift(config.server.repository, config)
     for file in changed:
         click.echo(f"{file} isn't what networks.py and config.yaml ask for; run `sakuga-export`")
     return 1 if changed else 0
@@ -123,20 +131,20 @@ def configured(config: Config) -> list[str]:
     actions = (image.upscale, image.fix_artifacts, image.enhance, image.rembg)
     blocks = (*actions, config.realesrgan, config.aurasr, config.rembg)
     named = [canonical(block.model) for block in blocks if block.model]
-    defaults = [str(config.upscale_options({})["model"])]
+    defaults = [str(config.options_for("upscale")["model"])]
     return [name for name in dict.fromkeys(defaults + named) if name in known]
 
 
 def _export(name: str, config: Config, weights: Path | None) -> bool:
-    if name in {row.name for row in own.rows(config.server.repository)}:
+    if name in {row.name for row in custom_networks.rows(config.server.repository)}:
         click.echo(f"{name}: your own, and there; its file exports it again")
         return True
-    from sakuga_export import convert  # torch takes seconds to import; --check goes without
+    from sakuga_export import export
 
     start = time.perf_counter()
     try:
-        network = chosen(by_name(name), config)
-        done = convert.export(network, config.server.repository, weights)
+        network = registry.configured(by_name(name), config)
+        done = export.export(network, config.server.repository, weights)
     except (KeyError, FetchError, ExportError) as error:
         click.echo(f"{name}: {error.args[0]}", err=True)
         return False

@@ -17,8 +17,8 @@ from typing import IO
 
 import click
 
-from sakuga.files import cache_folder
-from sakuga_export.kinds import Cutout, Packaged, Weights
+from sakuga_core.networks.families import Packaged, Segmenter, Weights
+from sakuga_core.paths import cache_folder
 
 CHECKPOINTS = (".ckpt", ".pth")
 TIMEOUT_SECONDS = 20
@@ -65,7 +65,7 @@ def fetch(weights: Weights, folder: Path | None = None) -> Fetched:
     )
 
 
-def checkpoint_by_hand(network: Cutout, folder: Path | None = None) -> Fetched | None:
+def checkpoint_by_hand(network: Segmenter, folder: Path | None = None) -> Fetched | None:
     """A checkpoint NAME.ckpt or NAME.pth that somebody put into the folder: used before the
     published file, as it is."""
     if network.architecture is None:

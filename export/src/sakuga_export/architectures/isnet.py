@@ -32,14 +32,14 @@ def halved(x: Tensor) -> Tensor:
     return F.max_pool2d(x, 2, stride=2, ceil_mode=True)
 
 
-def enlarged(x: Tensor, like: Tensor) -> Tensor:
+def upscaled(x: Tensor, like: Tensor) -> Tensor:
     if x.shape[2:] == like.shape[2:]:
         return x
     return F.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 class RSU(nn.Module):
-    """A residual U-block of `depth` levels: halved from level to level and enlarged on the way
+    """A residual U-block of `depth` levels: halved from level to level and upscaled on the way
     back; or, `dilated`, at one resolution, with dilations that double instead."""
 
     def __init__(
@@ -67,7 +67,7 @@ class RSU(nn.Module):
         x = skipped.pop()
         for level in range(self.depth - 1, 0, -1):
             skip = skipped.pop()
-            x = self.get_submodule(f"rebnconv{level}d")(torch.cat((enlarged(x, skip), skip), 1))
+            x = self.get_submodule(f"rebnconv{level}d")(torch.cat((upscaled(x, skip), skip), 1))
         return x + start
 
 
@@ -104,9 +104,9 @@ class ISNet(nn.Module):
         x = skipped.pop()
         for stage in (self.stage5d, self.stage4d, self.stage3d, self.stage2d, self.stage1d):
             skip = skipped.pop()
-            x = stage(torch.cat((enlarged(x, skip), skip), 1))
+            x = stage(torch.cat((upscaled(x, skip), skip), 1))
         side: Tensor = self.get_submodule("side1")(x)
-        return enlarged(side, image).sigmoid()
+        return upscaled(side, image).sigmoid()
 
 
 def load(checkpoint: Path) -> ISNet:

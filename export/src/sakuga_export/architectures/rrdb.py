@@ -52,30 +52,30 @@ class RRDB(nn.Module):
 
 # How far an RRDB sees, and how far all other layers together see, in pixels of the input: two 3x3s
 # at its own size, and those at twice and four times of it.
-BLOCK_HALO = 15
-OTHER_HALO = 4
+BLOCK_RADIUS = 15
+OTHER_RADIUS = 4
 
-# The enlarging layers hold 64 channels at 16 times the pixels: most of the network's memory. They
-# see only TAIL_HALO rows around each row, so they run on strips, one after another, and the result
+# The upscaling layers hold 64 channels at 16 times the pixels: most of the network's memory. They
+# see only TAIL_PADDING rows around each row, so they run on strips, one after another, and the result
 # is the same. On a 700x700 picture onnxruntime's peak falls from 11.0 GB to 2.9 GB, and the time,
 # too.
-TAIL_HALO = 2  # as in `wire`, without which benchmarks/gpu.py takes this file
+TAIL_PADDING = 2  # as in `wire`, without which benchmarks/gpu.py takes this file
 STRIPS = 8
 
 
 class RRDBNet(nn.Module):
     """4x super-resolution: (B, 3, H, W) in [0, 1] to (B, 3, 4H, 4W), not clamped.
 
-    The receptive field reaches `halo` pixels of the input to every side. In a window of a picture,
+    The receptive field reaches `receptive_field` pixels of the input to every side. In a window of a picture,
     that much of the result is wrong on every side that lies inside of the picture. `inner` says by
-    its shape which these are, see `wire.inner_shape`: there the result lacks the halo, and what
+    its shape which these are, see `protocol.inner_shape`: there the result lacks the padding, and what
     can't come right any more is dropped as early as that is known, block by block.
     """
 
     def __init__(self, blocks: int, features: int = 64, growth: int = 32, inputs: int = 3) -> None:
         super().__init__()
         self.strips = STRIPS
-        self.halo = BLOCK_HALO * blocks + OTHER_HALO
+        self.receptive_field = BLOCK_RADIUS * blocks + OTHER_RADIUS
         self.conv_first = conv3x3(inputs, features)
         self.body = nn.Sequential(*(RRDB(features, growth) for _ in range(blocks)))
         self.conv_body = conv3x3(features, features)
@@ -85,23 +85,23 @@ class RRDBNet(nn.Module):
         self.conv_last = conv3x3(features, 3)
 
     def forward(self, x: Tensor, inner: Tensor | None = None) -> Tensor:
-        return self.enlarged(self.features(x, inner), inner)
+        return self.upscaled(self.features(x, inner), inner)
 
     def features(self, x: Tensor, inner: Tensor | None = None) -> Tensor:
-        """What all layers before the enlarging ones make: (B, 64, H, W), right up to TAIL_HALO
+        """What all layers before the upscaling ones make: (B, 64, H, W), right up to TAIL_PADDING
         pixels from inner sides."""
         first = body = self.conv_first(x)
         for block in self.body:
-            body = without(inner, BLOCK_HALO, block(body))
-        first = without(inner, BLOCK_HALO * len(self.body), first)
-        return without(inner, OTHER_HALO - TAIL_HALO, first + self.conv_body(body))
+            body = without(inner, BLOCK_RADIUS, block(body))
+        first = without(inner, BLOCK_RADIUS * len(self.body), first)
+        return without(inner, OTHER_RADIUS - TAIL_PADDING, first + self.conv_body(body))
 
-    def enlarged(self, features: Tensor, inner: Tensor | None = None) -> Tensor:
-        """What the enlarging layers make of these, less TAIL_HALO on inner sides."""
-        return without(inner, 4 * TAIL_HALO, self._tail(features))
+    def upscaled(self, features: Tensor, inner: Tensor | None = None) -> Tensor:
+        """What the upscaling layers make of these, less TAIL_PADDING on inner sides."""
+        return without(inner, 4 * TAIL_PADDING, self._tail(features))
 
     def fold(self) -> "RRDBNet":
-        """Makes the enlarging layers what suits OpenVINO, to whose planning of memory strips are a
+        """Makes the upscaling layers what suits OpenVINO, to whose planning of memory strips are a
         hindrance. To be called once, when the weights are in."""
         self.strips = 1
         self.conv_up1, self.conv_up2 = Doubling(self.conv_up1), Doubling(self.conv_up2)
@@ -109,19 +109,19 @@ class RRDBNet(nn.Module):
 
     def _tail(self, features: Tensor) -> Tensor:
         if self.strips == 1:
-            return self._enlarge(features)
+            return self._upscale(features)
         rows = torch._shape_as_tensor(features)[2]  # a tensor, so that tracing keeps it free
         return torch.cat([self._strip(features, rows, i) for i in range(self.strips)], dim=2)
 
     def _strip(self, features: Tensor, rows: Tensor, index: int) -> Tensor:
         """Result rows of one strip of `features`; none where there are fewer rows than strips."""
         first, last = rows * index // self.strips, rows * (index + 1) // self.strips
-        top = (first - TAIL_HALO).clamp(min=0)
-        bottom = torch.minimum(torch.maximum(last, first + 1) + TAIL_HALO, rows)
-        strip = self._enlarge(features[:, :, top:bottom])
+        top = (first - TAIL_PADDING).clamp(min=0)
+        bottom = torch.minimum(torch.maximum(last, first + 1) + TAIL_PADDING, rows)
+        strip = self._upscale(features[:, :, top:bottom])
         return strip[:, :, 4 * (first - top) : 4 * (last - top)]
 
-    def _enlarge(self, features: Tensor) -> Tensor:
+    def _upscale(self, features: Tensor) -> Tensor:
         for conv in (self.conv_up1, self.conv_up2):
             folded = isinstance(conv, Doubling)
             double = features if folded else F.interpolate(features, scale_factor=2, mode="nearest")

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime
 
-from sakuga import wire
-from sakuga_server.pipelines.picture import Array
+from sakuga_core import protocol
+from sakuga_server.imaging.picture import Array
 
 # Rows of features that an RRDBNet's last layers take at once, which keeps memory low: on a whole
 # 512x512 picture in bfloat16 the peak is 1.1 GB, not 1.6.
@@ -34,7 +34,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Wishes:
+class EngineOptions:
     """How a network is to run."""
 
     accelerators: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -49,16 +49,16 @@ class Wishes:
     """Its number; None: the CPU."""
 
 
-def engine(file: Path, wishes: Wishes, warn: Callable[[str], None]) -> Engine:
+def engine(file: Path, options: EngineOptions, warn: Callable[[str], None]) -> Engine:
     """The engine for a network on this machine; what isn't installed is told, and done without."""
-    openvino = "openvino" in wishes.accelerators or (wishes.free and not wishes.accelerators)
-    if wishes.gpu is None and openvino and has_openvino():
-        return OpenVINO(file, wishes.threads, wishes.bf16)
-    device = {} if wishes.gpu is None else {"device_id": wishes.gpu}
-    providers: Providers = [*_providers(wishes.accelerators, device, warn)]
-    if wishes.gpu is not None:
+    openvino = "openvino" in options.accelerators or (options.free and not options.accelerators)
+    if options.gpu is None and openvino and has_openvino():
+        return OpenVINO(file, options.threads, options.bf16)
+    device = {} if options.gpu is None else {"device_id": options.gpu}
+    providers: Providers = [*_providers(options.accelerators, device, warn)]
+    if options.gpu is not None:
         providers.append(("CUDAExecutionProvider", device))
-    return OnnxRuntime(file, wishes.threads, [*providers, "CPUExecutionProvider"])
+    return OnnxRuntime(file, options.threads, [*providers, "CPUExecutionProvider"])
 
 
 def has_openvino() -> bool:
@@ -108,7 +108,7 @@ class OpenVINO:
     """
 
     def __init__(self, file: Path, threads: int, bf16: bool) -> None:
-        body, tail = file.with_name(wire.OPENVINO_FILE), file.with_name(wire.TAIL_FILE)
+        body, tail = file.with_name(protocol.OPENVINO_FILE), file.with_name(protocol.TAIL_FILE)
         in_parts = body.exists() and tail.exists()
         self.network = Compiled(body if in_parts else file, threads, bf16)
         self.tail = Compiled(tail, threads, bf16) if in_parts else None
@@ -121,8 +121,8 @@ class OpenVINO:
     def _by_parts(self, name: str, tail: "Compiled", feed: Mapping[str, Array]) -> Array:
         """An output of a network in two parts: the second goes over the features strip by strip."""
         quickly = name in tail.eight_bits
-        features = self.network(wire.NET_FEATURES, feed, quickly)
-        strips = list(tail_strips(features.shape[2], _inner(feed[wire.NET_INNER])))
+        features = self.network(protocol.NET_FEATURES, feed, quickly)
+        strips = list(tail_strips(features.shape[2], _inner(feed[protocol.NET_INNER])))
         whole: Array | None = None
         for strip in strips:
             part = tail(name, strip.of(features), quickly)
@@ -135,7 +135,7 @@ class OpenVINO:
         return whole
 
 
-def _inner(tensor: Array) -> wire.Inner:
+def _inner(tensor: Array) -> protocol.Inner:
     top, bottom, left, right = (length > 1 for length in tensor.shape[1:])
     return top, bottom, left, right
 
@@ -146,7 +146,7 @@ class Strip:
 
     rows: slice
     """What the last layers see…"""
-    inner: wire.Inner
+    inner: protocol.Inner
     """…of which sides they see more than they give results of."""
     start: int
     """Where the results begin among all results, in rows of features…"""
@@ -155,24 +155,24 @@ class Strip:
 
     def of(self, features: Array) -> dict[str, Array]:
         """The last layers' inputs."""
-        sides = np.zeros((len(features), *wire.inner_shape(self.inner)), np.uint8)
+        sides = np.zeros((len(features), *protocol.inner_shape(self.inner)), np.uint8)
         window = np.ascontiguousarray(features[:, :, self.rows])
-        return {wire.NET_FEATURES: window, wire.NET_INNER: sides}
+        return {protocol.NET_FEATURES: window, protocol.NET_INNER: sides}
 
 
-def tail_strips(rows: int, inner: wire.Inner) -> Iterator[Strip]:
+def tail_strips(rows: int, inner: protocol.Inner) -> Iterator[Strip]:
     """Strips of so many rows of features, whose results together are those of the whole.
 
     Args:
         inner: of the whole.
     """
-    halo = wire.TAIL_HALO
+    padding = protocol.TAIL_PADDING
     top, bottom, left, right = inner
-    first, last = halo * top, rows - halo * bottom
+    first, last = padding * top, rows - padding * bottom
     for start in range(first, last, TAIL_ROWS):
         stop = min(start + TAIL_ROWS, last)
         above, below = top or start > first, bottom or stop < last
-        seen = slice(start - halo * above, stop + halo * below)
+        seen = slice(start - padding * above, stop + padding * below)
         yield Strip(seen, (above, below, left, right), start - first, stop - first)
 
 
@@ -201,7 +201,7 @@ class Compiled:
         """
         if missing := self.inputs - feed.keys():  # OpenVINO would make them up
             raise ValueError(f"inputs are missing: {', '.join(missing)}")
-        image = feed.get(wire.NET_IMAGE)
+        image = feed.get(protocol.NET_IMAGE)
         channels = 0 if image is None else image.shape[-1]
         key = name, channels, name in self.eight_bits if quickly is None else quickly
         if key not in self.requests:
@@ -223,4 +223,4 @@ def _shape(tensor: Any, channels: int) -> list[Any]:
     """The shape of an input, but that of an image the channels are told: free ones would keep
     OpenVINO's best convolutions away."""
     shape = list(tensor.get_partial_shape())
-    return [*shape[:-1], channels] if wire.NET_IMAGE in tensor.get_names() else shape
+    return [*shape[:-1], channels] if protocol.NET_IMAGE in tensor.get_names() else shape

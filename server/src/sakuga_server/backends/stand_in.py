@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb
 
-from sakuga_server.pipelines.picture import Array
+from sakuga_server.imaging.picture import Array
 
 
 def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, Any], list[str]]:

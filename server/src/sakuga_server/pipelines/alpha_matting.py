@@ -7,12 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sakuga.options import RembgOptions
-from sakuga_server.pipelines import mask as masks
-from sakuga_server.pipelines import matting, reference_matting
-from sakuga_server.pipelines.alpha import bleed
-from sakuga_server.pipelines.encode import encode
-from sakuga_server.pipelines.picture import Array, Metadata, Picture, rgb
+from sakuga_core.options import RembgOptions
+from sakuga_server.imaging.alpha import bleed
+from sakuga_server.imaging.encode import encode
+from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
+from sakuga_server.matting import closed_form, reference
+from sakuga_server.matting import mask as masks
 from sakuga_server.pipelines.rembg_prepare import Job
 from sakuga_server.pipelines.report import Stages, report
 
@@ -66,7 +66,7 @@ def _unpacked(packed: Array, job: Job) -> Picture:
 
 
 def _mask(prediction: Array, picture: Picture, job: Job) -> Array:
-    mask = masks.read(prediction, job.window, picture.width, picture.height, job.author)
+    mask = masks.read(prediction, job.window, picture.width, picture.height, job.letterbox)
     if mask is None:
         picture.warnings.append(NOTHING_FOUND)
         return np.zeros((picture.height, picture.width), np.uint8)
@@ -103,8 +103,8 @@ def _alpha(visible: Array, mask: Array, job: Job) -> Array:
         )
         return plain
     if options.matting == "pymatting":
-        return reference_matting.estimate_alpha(visible, parts)
-    return matting.estimate_alpha(visible, parts)
+        return reference.estimate_alpha(visible, parts)
+    return closed_form.estimate_alpha(visible, parts)
 
 
 def _unreachable(over: int, reference: bool) -> str:
@@ -130,10 +130,10 @@ def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptio
 
 def _foreground(visible: Array, matte: Array, options: RembgOptions) -> Array:
     if options.matting == "pymatting":
-        return reference_matting.estimate_foreground(visible, matte)
+        return reference.estimate_foreground(visible, matte)
     # All of a figure may be 254 of 255 (see `mask.CERTAIN`), with no background to take out.
     soft = np.where(matte > masks.CERTAIN / 255, np.float32(1), matte)
-    return matting.estimate_foreground(visible, soft)
+    return closed_form.estimate_foreground(visible, soft)
 
 
 def _cleared(colour: Array, alpha: Array) -> Array:

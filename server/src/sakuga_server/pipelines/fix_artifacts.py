@@ -1,24 +1,27 @@
-"""The way of a damaged picture: find, restore, paint, then enlarge."""
+"""The way of a damaged picture: find, restore, paint, then upscale."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
-from sakuga.errors import BadImage, BadOption
-from sakuga.options import FixArtifactsOptions, Region
-from sakuga_server.pipelines import artifacts, banding, dequantise, inpaint, jpeg, jpeg_grid
-from sakuga_server.pipelines.decode import decode
-from sakuga_server.pipelines.encode import encode
-from sakuga_server.pipelines.inpaint import Inpaint, Painter
-from sakuga_server.pipelines.picture import Array, Picture
+from sakuga_core.errors import BadImage, BadOption
+from sakuga_core.options import FixArtifactsOptions, Region
+from sakuga_server.damage import artifacts, banding
+from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.encode import encode
+from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.inpainting import inpaint
+from sakuga_server.inpainting.inpaint import Inpaint
+from sakuga_server.jpeg import block_grid, coefficients, dequantise
+from sakuga_server.networks import InpaintNet, Net, Networks
 from sakuga_server.pipelines.report import report
-from sakuga_server.pipelines.upscale import Job, Net, Upscale
-from sakuga_server.settings import FixSettings
+from sakuga_server.pipelines.settings import FixSettings
+from sakuga_server.pipelines.upscale import Job, Upscale
 
 FixJob = Job[FixArtifactsOptions]
 
 
 class FixArtifacts:
-    """Finds damage, undoes it, and enlarges.
+    """Finds damage, undoes it, and upscales.
 
     Args:
         net: runs a super-resolution network on one tile.
@@ -26,10 +29,19 @@ class FixArtifacts:
         settings: networks, default options and limits.
     """
 
-    def __init__(self, net: Net, paint: Painter, settings: FixSettings) -> None:
+    def __init__(self, net: Net, paint: InpaintNet, settings: FixSettings) -> None:
         self.upscale = Upscale(net, settings)
         self.paint = paint
         self.settings = settings
+
+    @classmethod
+    def from_parameters(
+        cls, networks: Networks, parameters: Mapping[str, Mapping[str, str]]
+    ) -> Self:
+        """From the parameters of its config.pbtxt; compiles what it needs."""
+        warm_up()
+        settings = FixSettings.from_parameters(parameters)
+        return cls(networks.upscale, networks.inpaint, settings)
 
     async def __call__(
         self,
@@ -37,7 +49,7 @@ class FixArtifacts:
         options: Mapping[str, Any],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[bytes, dict[str, Any]]:
-        """Mends one encoded picture.
+        """Repairs one encoded picture.
 
         Args:
             data: an encoded file; see `decode`.
@@ -55,7 +67,7 @@ class FixArtifacts:
         with job.stages("total"):
             with job.stages("decode"):
                 picture, mask = self._decoded(data, job)
-                source = jpeg.read(data)
+                source = coefficients.read(data)
             with job.stages("detect"):
                 regions = inpaint.check(asked.regions or [], picture)
                 regions = artifacts.detect(picture, source, asked.detector) + regions
@@ -63,7 +75,7 @@ class FixArtifacts:
             if asked.result == "regions":
                 result = artifacts.drawn(picture, regions)
             else:
-                result, done = await self._mended(picture, mask, source, regions, job)
+                result, done = await self._repaired(picture, mask, source, regions, job)
             with job.stages("encode"):
                 encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
         said = report(job, "fix_artifacts", picture, result, job.stages, (len(data), len(encoded)))
@@ -73,7 +85,7 @@ class FixArtifacts:
     def _decoded(self, data: bytes, job: FixJob) -> tuple[Picture, Array | None]:
         """The picture, and where the caller's mask wants it painted."""
         picture = decode(data, self.settings.limits)
-        if job.options.result == "enlarged":
+        if job.options.result == "upscaled":
             self.upscale.target(picture, job)
         if job.options.mask is None:
             return picture, None
@@ -83,35 +95,35 @@ class FixArtifacts:
             raise BadOption(f"option 'mask': {error}") from error
         return picture, inpaint.read_mask(mask, picture)
 
-    async def _mended(
+    async def _repaired(
         self,
         picture: Picture,
         mask: Array | None,
-        source: jpeg.Jpeg | None,
+        source: coefficients.Jpeg | None,
         regions: list[Region],
         job: FixJob,
     ) -> tuple[Picture, list[dict[str, Any]]]:
-        """The picture without its damage, enlarged if that is asked for; and what was done."""
-        asked, mended = job.options, artifacts.Mended(picture)
+        """The picture without its damage, upscaled if that is asked for; and what was done."""
+        asked, repaired = job.options, artifacts.Repaired(picture)
         with job.stages("restore"):
             if asked.restore:
-                mended = artifacts.restore(picture, source, regions)
+                repaired = artifacts.restore(picture, source, regions)
         with job.stages("inpaint"):
             inpainters = self.settings.inpainters
             fill = Inpaint(self.paint, inpainters, asked.inpaint, job.cancelled)
-            picture, painted = await fill(mended.picture, regions, mask)
+            picture, painted = await fill(repaired.picture, regions, mask)
         if asked.result == "restored":
-            return picture, mended.done + painted
-        large = await self.upscale.enlarged(picture, job)
+            return picture, repaired.done + painted
+        large = await self.upscale.upscaled(picture, job)
         with job.stages("agree"):
-            if asked.hold_to_file:
-                large = artifacts.agreeing(large, picture, mended)
-        enlarged = {"what": "enlarged", "by": job.model, "scale": asked.scale or job.facts.scale}
-        return large, [*mended.done, *painted, enlarged]
+            if asked.jpeg_consistency:
+                large = artifacts.agreeing(large, picture, repaired)
+        upscaled = {"what": "upscaled", "by": job.model, "scale": asked.scale or job.facts.scale}
+        return large, [*repaired.done, *painted, upscaled]
 
 
 def warm_up() -> None:
     """Compiles every kernel, or loads it from numba's cache."""
     dequantise.warm_up()
-    jpeg_grid.warm_up()
+    block_grid.warm_up()
     banding.warm_up()

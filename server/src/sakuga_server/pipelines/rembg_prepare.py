@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from sakuga.errors import BadOption
-from sakuga.options import RembgOptions, parse_options
-from sakuga.wire import CutoutFacts, canonical
-from sakuga_server.pipelines import mask as masks
-from sakuga_server.pipelines.decode import decode
-from sakuga_server.pipelines.encode import to_8_bit
-from sakuga_server.pipelines.mask import Window
-from sakuga_server.pipelines.picture import Array, Picture, rgb
+from sakuga_core.errors import BadOption
+from sakuga_core.networks.facts import SegmenterFacts
+from sakuga_core.options import RembgOptions, parse_options
+from sakuga_core.protocol import canonical
+from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.encode import to_8_bit
+from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.matting import mask as masks
+from sakuga_server.matting.mask import Window
 from sakuga_server.pipelines.report import Stages
-from sakuga_server.settings import Settings
+from sakuga_server.pipelines.settings import Settings
 
 
 class Job(BaseModel):
@@ -45,12 +46,12 @@ class Job(BaseModel):
     """…and when the network was given the picture."""
 
     @property
-    def author(self) -> bool:
-        return self.options.preprocess == "author"
+    def letterbox(self) -> bool:
+        return self.options.preprocess == "letterbox"
 
 
 def prepare(
-    data: bytes, options: Mapping[str, Any], model: str, settings: Settings[CutoutFacts]
+    data: bytes, options: Mapping[str, Any], model: str, settings: Settings[SegmenterFacts]
 ) -> tuple[Array, Array, Job]:
     """Everything before the network.
 
@@ -71,9 +72,9 @@ def prepare(
         picture = decode(data, settings.limits)
     with stages("prepare"):
         side = settings.network(model).side
-        author = asked.preprocess == "author"
+        letterbox = asked.preprocess == "letterbox"
         size = (picture.width, picture.height)
-        window = masks.letterbox(side, *size) if author else masks.whole(side)
+        window = masks.letterbox(side, *size) if letterbox else masks.whole(side)
         image = masks.square(rgb(_shallow(picture.colour)), side, window)
         packed = _packed(picture)
     job = Job(
@@ -95,15 +96,15 @@ def prepare(
 
 
 def _options(
-    values: Mapping[str, Any], model: str, settings: Settings[CutoutFacts]
+    values: Mapping[str, Any], model: str, settings: Settings[SegmenterFacts]
 ) -> RembgOptions:
     own = parse_options(RembgOptions, values)
     if own.model is not None and canonical(own.model) != model:
         raise BadOption(f"option 'model' is {own.model!r}; allowed in this ensemble: {model}")
     given = own.model_dump(exclude_unset=True)
     options = parse_options(RembgOptions, settings.defaults | given | {"model": model})
-    if options.preprocess == "author" and not settings.network(model).author:
-        raise BadOption(f"option 'preprocess' is 'author'; allowed for {model}: rembg")
+    if options.preprocess == "letterbox" and not settings.network(model).letterbox:
+        raise BadOption(f"option 'preprocess' is 'letterbox'; allowed for {model}: rembg")
     return options
 
 

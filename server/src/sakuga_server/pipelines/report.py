@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sakuga.options import RembgOptions, UpscaleOptions
-from sakuga_server.pipelines.picture import Picture
+from sakuga_core.options import RembgOptions, UpscaleOptions
+from sakuga_server.imaging.picture import Picture
 
 
 class Stages(dict[str, float]):

@@ -2,25 +2,27 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import cv2
 import numpy as np
 
-from sakuga.errors import SakugaError, TooLarge
-from sakuga.options import UpscaleOptions, parse_options
-from sakuga.wire import Inner, NetworkFacts, canonical
-from sakuga_server.pipelines import blending, tiling
-from sakuga_server.pipelines.alpha import bleed, pin
-from sakuga_server.pipelines.decode import decode
-from sakuga_server.pipelines.encode import encode
-from sakuga_server.pipelines.picture import Array, Picture
+from sakuga_core.errors import Cancelled, TooLarge
+from sakuga_core.networks.facts import NetworkFacts
+from sakuga_core.options import UpscaleOptions, parse_options
+from sakuga_core.protocol import Inner, canonical
+from sakuga_server.imaging import blending, tiling
+from sakuga_server.imaging.alpha import bleed, pin
+from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.encode import encode
+from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.imaging.resize import resize
+from sakuga_server.networks import Net, Networks
 from sakuga_server.pipelines.report import Stages, report
-from sakuga_server.pipelines.resize import resize
-from sakuga_server.settings import Settings
+from sakuga_server.pipelines.settings import Settings
 
 T = TypeVar("T")
 Asked = TypeVar("Asked", bound=UpscaleOptions)
@@ -30,19 +32,6 @@ DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
 # What of one picture is under way at once: enough for full batches, while memory stays bounded.
 PIXELS_IN_FLIGHT, LEAST_IN_FLIGHT, TILES_IN_FLIGHT = 8 * 512**2, 2, 8
 SMALL_TILES_IN_FLIGHT = 32  # of networks that take one small size
-
-
-class Net(Protocol):
-    """A network, wherever it runs.
-
-    Takes its name, a uint8 batch (1, H, W, 3) or, for 16 bits, (1, H, W, 6), the denoise strength
-    and the window's inner sides, each where the network takes it. Gives (1, scale·H, scale·W, 3),
-    less the halo on inner sides that it takes: uint8, or int32 in 0…65535.
-    """
-
-    def __call__(
-        self, model: str, tile: Array, denoise: float | None, inner: Inner | None
-    ) -> Awaitable[Array]: ...
 
 
 @dataclass
@@ -67,7 +56,11 @@ class Job(Generic[Asked]):
     @property
     def tiling(self) -> dict[str, int]:
         """What the report says of tiles."""
-        return {"tiles": self.tiles, "tile_size": self.tile_size, "halo": self.facts.halo}
+        return {
+            "tiles": self.tiles,
+            "tile_size": self.tile_size,
+            "padding": self.facts.receptive_field,
+        }
 
     @property
     def overlap(self) -> blending.Overlap:
@@ -86,13 +79,20 @@ class Upscale:
         self.net = net
         self.settings = settings
 
+    @classmethod
+    def from_parameters(
+        cls, networks: Networks, parameters: Mapping[str, Mapping[str, str]]
+    ) -> Self:
+        """From the parameters of its config.pbtxt."""
+        return cls(networks.upscale, Settings[NetworkFacts].from_parameters(parameters))
+
     async def __call__(
         self,
         data: bytes,
         options: Mapping[str, Any],
         cancelled: Callable[[], bool] = lambda: False,
     ) -> tuple[bytes, dict[str, Any]]:
-        """Enlarges one encoded picture.
+        """Upscales one encoded picture.
 
         Args:
             data: an encoded file; see `decode`.
@@ -100,7 +100,7 @@ class Upscale:
             cancelled: asked before each tile; True ends the work.
 
         Returns:
-            The enlarged picture as an encoded file, and the report.
+            The upscaled picture as an encoded file, and the report.
 
         Raises:
             SakugaError: BadOption, BadImage, TooLarge or ModelNotLoaded.
@@ -110,7 +110,7 @@ class Upscale:
             with job.stages("decode"):
                 picture = decode(data, self.settings.limits)
                 self.target(picture, job)
-            result = await self.enlarged(picture, job)
+            result = await self.upscaled(picture, job)
             with job.stages("encode"):
                 asked = job.options
                 encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
@@ -118,11 +118,11 @@ class Upscale:
         said = report(job, "upscale", picture, result, job.stages, sizes)
         return encoded, said | job.tiling
 
-    async def enlarged(self, picture: Picture, job: Job[Any]) -> Picture:
+    async def upscaled(self, picture: Picture, job: Job[Any]) -> Picture:
         """The picture at the scale asked for."""
         width, height = self.target(picture, job)
         with job.stages("network"):
-            large = await self._enlarge(picture, job)
+            large = await self._upscale(picture, job)
         with job.stages("resize"):
             return _resized(large, width, height, job.options.reference_resize)
 
@@ -159,7 +159,7 @@ class Upscale:
         factor = scale or own
         return int(picture.width * factor), int(picture.height * factor)
 
-    async def _enlarge(self, picture: Picture, job: Job[Any]) -> Picture:
+    async def _upscale(self, picture: Picture, job: Job[Any]) -> Picture:
         """The picture at the network's own scale; its warnings go on."""
         if picture.alpha is None:
             colour, alpha = await self._tiled(picture.colour, job), None
@@ -183,20 +183,20 @@ class Upscale:
         """(H, W) or (H, W, 3) through the network, tile by tile, into one array of its kind."""
         if job.facts.side is not None:
             return await self._blended(pixels, job, job.facts.side)
-        scale, halo = job.facts.scale, job.facts.halo
+        scale, padding = job.facts.scale, job.facts.receptive_field
         height, width = pixels.shape[:2]
         whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
         places = asyncio.Semaphore(in_flight(job.tile_size))
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
             inner = tiling.inner_sides(rows, columns, height, width)
-            top, _, left, _ = (halo * side * job.facts.trims for side in inner)
+            top, _, left, _ = (padding * side * job.facts.trims for side in inner)
             async with places:
                 result = await self._run(pixels[rows.window, columns.window], job, inner)
                 kept = result[rows.inner(scale, top), columns.inner(scale, left)]
                 whole[rows.target(scale), columns.target(scale)] = _as_kind_of(pixels, kept)
 
-        tiles = list(tiling.split(height, width, job.tile_size, halo, job.facts.multiple))
+        tiles = list(tiling.split(height, width, job.tile_size, padding, job.facts.multiple))
         job.tiles += len(tiles)
         await _all_or_none(one(rows, columns) for rows, columns in tiles)
         return whole
@@ -217,7 +217,7 @@ class Upscale:
     async def _run(self, window: Array, job: Job[Any], inner: Inner | None = None) -> Array:
         """The network's result for one tile, (scale·H, scale·W, 3)."""
         if job.cancelled():
-            raise SakugaError("the caller doesn't wait any more")
+            raise Cancelled("the caller has gone; the work was stopped")
         inner = inner if job.facts.trims else None
         results = await self.net(job.model, _packed(window), job.strength, inner)
         result: Array = results[0]

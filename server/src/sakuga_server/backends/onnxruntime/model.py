@@ -10,7 +10,7 @@ import json
 import numpy as np
 import triton_python_backend_utils as pb
 
-from sakuga_server.backends.engines import Wishes, engine
+from sakuga_server.backends.engines import EngineOptions, engine
 from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
 # Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
@@ -27,7 +27,7 @@ class TritonPythonModel:
         path, parameters, self.inputs = opened(args, "model.onnx")
         config = json.loads(args["model_config"])
         self.on_gpu = args["model_instance_kind"] == "GPU"
-        wishes = Wishes(
+        options = EngineOptions(
             accelerators=_accelerators(config, "gpu" if self.on_gpu else "cpu"),
             free=parameters.get("accelerator", "auto") == "auto",
             bf16=parameters.get("precision") == "bf16",
@@ -35,7 +35,7 @@ class TritonPythonModel:
             gpu=args["model_instance_device_id"] if self.on_gpu else None,
         )
         name = config["name"]
-        self.engine = engine(path, wishes, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
+        self.engine = engine(path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
 
     def execute(self, requests):
         try:

@@ -1,0 +1,57 @@
+"""How fast a network is here and now: pictures sent through the server, its report read."""
+
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from sakuga.triton import Triton
+from sakuga_core import protocol
+
+SIDE = 256
+REGION = [SIDE // 4, SIDE // 4, SIDE // 3, SIDE // 3]
+
+
+async def measure(triton: Triton, name: str, facts: Mapping[str, Any]) -> str:
+    """A network's speed on one picture of 256², after another one to warm up.
+
+    Args:
+        name: of a network that is loaded.
+        facts: its entry of `Triton.networks`.
+
+    Raises:
+        SakugaError: of the class that fits; see `sakuga.errors`.
+    """
+    model, options, stage = _request(name, facts)
+    for _ in range(2):
+        reply = await triton.infer(model, picture(), options)
+    seconds = reply.report["milliseconds"][stage] / 1000
+    if facts["kind"] == "upscale":
+        return f"{SIDE**2 / 1000 / seconds:.3g} kpx/s"
+    return f"{1 / seconds:.3g} a second"
+
+
+def _request(name: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
+    """The public model, the options, and the stage of the report that is the network's."""
+    if facts["kind"] == "segment":
+        return protocol.ensemble(name), {}, "network"
+    if facts["kind"] == "upscale":
+        whole = {"tile_size": SIDE, "scale": min(4, facts["scale"])}
+        return protocol.UPSCALE, {"model": name, **whole}, "network"
+    paint = {"inpaint": name, "regions": [REGION], "restore": False, "detector": "none"}
+    return protocol.FIX_ARTIFACTS, {**paint, "result": "restored"}, "inpaint"
+
+
+def picture() -> bytes:
+    """A PNG of 256², a gradient with squares: what networks do doesn't depend on it."""
+    rows = (
+        b"\0" + b"".join(bytes((x, y, 255 * (x // 32 % 2 ^ y // 32 % 2))) for x in range(SIDE))
+        for y in range(SIDE)
+    )
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, data) for name, data in chunks)
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -1,0 +1,1 @@
+"""What every room agrees on: protocol, actions, options, networks, configuration, errors."""

@@ -1,0 +1,172 @@
+"""The actions: one row each, from which everything else about an action is derived.
+
+The client's routing, the commands and their flags, the blocks of config.yaml, the reports, the JSON
+Schema, and the Triton models that serve an action follow from its row. A new action is a row here,
+its options, its pipeline, and a test.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sakuga_core import protocol
+from sakuga_core.protocol import Kind, canonical
+
+if TYPE_CHECKING:
+    from sakuga_core.options import PictureOptions
+
+
+class ImageAction(StrEnum):
+    """What can be done to a picture."""
+
+    UPSCALE = "upscale"
+    REMBG = "rembg"
+    FIX_ARTIFACTS = "fix_artifacts"
+    ENHANCE = "enhance"
+
+
+def _upscaler_family(model: str) -> str:
+    return "aurasr" if model.startswith("aura-sr") else "realesrgan"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """What there is to know of an action."""
+
+    name: ImageAction
+    summary: str
+    """A sentence for the command's help and the documentation."""
+    kind: Kind
+    """What its network does."""
+    option_class: str
+    """Name of its options in `sakuga_core.options`: a name, not the class, so that `sakuga --help`
+    needs no pydantic."""
+    default_model: str
+    default_family: str
+    """The block of config.yaml that names its model where its own block doesn't."""
+    family: Callable[[str], str] = _upscaler_family
+    """The block of config.yaml whose options apply to a model."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Where they differ from those of the option class."""
+    triton_model: Callable[[str], str]
+    """The public Triton model for a network."""
+    triton_models: tuple[str, ...]
+    """The pipelines that have to be loaded, apart from the network."""
+    program: "Program | None" = None
+    """What its pipeline is; None: another action's pipeline, or an ensemble, serves it."""
+    results: tuple[str, ...]
+    """What it can return; the first is the default."""
+
+    @property
+    def options(self) -> "type[PictureOptions]":
+        """The class of its options."""
+        from sakuga_core import options
+
+        found: type[PictureOptions] = getattr(options, self.option_class)
+        return found
+
+    @property
+    def command(self) -> str:
+        """Its name on the command line."""
+        return self.name.value.replace("_", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A Triton model in Python that serves an action by itself: from file to file.
+
+    Its model.py and config.pbtxt are generated from this.
+    """
+
+    pipeline: str
+    """The class that does the work, module:name: called with a file's bytes, the options, and a
+    function that says whether the caller has gone; gives the result's bytes and the report."""
+    about: str
+    """Docstring of its model.py."""
+    workers: str
+    """The setting in config.yaml's `server` block that says how many processes run it."""
+    networks: tuple[Kind, ...] = ("upscale",)
+    """The kinds of networks that it is told of, in parameters of its config.pbtxt."""
+
+
+ACTIONS: Mapping[ImageAction, Action] = {
+    action.name: action
+    for action in (
+        Action(
+            name=ImageAction.UPSCALE,
+            summary="Upscale pictures 1 to 4 times.",
+            kind="upscale",
+            option_class="UpscaleOptions",
+            default_model="realesrgan-x4plus-anime",
+            default_family="realesrgan",
+            triton_model=lambda model: protocol.UPSCALE,
+            triton_models=(protocol.UPSCALE,),
+            program=Program(
+                pipeline="sakuga_server.pipelines.upscale:Upscale",
+                about="Upscaling: every super-resolution network behind one public model.",
+                workers="upscale_workers",
+            ),
+            results=("upscaled",),
+        ),
+        Action(
+            name=ImageAction.ENHANCE,
+            summary="Upscale pictures and generate fine detail.",
+            kind="upscale",
+            option_class="UpscaleOptions",
+            default_model="aura-sr-v2",
+            default_family="aurasr",
+            triton_model=lambda model: protocol.UPSCALE,
+            triton_models=(protocol.UPSCALE,),
+            results=("upscaled",),
+        ),
+        Action(
+            name=ImageAction.REMBG,
+            summary="Remove the background of pictures.",
+            kind="segment",
+            option_class="RembgOptions",
+            default_model="isnet-anime",
+            default_family="rembg",
+            family=lambda model: "rembg",
+            triton_model=protocol.ensemble,
+            triton_models=(protocol.REMBG_PREPARE, protocol.ALPHA_MATTING),
+            results=("foreground", "mask"),
+        ),
+        Action(
+            name=ImageAction.FIX_ARTIFACTS,
+            summary="Find JPEG blocks, banding and specks in pictures, repair them, then upscale.",
+            kind="upscale",
+            option_class="FixArtifactsOptions",
+            default_model="realesrgan-x4plus-anime",
+            default_family="realesrgan",
+            defaults={"scale": 2.0, "denoise_strength": 0.7},
+            triton_model=lambda model: protocol.FIX_ARTIFACTS,
+            triton_models=(protocol.FIX_ARTIFACTS,),
+            program=Program(
+                pipeline="sakuga_server.pipelines.fix_artifacts:FixArtifacts",
+                about="Repairing: damage is found and undone before a network upscales.",
+                workers="fix_artifacts_workers",
+                networks=("upscale", "inpaint"),
+            ),
+            results=("upscaled", "restored", "regions"),
+        ),
+    )
+}
+
+
+def find(action: ImageAction | str) -> Action:
+    """The row of an action.
+
+    Raises:
+        BadOption: there is no such action.
+    """
+    from sakuga_core.errors import BadOption
+
+    try:
+        return ACTIONS[ImageAction(action)]
+    except ValueError:
+        allowed = ", ".join(ACTIONS)
+        raise BadOption(f"action is {str(action)!r}; allowed: {allowed}") from None
+
+
+__all__ = ["ACTIONS", "Action", "ImageAction", "Program", "canonical", "find"]

@@ -1,0 +1,144 @@
+"""Reading config.yaml, and reading it again when it has changed.
+
+Priority of a setting: flag or call > environment > config.yaml > default. The environment has
+SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); the key of a server's administration,
+which belongs into no file, is read where it is needed.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sakuga_core.config.block import Source
+from sakuga_core.config.schema import Config
+from sakuga_core.errors import ConfigError
+from sakuga_core.options import explain
+
+DEFAULT_FILE = "config.yaml"
+# A file younger than this may still be being written; it is read the next time somebody looks.
+STABLE_SECONDS = 0.1
+
+log = logging.getLogger("sakuga")
+
+
+def load_config(path: str | Path | None = None) -> Config:
+    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml.
+
+    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
+
+    Raises:
+        ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
+    """
+    named = path or os.environ.get("SAKUGA_CONFIG")
+    file = Path(named or DEFAULT_FILE)
+    config = _read(file) if named or file.exists() else Config()
+    return _resolved(config, file)
+
+
+def refresh(config: Config) -> bool:
+    """Brings a configuration up to its file, if that changed; what a program assigned stays.
+
+    A file that can't be used changes nothing, and the log says why.
+
+    Returns:
+        Whether the file was read anew.
+    """
+    source = config.source
+    if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
+        return False
+    if not is_stable(stamp[0]):
+        return False
+    source.stamp = stamp
+    try:
+        new = _resolved(_read(source.file), source.file)
+    except ConfigError as error:
+        log.warning("%s\nNothing was changed.", error)
+        return False
+    assert new.source is not None
+    source.lines = new.source.lines
+    config.take_over(new)
+    return True
+
+
+def is_stable(changed: int) -> bool:
+    """Whether a file that was changed then, in nanoseconds, isn't being written any more."""
+    # A time to come is that of another machine's clock, and says nothing.
+    return not 0 <= time.time_ns() - changed < STABLE_SECONDS * 1e9
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        state = file.stat()
+    except OSError:  # gone for the moment: editors replace files
+        return None
+    return state.st_mtime_ns, state.st_size, state.st_ino
+
+
+def _resolved(config: Config, file: Path) -> Config:
+    """With what depends on the place of the file, and on the environment."""
+    folder, tls = file.resolve().parent, config.server.tls
+    config.server.set_default("repository", folder / config.server.repository)
+    for name in ("ca", "certificate", "key"):
+        given = getattr(tls, name)
+        if given and not (name == "ca" and tls.of_system):
+            tls.set_default(name, folder / given)
+    if url := os.environ.get("SAKUGA_URL"):
+        config.server.set_default("url", url)
+    return config
+
+
+def _read(file: Path) -> Config:
+    try:
+        stamp = _stamp(file) or (0, 0, 0)
+        text = file.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+        lines = dict(_lines(file, yaml.compose(text, Loader=yaml.SafeLoader)))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file}: isn't YAML: {error}") from error
+    source = Source(file, lines, stamp)
+    try:
+        config = Config.model_validate(values or {})
+    except ValidationError as error:
+        problems = [_explained(source, e) for e in error.errors()]
+        raise ConfigError("\n".join(problems)) from None
+    config.source = source
+    return config
+
+
+def _lines(file: Path, node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
+    """Each path of the file with its line.
+
+    Raises:
+        ConfigError: a key stands there twice, of which YAML would quietly take the last.
+    """
+    seen = set()
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        line, name = key.start_mark.line + 1, f"{path}{key.value}"
+        if name in seen:
+            raise ConfigError(f"{file}, line {line}: {name!r} is given twice; allowed: once")
+        seen.add(name)
+        yield name, line
+        yield from _lines(file, value, f"{name}.")
+
+
+def _explained(source: Source, error: Any) -> str:
+    path = ".".join(map(str, error["loc"]))
+    return explain(_block(error["loc"]), error, f"{source.place(path)}: ")
+
+
+def _block(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The class of the block that the last name of `location` lies in."""
+    kind: type[BaseModel] = Config
+    for name in location[:-1]:
+        field = kind.model_fields.get(str(name))
+        if field and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            kind = field.annotation
+    return kind

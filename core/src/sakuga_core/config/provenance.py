@@ -1,0 +1,52 @@
+"""Every setting in effect, and where it comes from: a flag, the environment, a line, a default."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sakuga_core.actions import ACTIONS
+from sakuga_core.config.block import Block
+from sakuga_core.config.schema import Config
+
+DEFAULT = "default"
+
+# Settings of the families' blocks that no picture can ask for.
+FAMILY_SETTINGS = ("realesrgan.gpu_id", "aurasr.backend", "aurasr.style")
+
+
+class Setting(NamedTuple):
+    """One value, and who says so."""
+
+    path: str
+    value: Any
+    origin: str
+
+
+def settings(config: Config) -> Iterator[Setting]:
+    """Every setting in effect: of each action the options that a picture gets, those of its family
+    included, and what isn't an option of pictures."""
+    for action, row in ACTIONS.items():
+        effective, block = config.options_for(action), config.block(action)
+        for name, value in (block.model_dump(mode="json") | effective).items():
+            by_model = row.family(str(effective["model"]))
+            family = row.default_family if name == "model" else by_model
+            chain = ((f"providers.image.{action.value}", block), (family, getattr(config, family)))
+            origins = [_set_by(config, f"{path}.{name}", of) for path, of in chain]
+            origin = next((each for each in origins if each), DEFAULT)
+            yield Setting(f"providers.image.{action.value}.{name}", value, origin)
+    for path, block, name in config.fields():
+        if path.split(".")[0] in ("server", "limits") or path in FAMILY_SETTINGS:
+            value = block.model_dump(mode="json")[name]
+            yield Setting(path, value, _set_by(config, path, block) or DEFAULT)
+
+
+def _set_by(config: Config, path: str, block: Block) -> str | None:
+    """Who set a value, if anybody did."""
+    name = path.rpartition(".")[2]
+    if block.assigned(name):
+        return "flag"
+    if path == "server.url" and os.environ.get("SAKUGA_URL"):
+        return "environment, SAKUGA_URL"
+    if name not in block.model_fields_set or config.source is None:
+        return None
+    return config.source.place(path)

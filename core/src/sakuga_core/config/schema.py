@@ -1,0 +1,180 @@
+"""The schema of config.yaml, and the options that one request gets from it.
+
+The blocks of the actions are made from their rows in `sakuga_core.actions`. Reading the file is in
+`file`; who set each value is in `provenance`.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
+
+from sakuga_core import actions
+from sakuga_core.actions import ACTIONS, ImageAction
+from sakuga_core.config.block import Block, Source
+from sakuga_core.config.server import Backend, Limits, Server
+from sakuga_core.options import PictureOptions, RembgOptions, UpscaleOptions, parse_options
+from sakuga_core.protocol import canonical
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _one_or_more(item: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": 1}]})
+
+
+Gpu = Annotated[int, Field(ge=0)]
+
+
+class RealESRGAN(UpscaleOptions, Block):
+    """For every Real-ESRGAN model, unless the action's block says otherwise."""
+
+    gpu_id: Annotated[
+        list[Gpu],
+        BeforeValidator(_as_list),
+        Field(min_length=1, examples=["a number of a GPU, from 0, or a list of them"]),
+        _one_or_more({"type": "integer", "minimum": 0}),
+    ] = Field(default_factory=lambda: [0])
+    """GPUs that the embedded server uses: one, or several; without any GPU, the CPU."""
+
+
+class AuraSR(UpscaleOptions, Block):
+    """For every AuraSR model, unless the action's block says otherwise."""
+
+    backend: Backend | None = None
+    """Which of Triton's backends runs it, as ONNX or TorchScript; left out, the faster one."""
+    style: Annotated[int | None, Field(ge=0, lt=2**32)] = None
+    """Seed of the style that `sakuga export` bakes in; left out, that of the network's row."""
+
+
+class Rembg(RembgOptions, Block):
+    """For every model that removes backgrounds, unless the action's block says otherwise."""
+
+
+class ActionBlock(Block):
+    """Who does an action, if it isn't Triton."""
+
+    provider: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[A-Za-z_][\w.]*(:[A-Za-z_][\w.]*)?$",
+            examples=["an import path, package.module:name"],
+        ),
+    ] = None
+    """Import path of a custom provider, package.module:name: a class or an object with
+    `async process(image, action, config) -> bytes`. It may lie beside config.yaml."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What that provider is given with every picture; a request's options go before them."""
+
+    @model_validator(mode="after")
+    def _options_are_for_a_provider(self) -> Self:
+        if self.options and self.provider is None:
+            raise ValueError("'options' stands beside 'provider' alone")
+        return self
+
+
+def _action_block(action: actions.Action) -> Any:
+    """The block of one action: its options, and those of a custom provider."""
+    name = "".join(word.capitalize() for word in action.name.split("_"))
+    bases: Any = (action.options, ActionBlock)
+    return create_model(f"{name}Block", __base__=bases, __doc__=f"Of `{action.name}`.")
+
+
+if TYPE_CHECKING:
+
+    class ImageProviders(Block):
+        """Which model serves which action: a block an action."""
+
+        def __getattr__(self, action: str) -> Any: ...
+
+else:
+    ImageProviders = create_model(
+        "ImageProviders",
+        __base__=Block,
+        __doc__="Which model serves which action.",
+        **{
+            action.name.value: (block, Field(default_factory=block))
+            for action in ACTIONS.values()
+            for block in [_action_block(action)]
+        },
+    )
+
+
+class Providers(Block):
+    """Who does what."""
+
+    image: ImageProviders = Field(default_factory=ImageProviders)
+
+
+class Config(Block):
+    """The whole file."""
+
+    providers: Providers = Field(default_factory=Providers)
+    realesrgan: RealESRGAN = Field(default_factory=RealESRGAN)
+    rembg: Rembg = Field(default_factory=Rembg)
+    aurasr: AuraSR = Field(default_factory=AuraSR)
+    server: Server = Field(default_factory=Server)
+    limits: Limits = Field(default_factory=Limits)
+
+    _source: Source | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source | None:
+        """The file that all of it was read from, if there is one."""
+        return self._source
+
+    @source.setter
+    def source(self, source: Source) -> None:
+        self._source = source
+
+    def block(self, action: ImageAction | str) -> Any:
+        """The block of an action, under `providers.image`."""
+        return getattr(self.providers.image, actions.find(action).name.value)
+
+    def options_for(
+        self, action: ImageAction | str, request: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The options that one picture gets, as JSON values: its family's, overridden by its
+        action's, overridden by the request's.
+
+        Raises:
+            BadOption: there is no such action, or an option of the request is unknown or not
+                allowed.
+        """
+        row = actions.find(action)
+        block = self.block(row.name)
+        asked = parse_options(row.options, request or {})
+        requested = asked.model_dump(mode="json", exclude_unset=True)
+        default = getattr(self, row.default_family).model or row.default_model
+        model = canonical(requested.get("model") or block.model or default)
+        family = _set_options(getattr(self, row.family(model)), row.options)
+        configured = {**row.defaults, **family, **_set_options(block, row.options)}
+        return {**configured, **requested, "model": model}
+
+
+def _set_options(block: Any, options: type[PictureOptions]) -> dict[str, Any]:
+    """What of `options` the file or an assignment set in a block, as JSON values."""
+    shared = set(options.model_fields) & set(type(block).model_fields)
+    values: dict[str, Any] = block.model_dump(mode="json", exclude_unset=True, include=shared)
+    return values
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of config.yaml, for editors to complete and check it by."""
+    schema = Config.model_json_schema()
+    for block in (schema, *schema["$defs"].values()):
+        properties = block.get("properties", {})
+        for values in properties.values():
+            values.pop("title", None)  # the name again
+        if "denoise_strength" in properties:
+            properties["denoise"] = properties["denoise_strength"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,1 @@
+"""The networks that Sakuga serves: one row of facts each."""

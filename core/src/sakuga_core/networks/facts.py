@@ -1,0 +1,70 @@
+"""What pipelines know of a network: facts that travel as parameters of a config.pbtxt."""
+
+from pydantic import BaseModel, ConfigDict
+
+from sakuga_core.protocol import Kind
+
+
+class NetworkFacts(BaseModel):
+    """What server and client know of a super-resolution network; travels in `upscale`'s config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scale: int
+    """How many times wider and higher its result is."""
+    receptive_field: int = 0
+    """Radius of its receptive field in pixels of the input: a tile with this much around it gives
+    exactly what the whole picture gives."""
+    multiple: int = 1
+    """A tile begins at multiples of this only, or it would be seen otherwise than within the whole:
+    the network joins that many pixels into one."""
+    side: int | None = None
+    """Side of the only tile that it takes, in pixels of the input, and sees the whole of; None: it
+    takes pictures of any size."""
+    denoise: bool = False
+    """Whether it takes DENOISE: it is an interpolation of two trained networks."""
+    trims: bool = False
+    """Whether it takes INNER: its results lack the padding on those sides, and all of it comes right.
+    What the padding spoils is dropped layer by layer, which saves up to half of the work on tiles."""
+
+
+class SegmenterFacts(BaseModel):
+    """What server and client know of a cut-out network; travels in `rembg_prepare`'s config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    side: int
+    """Side of the square that it sees, in pixels."""
+    letterbox: bool
+    """Whether it takes LETTERBOX: 1 asks for its author's arithmetic (pixels / 255, no mean), 0 for
+    rembg's (pixels / the largest sample, less a mean, over a deviation)."""
+
+
+class InpainterFacts(BaseModel):
+    """What server and client know of an inpainting network; travels in `fix_artifacts`'s config."""
+
+    model_config = ConfigDict(frozen=True)
+
+    side: int
+    """Side of the square that it is shown, in pixels…"""
+    largest: int
+    """…which may grow up to this with a large hole, by multiples of 8."""
+
+
+class Listing(BaseModel):
+    """What NETWORKS tells of a network."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    title: str
+    """A line for a person: what it is, and what it is good at."""
+    licence: str
+    source: str
+    """Where its weights come from."""
+    file: str
+    """Of its folder in the repository, once it is exported."""
+    scale: int | None = None
+    """How many times wider and higher a result is, if it upscales."""
+    side: int | None = None
+    """Of the only squares that it takes, in pixels; None: any size."""

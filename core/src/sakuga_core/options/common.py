@@ -1,0 +1,23 @@
+"""Options that every action has."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Format = Literal["png", "webp", "jpeg"]
+
+
+KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF")]
+FileFormat = Annotated[Format, Field(description="file format of the result")]
+Quality = Annotated[
+    int | None,
+    Field(ge=1, le=100, description="of jpeg (95) and lossy webp (left out: lossless)"),
+]
+
+
+class PictureOptions(BaseModel):
+    """Options of an action. An option that is left out takes the server's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    model: Annotated[str | None, Field(description="the network, by name")] = None

@@ -1,0 +1,99 @@
+"""The protocol between client and server: the names of Triton models and tensors.
+
+Nothing here imports Triton, gRPC or NumPy: every room reads it, so a name is written once.
+"""
+
+from typing import Literal
+
+# Tensors of the public models. All are BYTES of shape [1].
+IMAGE = "IMAGE"  # an encoded picture file
+OPTIONS = "OPTIONS"  # a JSON object, optional
+RESULT = "RESULT"  # an encoded picture file
+REPORT = "REPORT"  # a JSON object
+
+# Tensors of the networks. Batches come first; heights and widths are free.
+NET_IMAGE = "IMAGE"  # uint8 (B, H, W, 3), or (B, H, W, 6): high bytes, then low bytes, of 16 bits
+NET_RESULT = "RESULT"  # uint8 (B, scale·H, scale·W, 3)
+NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
+NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
+NET_INNER = "INNER"  # uint8 (B, 1|2, 1|2, 1|2, 1|2), see `inner_shape`
+NET_FEATURES = "FEATURES"  # float32 (B, C, H, W), between two parts of a network
+NET_LETTERBOX = "LETTERBOX"  # uint8 (B, 1), see `SegmenterFacts.letterbox`
+NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
+NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 what stays
+
+# Of an RRDBNet, beside its file for onnxruntime: all layers but the last, which give FEATURES, and
+# the last ones, which see so many rows and columns around each of these; see `parts` and `engines`.
+OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
+TAIL_PADDING = 2
+
+UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
+FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then upscales
+
+# The pipeline that tells of networks, and loads one that a request needs: OPTIONS in, REPORT out.
+NETWORKS = "networks"
+
+# The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
+REMBG_PREPARE = "rembg_prepare"
+ALPHA_MATTING = "alpha_matting"
+PIPELINES = (UPSCALE, FIX_ARTIFACTS, NETWORKS, REMBG_PREPARE, ALPHA_MATTING)
+PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
+CONTEXT = "CONTEXT"  # BYTES [1], a JSON object: what ALPHA_MATTING has to know of the request
+
+ALIASES = {"realesrgan-anime-6b": "realesrgan-x4plus-anime"}
+
+DENOISE_STEPS = 1000
+
+
+def denoise_length(strength: float) -> int:
+    """How long the tensor DENOISE is for a strength of 0 to 1, in thousandths.
+
+    The strength travels as a *shape* because Triton joins requests into one batch only where their
+    shapes agree: so pictures of different strengths never share a batch, and a batch needs the
+    interpolated weights once.
+    """
+    return 1 + round(strength * DENOISE_STEPS)
+
+
+Inner = tuple[bool, bool, bool, bool]
+"""Of a window of a picture, top, bottom, left, right: whether that side lies inside of the
+picture."""
+
+
+def inner_shape(inner: Inner) -> tuple[int, int, int, int]:
+    """The shape of the tensor INNER, batch aside: 2 for an inner side, 1 for the picture's border.
+
+    A shape for the same reason: results of one batch have one size.
+    """
+    top, bottom, left, right = (1 + side for side in inner)
+    return top, bottom, left, right
+
+
+def canonical(model: str) -> str:
+    """A model's name as config.yaml and options write it, aliases resolved."""
+    return ALIASES.get(model, model)
+
+
+def folder(model: str) -> str:
+    """The name of a model's folder in the repository: `realesrgan_x4plus_anime`."""
+    return canonical(model).replace("-", "_")
+
+
+def ensemble(model: str) -> str:
+    """The public Triton model that cuts out by a network: `rembg_isnet_anime`."""
+    return f"rembg_{folder(model)}"
+
+
+Kind = Literal["upscale", "segment", "inpaint"]
+"""What a network does."""
+
+
+def served_by(model: str, kind: Kind) -> str:
+    """The Triton model that has to be loaded for a network to serve: an ensemble loads its own."""
+    return ensemble(model) if kind == "segment" else folder(model)
+
+
+def prepared(model: str) -> str:
+    """REMBG_PREPARE's output for a network: `ISNET_ANIME`. It is asked for one of them only, and so
+    knows which network the picture is for."""
+    return folder(model).upper()

@@ -1,0 +1,1 @@
+"""The writer of the model repository: rows and config.yaml to every config.pbtxt."""

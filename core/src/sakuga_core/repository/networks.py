@@ -1,0 +1,202 @@
+"""How Triton runs each kind of network: the models of `repository` that aren't pipelines."""
+
+import json
+from typing import Any
+
+from sakuga_core import protocol
+from sakuga_core.config.schema import Config
+from sakuga_core.config.server import Accelerator, Backend, NetworkSettings
+from sakuga_core.networks.families import (
+    CustomUpscaler,
+    Enhancer,
+    Inpainter,
+    Network,
+    Segmenter,
+    Upscaler,
+)
+
+# Pixels of a batch of the largest tiles. A pixel costs an RRDBNet 4 kB at its widest, one of the
+# small networks 0.5: that makes 8 and 4 GB. Smaller `limits.tile_size` allow larger batches.
+BATCH_PIXELS = {"RRDBNet": 2**21, "SRVGGNetCompact": 2**23}
+LARGEST_BATCH = 16
+LARGEST_TILE_BATCH = 8
+LARGEST_SEGMENTER_BATCH = 4
+LARGEST_INPAINTING_BATCH = 4
+
+# By the names that Triton's onnxruntime backend has for them. Networks are exported in float32, and
+# TensorRT builds an engine for each shape of tile, which takes long: it is kept.
+ACCELERATORS: dict[Accelerator, dict[str, Any]] = {
+    "openvino": {"cpu_execution_accelerator": [{"name": "openvino"}]},
+    "tensorrt": {
+        "gpu_execution_accelerator": [
+            {"name": "tensorrt", "parameters": {"trt_engine_cache_enable": "true"}}
+        ]
+    },
+}
+
+
+def net(network: Upscaler, config: Config) -> dict[str, Any]:
+    """A super-resolution network: uint8 in and out, of any size."""
+    strength = tensor(protocol.NET_DENOISE, "TYPE_UINT8", [-1])
+    return _batched(
+        network,
+        config,
+        batch=largest_batch(network, config),
+        inputs=[
+            tensor(protocol.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1]),
+            *([strength] if network.denoise else []),
+            *([INNER] if network.trims else []),
+        ],
+        outputs=_results(-1),
+    )
+
+
+def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
+    """A super-resolution network for tiles of one size: uint8 in and out."""
+    side = network.side
+    return _batched(
+        network,
+        config,
+        batch=LARGEST_TILE_BATCH,
+        inputs=[tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
+        outputs=_results(side * network.scale),
+        backend=network.backend,
+    )
+
+
+def custom_net(network: CustomUpscaler, config: Config) -> dict[str, Any]:
+    """A super-resolution network of one's own, of either kind."""
+    side = -1 if network.side is None else network.side
+    return _batched(
+        network,
+        config,
+        batch=_custom_batch(network, config),
+        inputs=[
+            tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, -1]),
+            *([INNER] if network.trims else []),
+        ],
+        outputs=_results(-1 if network.side is None else side * network.scale),
+        one_by_one=not network.batched,
+    )
+
+
+def _custom_batch(network: CustomUpscaler, config: Config) -> int:
+    if network.side is not None:
+        return LARGEST_TILE_BATCH
+    # Its largest tensor isn't known; an RRDBNet's of the same scale has 64 channels of its result.
+    side = config.limits.tile_size + 2 * network.receptive_field
+    return max(1, min(LARGEST_BATCH, 2**31 // (64 * network.scale**2) // side**2))
+
+
+def _results(side: int) -> list[dict[str, Any]]:
+    eight = tensor(protocol.NET_RESULT, "TYPE_UINT8", [side, side, 3])
+    return [eight, tensor(protocol.NET_RESULT_16, "TYPE_INT32", [side, side, 3])]
+
+
+def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
+    """A cut-out network: a square of uint8 in, a square of float32 out."""
+    side = network.side
+    image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
+    letterbox = tensor(protocol.NET_LETTERBOX, "TYPE_UINT8", [1])
+    return _batched(
+        network,
+        config,
+        batch=LARGEST_SEGMENTER_BATCH,
+        inputs=[image, letterbox] if network.letterbox else [image],
+        outputs=[tensor(protocol.NET_MASK, "TYPE_FP32", [side, side])],
+    )
+
+
+def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
+    """A network that paints: a picture and its hole in, a picture out."""
+    side = network.side if network.side == network.largest else -1
+    image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
+    return _batched(
+        network,
+        config,
+        batch=LARGEST_INPAINTING_BATCH,
+        inputs=[image, tensor(protocol.NET_HOLE, "TYPE_UINT8", [side, side])],
+        outputs=[tensor(protocol.NET_RESULT, "TYPE_UINT8", [side, side, 3])],
+        backend=network.backend,
+    )
+
+
+def _batched(
+    network: Network,
+    config: Config,
+    batch: int,
+    inputs: list[Any],
+    outputs: list[Any],
+    backend: Backend = "onnxruntime",
+    one_by_one: bool = False,
+) -> dict[str, Any]:
+    """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
+    settings = _settings(network, config)
+    return {
+        "name": network.folder,
+        "backend": backend,
+        "default_model_filename": network.file,
+        "max_batch_size": 1 if one_by_one else settings.batch or batch,
+        "input": inputs,
+        "output": outputs,
+        # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
+        # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
+        "instance_group": [{"kind": "KIND_AUTO", "count": settings.instances}],
+        "dynamic_batching": {"max_queue_delay_microseconds": settings.max_queue_delay_us},
+        "parameters": _engine(network, backend, settings, config.server.cpu_threads),
+        **_accelerated(settings.accelerator, backend),
+    }
+
+
+def _settings(network: Network, config: Config) -> NetworkSettings:
+    by_name = {protocol.canonical(name): each for name, each in config.server.networks.items()}
+    specific = by_name.get(network.name, NetworkSettings())
+    common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
+    return NetworkSettings(**(common | specific.model_dump(exclude_none=True)))
+
+
+def _accelerated(accelerator: Accelerator | None, backend: Backend) -> dict[str, Any]:
+    """What runs a network inside onnxruntime, if that isn't onnxruntime itself."""
+    if backend != "onnxruntime" or accelerator not in ACCELERATORS:
+        return {}
+    return {"optimization": {"execution_accelerators": ACCELERATORS[accelerator]}}
+
+
+def _engine(
+    network: Network, backend: Backend, settings: NetworkSettings, threads: int
+) -> dict[str, dict[str, str]]:
+    """Parameters by the names that Triton's backends have for them; the last two are of the
+    stand-in alone."""
+    if backend == "pytorch":
+        # TorchScript's optimiser would compile anew in the first calls, for minutes.
+        return parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bf16" if network.bf16 else "fp32"
+    return parameters(
+        intra_op_thread_count=threads,
+        # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
+        cudnn_conv_algo_search=1,
+        # A network that nobody here has tried stays with what its export was compared in.
+        accelerator="none"
+        if network.is_custom and settings.accelerator == "auto"
+        else settings.accelerator,
+        precision=precision,
+    )
+
+
+def largest_batch(network: Upscaler, config: Config) -> int:
+    """How many of the largest tiles go into one batch."""
+    side = config.limits.tile_size + 2 * network.receptive_field
+    return max(1, min(LARGEST_BATCH, BATCH_PIXELS[network.architecture] // side**2))
+
+
+def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
+    return {"name": name, "data_type": data_type, "dims": dims}
+
+
+INNER = tensor(protocol.NET_INNER, "TYPE_UINT8", [-1, -1, -1, -1])
+
+
+def parameters(**values: Any) -> dict[str, dict[str, str]]:
+    return {name: {"string_value": json.dumps(value)} for name, value in values.items()}

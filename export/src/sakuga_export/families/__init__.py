@@ -1,0 +1,1 @@
+"""How each family of networks is loaded, and wrapped in the arithmetic that Triton serves."""

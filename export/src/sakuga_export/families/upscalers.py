@@ -1,0 +1,144 @@
+"""Super-resolution networks for pictures of any size: from checkpoints to a graph for Triton."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from sakuga_core import protocol
+from sakuga_core.networks.families import Upscaler, Weights
+from sakuga_export.architectures.rrdb import RRDBNet
+from sakuga_export.architectures.srvgg import SRVGGNetCompact
+from sakuga_export.errors import ExportError
+from sakuga_export.families import graph, ncnn, split_rrdb
+from sakuga_export.families.graph import Array, Served, Session, run_file
+from sakuga_export.fetch import Fetched
+from sakuga_export.output import placed
+
+ARCHITECTURES: dict[str, type[nn.Module]] = {
+    "RRDBNet": RRDBNet,
+    "SRVGGNetCompact": SRVGGNetCompact,
+}
+TEST_SIZE = (52, 40)  # unlike the traced one
+
+State = Mapping[str, Tensor]
+
+
+def build(network: Upscaler) -> nn.Module:
+    """The network's architecture, in evaluation mode, its weights as torch starts them.
+
+    Raises:
+        ExportError: it hasn't as many parameters as its row says.
+    """
+    net = ARCHITECTURES[network.architecture](**network.settings).eval()
+    found = sum(p.numel() for p in net.parameters())
+    if found != network.parameters:
+        raise ExportError(f"{network.name} has {found} parameters, not {network.parameters}")
+    return net
+
+
+def load(network: Upscaler, weights: Weights, fetched: Fetched) -> State:
+    """The state dict of one of a network's checkpoints.
+
+    Raises:
+        ExportError: the file isn't a checkpoint of that network.
+    """
+    net = build(network)
+    try:
+        if fetched.packaged:
+            return ncnn.read_state(fetched.path, net)
+        checkpoint = torch.load(fetched.path, map_location="cpu", weights_only=True)
+        # Real-ESRGAN prefers the averaged weights, too.
+        state: State = checkpoint.get("params_ema") or checkpoint["params"]
+        net.load_state_dict(state, strict=True)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ExportError(
+            f"{weights.file} isn't a checkpoint of {network.name}: {error}"
+        ) from error
+    return state
+
+
+def place(network: Upscaler, states: list[State], target: Path, origin: str = "") -> None:
+    """Wraps, exports and compares; `target` appears only if all of it went well."""
+    net = build(network)
+    net.load_state_dict(states[0], strict=True)
+    served = Interpolated(net, states) if network.denoise else Served(net)
+    with placed(target) as file:
+        _write(network, served, file, origin)
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        _compare(network, states, session)
+        if isinstance(net, RRDBNet):
+            split_rrdb.place(net, target.parent, partial(_compare, network, states), origin)
+
+
+class Interpolated(Served):
+    """A network between two states, which takes DENOISE."""
+
+    def __init__(self, net: nn.Module, states: list[State]) -> None:
+        super().__init__(net)
+        self.states = states
+        # The tracer freezes parameters; plain tensors take their places.
+        self.places = _emptied(net)
+
+    def forward(self, image: Tensor, denoise: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if denoise is not None:
+            self._mix(denoise)
+        return super().forward(image)
+
+    def _mix(self, denoise: Tensor) -> None:
+        # Deep network interpolation (Wang et al. 2019), once a batch; see protocol.denoise_length.
+        strength = (torch._shape_as_tensor(denoise)[1] - 1).float() / protocol.DENOISE_STEPS
+        first, second = self.states
+        for name, (module, leaf) in self.places.items():
+            setattr(module, leaf, strength * first[name] + (1 - strength) * second[name])
+
+
+def _emptied(net: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Takes the parameters out of `net`; gives each one's module and attribute, by its name."""
+    places = {}
+    for name in dict(net.named_parameters()):
+        owner, _, leaf = name.rpartition(".")
+        places[name] = (net.get_submodule(owner), leaf)
+        delattr(*places[name])
+    return places
+
+
+def _write(network: Upscaler, served: Served, file: Path, origin: str) -> None:
+    example = {protocol.NET_IMAGE: torch.zeros(2, 24, 20, 3, dtype=torch.uint8)}
+    if network.denoise:
+        example[protocol.NET_DENOISE] = torch.zeros(2, 501).byte()
+    if network.trims:
+        example[protocol.NET_INNER] = graph.inner_example(2)
+    free = {
+        protocol.NET_IMAGE: graph.IMAGE_AXES,
+        protocol.NET_DENOISE: {0: "batch", 1: "strength"},
+        protocol.NET_INNER: graph.INNER_AXES,
+        **dict.fromkeys(graph.RESULTS, graph.RESULT_AXES),
+    }
+    graph.write_onnx(served, example, free, file, origin)
+
+
+def _compare(network: Upscaler, states: list[State], session: Session) -> None:
+    """Holds the exported graph against the bare network."""
+    for image in graph.trial_pictures(*TEST_SIZE):
+        for strength in (0.0, 0.5, 1.0) if network.denoise else (None,):
+            expected = reference(network, states, image, strength)
+            found = run_file(session, image, strength)
+            graph.check(network.name, found, expected, network.tolerance)
+
+
+def reference(
+    network: Upscaler, states: list[State], image: Array, strength: float | None = None
+) -> Array:
+    """What torch gives for uint8 or uint16 (B, H, W, 3), by the bare network: the export's measure.
+
+    Two states are interpolated as `RealESRGANer.dni` does.
+    """
+    net, state = build(network), dict(states[0])
+    if strength is not None:
+        state = {k: strength * v + (1 - strength) * states[1][k] for k, v in state.items()}
+    net.load_state_dict(state)
+    return graph.bare(net, image)

@@ -1,0 +1,1 @@
+"""Finding damage in pictures, and undoing it."""

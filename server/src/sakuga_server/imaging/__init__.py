@@ -1,0 +1,1 @@
+"""Pictures in memory: decoding, encoding, tiling, resizing, transparency."""

@@ -1,0 +1,1 @@
+"""Filling regions of a picture from their surroundings."""

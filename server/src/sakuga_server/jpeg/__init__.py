@@ -1,0 +1,1 @@
+"""What a JPEG file, or its traces in pixels, says of the picture before it was compressed."""

@@ -1,0 +1,1 @@
+"""From a network's mask to a soft alpha and clean colours."""

@@ -1,0 +1,1 @@
+"""The embedded tritonserver: its binaries, process, models, and following config.yaml."""

@@ -1,0 +1,126 @@
+"""What the repository holds: networks, exported or not, loaded or not, and their memory."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from sakuga_core import protocol
+from sakuga_core.errors import BadOption, ModelNotInstalled, ModelNotLoaded
+from sakuga_core.networks.facts import Listing
+from sakuga_core.protocol import Kind, canonical
+
+# How Triton's Python backend calls its processes, and where in their arguments the model is.
+STUB = "triton_python_backend_stub"
+
+
+class NetworksOptions(BaseModel):
+    """Options of `networks`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    load: str | None = None
+    """The network to load, instead of telling of all of them…"""
+    kind: Kind | None = None
+    """…which has to do this."""
+
+
+class Inventory:
+    """The networks that the pipelines know, and what the repository has of them.
+
+    Args:
+        repository: the model repository.
+        networks: the rows, by name.
+        on_demand: whether requests may have networks loaded.
+    """
+
+    def __init__(self, repository: Path, networks: Mapping[str, Listing], on_demand: bool) -> None:
+        self.repository = repository
+        self.networks = networks
+        self.on_demand = on_demand
+
+    @classmethod
+    def from_parameters(cls, repository: Path, parameters: Mapping[str, Mapping[str, str]]) -> Self:
+        """From the parameters of config.pbtxt: each value is JSON text."""
+        values = {name: json.loads(value["string_value"]) for name, value in parameters.items()}
+        networks = {n: Listing.model_validate(row) for n, row in values["networks"].items()}
+        return cls(repository, networks, values["load_on_demand"])
+
+    def file(self, name: str) -> Path:
+        """Where a network's export lies, or would lie."""
+        return self.repository / protocol.folder(name) / "1" / self.networks[name].file
+
+    def served_by(self, model: str, kind: Kind | None = None) -> str:
+        """The Triton model that has to be loaded for a network to serve.
+
+        Raises:
+            BadOption: there is no such network, of that kind.
+        """
+        name = canonical(model)
+        fitting = [n for n, row in self.networks.items() if kind in (None, row.kind)]
+        if name not in fitting:
+            raise BadOption(f"option 'model' is {model!r}; allowed: {', '.join(fitting)}")
+        return protocol.served_by(name, self.networks[name].kind)
+
+    def check_loadable(self, model: str) -> None:
+        """
+        Raises:
+            ModelNotInstalled: it was never exported.
+            ModelNotLoaded: requests may not have it loaded here.
+        """
+        if not self.file(canonical(model)).exists():
+            raise ModelNotInstalled.exportable(model)
+        if not self.on_demand:
+            raise ModelNotLoaded.loadable(model)
+
+    def listed(self, ready: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+        """Each network's row, and its state."""
+        memory = memory_of_stubs(os.getppid())  # of Triton, which started this process
+        return {
+            name: {**row.model_dump(), **self._state(name, ready, memory)}
+            for name, row in self.networks.items()
+        }
+
+    def _state(
+        self, name: str, ready: Callable[[str], bool], memory: Mapping[str, int]
+    ) -> dict[str, Any]:
+        file, folder = self.file(name), protocol.folder(name)
+        installed = file.exists()
+        return {
+            "installed": installed,
+            "megabytes": file.stat().st_size >> 20 if installed else None,
+            "loaded": installed and ready(self.served_by(name)) and ready(folder),
+            "memory": memory.get(folder),
+        }
+
+
+def memory_of_stubs(server: int) -> dict[str, int]:
+    """Megabytes that each model of the Python backend holds, all its processes together, pages that
+    they share counted in part.
+
+    Args:
+        server: the process that started them.
+    """
+    held: dict[str, int] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+            if words[0].endswith(STUB) and _parent(process) == server:
+                model = Path(words[1]).parts[-3]  # …/MODEL/1/model.py
+                held[model] = held.get(model, 0) + _proportional(process / "smaps_rollup")
+        except (OSError, IndexError, ValueError):  # ended meanwhile, or another user's
+            continue
+    return {model: kilobytes >> 10 for model, kilobytes in held.items()}
+
+
+def _parent(process: Path) -> int:
+    after_name = (process / "stat").read_text().rpartition(")")[2]
+    return int(after_name.split()[1])
+
+
+def _proportional(file: Path) -> int:
+    (line,) = (each for each in file.read_text().splitlines() if each.startswith("Pss:"))
+    return int(line.split()[1])

@@ -1,0 +1,91 @@
+"""Networks of this server, called from a pipeline over BLS (Triton's business logic scripting)."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb
+
+from sakuga_core import protocol
+from sakuga_core.errors import ModelNotLoaded, ServerError, from_message, says_not_loaded
+from sakuga_server.imaging.picture import Array
+from sakuga_server.triton.model import text_tensor, trace
+
+log = logging.getLogger("sakuga")
+
+# Times that a network is asked for which is unloaded again and again.
+LOADS = 3
+
+
+class BLSNetworks:
+    """The networks of this server; see `pipelines.networks.Networks`."""
+
+    async def upscale(
+        self, model: str, tile: Array, denoise: float | None, inner: protocol.Inner | None
+    ) -> Array:
+        """One tile through a super-resolution network."""
+        output = protocol.NET_RESULT if tile.shape[-1] == 3 else protocol.NET_RESULT_16
+        inputs = [pb.Tensor(protocol.NET_IMAGE, tile)]
+        if denoise is not None:
+            strength = np.zeros((1, protocol.denoise_length(denoise)), np.uint8)
+            inputs.append(pb.Tensor(protocol.NET_DENOISE, strength))
+        if inner is not None:
+            sides = np.zeros((1, *protocol.inner_shape(inner)), np.uint8)
+            inputs.append(pb.Tensor(protocol.NET_INNER, sides))
+        return await _run(model, inputs, output)
+
+    async def inpaint(self, model: str, image: Array, hole: Array) -> Array:
+        """One window through an inpainting network."""
+        inputs = [pb.Tensor(protocol.NET_IMAGE, image), pb.Tensor(protocol.NET_HOLE, hole)]
+        return await _run(model, inputs, protocol.NET_RESULT)
+
+
+async def _run(model: str, inputs: list[Any], output: str) -> Array:
+    """A network's output; if it isn't loaded, it is loaded first, should the server do that."""
+    for _ in range(LOADS):
+        response = await _call(protocol.folder(model), inputs, output)
+        if not response.has_error():
+            result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
+            return result
+        # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
+        message = response.error().message()
+        if not says_not_loaded(message):
+            log.error("network %s: %s", model, message)
+            raise ServerError("internal error; the server's log has the reason")
+        await _load_on_demand(model)
+    raise ModelNotLoaded.loadable(model)
+
+
+# What is being loaded for pictures of this process, by network.
+_loading: dict[str, asyncio.Task[None]] = {}
+
+
+async def _load_on_demand(model: str) -> None:
+    """Has `networks` load it; tiles that need the same network wait for one request."""
+    if model not in _loading:
+        task = _loading[model] = asyncio.ensure_future(_load(model))
+        task.add_done_callback(lambda _: _loading.pop(model))
+    await asyncio.shield(_loading[model])  # a tile that is given up doesn't stop the others' load
+
+
+async def _load(model: str) -> None:
+    wanted = text_tensor(json.dumps({"load": model}).encode())
+    response = await _call(
+        protocol.NETWORKS, [pb.Tensor(protocol.OPTIONS, wanted)], protocol.REPORT
+    )
+    if response.has_error():
+        message = response.error().message()
+        raise from_message(message) or ModelNotLoaded.loadable(model)
+
+
+async def _call(model: str, inputs: list[Any], output: str) -> Any:
+    request = pb.InferenceRequest(
+        model_name=model,
+        requested_output_names=[output],
+        inputs=inputs,
+        preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
+        **({"trace": current} if (current := trace.get()) else {}),
+    )
+    return await request.async_exec()

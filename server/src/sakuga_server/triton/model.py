@@ -1,0 +1,91 @@
+"""A Triton model in Python: requests to arrays, errors to statuses.
+
+This folder alone imports `triton_python_backend_utils`, which exists inside Triton's stub only; the
+stand-in backends are Triton's own side and apart.
+"""
+
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb
+
+from sakuga_core import protocol
+from sakuga_core.errors import BadOption, SakugaError, ServerError
+from sakuga_server.imaging.picture import Array
+
+log = logging.getLogger("sakuga")
+
+# gRPC's names and pb.TritonError's. They are looked up late: the stub fills `pb` after this import.
+STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND", "CANCELLED": "CANCELLED"}
+
+# The trace of the current request, if it has one: what it asks of networks belongs to it.
+trace: ContextVar[Any] = ContextVar("trace", default=None)
+
+
+class PictureModel(ABC):
+    """A Triton model that answers each request by itself, and survives whatever one brings."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        self.start(json.loads(args["model_config"])["parameters"])
+
+    @abstractmethod
+    def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
+        """Takes the parameters of config.pbtxt."""
+
+    @abstractmethod
+    async def answer(self, request: Any) -> dict[str, Array]:
+        """The output tensors of one request, by name."""
+
+    async def execute(self, requests: list[Any]) -> list[Any]:
+        return [await self._response(request) for request in requests]
+
+    async def _response(self, request: Any) -> Any:
+        # Whatever escaped from here would reach the caller as a traceback with the server's paths.
+        trace.set(request.trace())
+        try:
+            outputs = await self.answer(request)
+        except SakugaError as error:
+            return failure(error)
+        except Exception:
+            log.exception("%s failed", type(self).__name__)
+            return failure(ServerError("internal error; the server's log has the reason"))
+        tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
+        return pb.InferenceResponse(output_tensors=tensors)
+
+
+def failure(error: SakugaError) -> Any:
+    status = getattr(pb.TritonError, STATUSES.get(error.status, "INTERNAL"))
+    return pb.InferenceResponse(error=pb.TritonError(error.to_message(), status))
+
+
+def text_tensor(value: bytes) -> Array:
+    return np.array([value], dtype=object)
+
+
+def array_of(request: Any, name: str) -> Array:
+    array: Array = pb.get_input_tensor_by_name(request, name).as_numpy()
+    return array
+
+
+def bytes_of(request: Any, name: str) -> bytes:
+    tensor = pb.get_input_tensor_by_name(request, name)
+    if tensor is None:
+        return b""
+    values = tensor.as_numpy().reshape(-1)
+    return bytes(values[0]) if len(values) else b""
+
+
+def options_of(request: Any) -> dict[str, Any]:
+    text = bytes_of(request, protocol.OPTIONS) or b"{}"
+    try:
+        options = json.loads(text)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise BadOption(f"{protocol.OPTIONS} is {text[:60]!r}; allowed: a JSON object")
+    return options

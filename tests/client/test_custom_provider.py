@@ -1,0 +1,114 @@
+"""Providers of one's own, which config.yaml names by their import path."""
+
+from pathlib import Path
+
+import pytest
+
+from sakuga import ConfigError, ImageAction, ProviderError, connect
+from sakuga.providers import ImageProvider
+
+TOOLS = """
+from sakuga import RealESRGANProvider
+
+closed = []
+
+
+class Shout:
+    async def process(self, image, action, config=None):
+        return repr((image, str(action), dict(config or {}))).encode()
+
+    async def close(self):
+        closed.append(self)
+
+
+class Broken:
+    async def process(self, image, action, config=None):
+        raise RuntimeError("out of ink")
+
+
+class Textual:
+    async def process(self, image, action, config=None):
+        return "a picture"
+
+
+class Mine(RealESRGANProvider):
+    pass
+
+
+shout = Shout()
+
+
+async def process(image, action, config=None):
+    return b"by the module"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # A module name of its own for each test: Python keeps modules.
+    monkeypatch.setattr("sys.path", ["/", *__import__("sys").path])
+    (tmp_path / f"tools_{tmp_path.name}.py").write_text(TOOLS)
+    return tmp_path / "config.yaml"
+
+
+def write(file: Path, name: str | None, options: str = "") -> Path:
+    module = f"tools_{file.parent.name}"
+    path = module if name is None else f"{module}:{name}"
+    file.write_text(f"providers: {{image: {{upscale: {{provider: '{path}'{options}}}}}}}")
+    return file
+
+
+@pytest.mark.parametrize("name", ["Shout", "shout"])
+async def test_a_class_or_an_object_beside_the_file_serves(file: Path, name: str) -> None:
+    async with connect(write(file, name, ", options: {noise: 1, size: 2}")) as images:
+        result = await images.process(b"data", "upscale", {"size": 3})
+        reply = await images.run(b"data", ImageAction.UPSCALE)
+    assert result == b"(b'data', 'upscale', {'noise': 1, 'size': 3})"
+    assert name in reply.report["model"]
+    assert reply.report["warnings"] == []
+
+
+async def test_a_module_with_the_method_serves(file: Path) -> None:
+    async with connect(write(file, None)) as images:
+        assert await images.process(b"data", "upscale") == b"by the module"
+
+
+async def test_assigning_another_takes_effect_and_the_old_one_is_closed(file: Path) -> None:
+    async with connect(write(file, "Shout")) as images:
+        await images.process(b"data", "upscale")
+        plugged = images._plugged[ImageAction.UPSCALE].provider
+        module = __import__(type(plugged).__module__)
+        assert isinstance(plugged, ImageProvider)
+        images.config.providers.image.upscale.provider = f"{module.__name__}:Textual"
+        with pytest.raises(ProviderError, match="gave str; allowed: bytes"):
+            await images.process(b"data", "upscale")
+        assert module.closed == [plugged]
+
+
+async def test_a_failure_is_named(file: Path) -> None:
+    async with connect(write(file, "Broken")) as images:
+        with pytest.raises(ProviderError, match="Broken failed: RuntimeError: out of ink"):
+            await images.process(b"data", "upscale")
+
+
+async def test_ours_are_given_the_configuration_and_the_connection(file: Path) -> None:
+    async with connect(write(file, "Mine")) as images:
+        plugged = await images._own(ImageAction.UPSCALE)
+        assert plugged is not None
+        assert plugged.provider.config is images.config  # type: ignore[attr-defined]
+        assert plugged.provider.triton is images.triton  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("no_such_module:Thing", "can't be imported"),
+        ("json:nothing", "can't be imported"),
+        ("json:dumps", "has no `process`"),
+    ],
+)
+async def test_what_is_no_provider_is_said(file: Path, path: str, said: str) -> None:
+    async with connect(write(file, "Shout")) as images:
+        images.config.providers.image.upscale.provider = path
+        with pytest.raises(ConfigError, match=said):
+            await images.process(b"data", "upscale")

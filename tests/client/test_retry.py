@@ -1,0 +1,69 @@
+"""Attempts, pauses and the budget; that they save pictures is shown with real servers."""
+
+import pytest
+
+from sakuga import (
+    BadImage,
+    DeadlineExceeded,
+    ModelNotLoaded,
+    Overloaded,
+    QueueTimeout,
+    SakugaError,
+    ServerError,
+    ServerUnavailable,
+)
+from sakuga.retry import FIRST, LONGEST, MOST, Attempts, Budget
+from sakuga_core.errors import is_retryable, says_stopping
+
+
+def test_pauses_grow_and_differ() -> None:
+    seen = [
+        [attempts.pause() or 0 for _ in range(9)]
+        for attempts in (Attempts(9, 600, Budget()) for _ in range(200))
+    ]
+    for turn, pauses in enumerate(zip(*seen, strict=True)):
+        longest = min(LONGEST, FIRST * 2**turn)
+        assert max(pauses) <= longest
+        assert max(pauses) > longest / 2 > min(pauses)
+
+
+def test_attempts_end_by_number_and_by_time() -> None:
+    few = Attempts(2, 600, Budget())
+    assert [few.pause() is None for _ in range(3)] == [False, False, True]
+    assert Attempts(0, 600, Budget()).pause() is None
+    late = Attempts(100, 0, Budget())
+    assert late.pause() is None
+
+
+def test_retries_are_a_fifth_of_pictures_once_the_start_is_spent() -> None:
+    budget, retried = Budget(), 0
+    for _ in range(1000):  # pictures of which every attempt fails
+        budget.earn()
+        attempts = Attempts(3, 600, budget)
+        while attempts.pause() is not None:
+            retried += 1
+    assert 190 <= retried <= 200 + MOST
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (ServerUnavailable, True),
+        (QueueTimeout, True),
+        (Overloaded, False),
+        (DeadlineExceeded, False),
+        (ModelNotLoaded, False),
+        (BadImage, False),
+        (ServerError, False),
+    ],
+)
+def test_only_what_may_succeed_is_retryable_is_sent_anew(
+    error: type[SakugaError], again: bool
+) -> None:
+    assert is_retryable(error("")) is again
+
+
+def test_a_pipeline_that_is_gone_means_a_server_that_stops() -> None:
+    gone = "Request for unknown model: 'x' has no available versions"
+    assert says_stopping(gone, "upscale")
+    assert not says_stopping(gone, "rembg_u2net")  # networks are unloaded while it runs

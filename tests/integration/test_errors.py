@@ -1,0 +1,176 @@
+"""Everything a caller or the world can do wrong, against a real Triton that must stay up."""
+
+import asyncio
+import sys
+
+import numpy as np
+import pytest
+from tritonclient.grpc import InferInput
+from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.utils import InferenceServerException
+
+from calls import raw
+from pictures import bomb, encoded, gradient, sample
+from sakuga import (
+    BadImage,
+    BadOption,
+    Config,
+    DeadlineExceeded,
+    Images,
+    ModelNotLoaded,
+    Overloaded,
+    SakugaError,
+    ServerUnavailable,
+    TooLarge,
+    connect,
+)
+from sakuga.triton import Triton
+from sakuga_core.config.server import Server
+from sakuga_core.repository import writer
+from sakuga_server.runtime.embedded import free_port, run_triton
+
+PICTURE = encoded(gradient(16, 16))
+VIDEO = {"model": "realesr-animevideov3"}
+
+
+BAD_REQUESTS = {
+    "nothing": (b"", {}, BadImage, "empty"),
+    "text": (b"I am no picture", {}, BadImage, "allowed: PNG, JPEG"),
+    "truncated": (encoded(sample("sunset"))[:9000], {}, BadImage, "truncated"),
+    "bomb": (bomb(), {}, TooLarge, "60000x60000"),
+    "unknown option": (PICTURE, {"sclae": 2}, BadOption, "'sclae' is unknown; allowed: model"),
+    "scale 7": (PICTURE, {"scale": 7}, BadOption, "a number from 1 to 4"),
+    "unknown model": (PICTURE, {"model": "waifu2x"}, BadOption, "allowed: realesrgan-x4plus-anime"),
+    "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga-export"),
+    "no json": (PICTURE, b"{scale: 2", BadOption, "a JSON object"),
+    "a list": (PICTURE, b"[1]", BadOption, "a JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REQUESTS)
+async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case: str) -> None:
+    image, options, kind, message = BAD_REQUESTS[case]
+    # Past the client's own checks, as a client in another language would be.
+    with pytest.raises(kind, match=message) as caught:
+        await raw(url, "upscale", image, options)
+    assert "/" not in str(caught.value).replace("`", "")  # no path
+    assert "Traceback" not in str(caught.value)
+    await raw(url, "upscale", PICTURE, VIDEO)
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "code"),
+    [
+        (b"no picture", {}, "INVALID_ARGUMENT"),
+        (PICTURE, {"scale": 7}, "INVALID_ARGUMENT"),
+        (PICTURE, {"model": "realesrgan-x4plus"}, "NOT_FOUND"),
+    ],
+)
+async def test_errors_have_their_grpc_status(
+    url: str, image: bytes, options: dict[str, object], code: str
+) -> None:
+    client = InferenceServerClient(url)
+    tensors = []
+    for name, value in (("IMAGE", image), ("OPTIONS", str(options).replace("'", '"').encode())):
+        tensor = InferInput(name, [1], "BYTES")
+        tensor.set_data_from_numpy(np.array([value], dtype=object))
+        tensors.append(tensor)
+    with pytest.raises(InferenceServerException) as caught:
+        await client.infer("upscale", tensors)
+    assert caught.value.status() == f"StatusCode.{code}"
+    await client.close()
+
+
+async def test_administration_is_locked(url: str) -> None:
+    client = InferenceServerClient(url)
+    for call in (client.unload_model("upscale"), client.get_system_shared_memory_status()):
+        with pytest.raises(InferenceServerException, match="restricted"):
+            await call
+    await client.close()
+
+
+async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
+    allowed = "action is 'polish'; allowed: upscale, rembg, fix_artifacts, enhance"
+    with pytest.raises(BadOption, match=allowed):
+        await images.process(PICTURE, "polish")
+
+
+async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
+    before = (await images.triton.status())["models"]
+    triton = Triton(Server(url=url, timeout=0.3))
+    with pytest.raises(DeadlineExceeded, match=r"server\.timeout"):
+        await triton.infer("upscale", encoded(sample("heroine")), {"tile_size": 64})
+    await triton.close()
+    await images.process(PICTURE, "upscale", VIDEO)  # the server serves on
+    after = before
+    while after["upscale"]["requests"] < before["upscale"]["requests"] + 2:
+        await asyncio.sleep(0.2)
+        after = (await images.triton.status())["models"]
+    tiles = [state["realesrgan_x4plus_anime"]["images"] for state in (before, after)]
+    assert tiles[1] - tiles[0] < 15  # as many as the whole picture has
+
+
+async def test_no_server_is_said_with_how_to_start_one() -> None:
+    async with connect(Config(), url=f"127.0.0.1:{free_port()}") as images:
+        with pytest.raises(ServerUnavailable, match="sakuga serve"):
+            await images.process(PICTURE, "upscale")
+
+
+async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
+    few = config.model_copy(deep=True)
+    few.server.preload = []
+    with run_triton(few, free_port()) as server:
+        async with connect(few, url=server.url) as images:
+            work = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
+            await asyncio.sleep(1)
+            server.process.kill()
+            with pytest.raises(ServerUnavailable):
+                await work
+
+
+MATTING = ("rembg_prepare", "alpha_matting")
+
+
+@pytest.mark.parametrize(
+    ("action", "options", "models", "pictures"),
+    [
+        ("upscale", VIDEO, ["realesr_animevideov3", "upscale"], 6),
+        ("rembg", {"model": "u2net"}, ["u2net", *MATTING, "rembg_u2net"], 40),
+    ],
+)
+async def test_a_full_queue_answers_at_once(
+    config: Config, action: str, options: dict[str, object], models: list[str], pictures: int
+) -> None:
+    narrow = config.model_copy(deep=True)
+    narrow.server.upscale_workers = narrow.server.queue_size = 1
+    narrow.server.in_flight = pictures
+    folder = config.server.repository.with_name(f"narrow-{action}")
+    writer.write(folder, narrow)
+    (folder / models[0] / "1").symlink_to(config.server.repository / models[0] / "1")
+    narrow.server.repository = folder
+    with run_triton(narrow, free_port(), models=models) as server:
+        async with connect(narrow, url=server.url) as images:
+            data = encoded(sample("sunset"))
+            work = [images.process(data, action, options) for _ in range(pictures)]
+            answers = await asyncio.gather(*work, return_exceptions=True)
+    assert {type(a) for a in answers} == {bytes, Overloaded}
+
+
+async def test_an_unknown_failure_is_answered_without_its_reason(
+    config: Config, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # A repository whose network isn't one at all: loading it fails inside the server.
+    broken = config.model_copy(deep=True)
+    folder = config.server.repository.with_name("broken")
+    writer.write(folder, broken)
+    source = config.server.repository / "realesr_general_x4v3" / "1"
+    # The general network where the pipeline expects another: its DENOISE input is missing.
+    (folder / "realesr_animevideov3" / "1").symlink_to(source)
+    broken.server.repository = folder
+    models = ["upscale", "realesr_animevideov3"]
+    with run_triton(broken, free_port(), sys.stderr, models) as server:
+        async with connect(broken, url=server.url) as images:
+            with pytest.raises(SakugaError) as caught:
+                await images.process(PICTURE, "upscale", VIDEO)
+    assert str(caught.value) == "internal error; the server's log has the reason"
+    assert "DENOISE" in capfd.readouterr().err

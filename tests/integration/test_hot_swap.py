@@ -1,0 +1,227 @@
+"""A running server and running clients that follow one config.yaml, as `sakuga serve` does it."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import foreign_networks
+from networks_for_tests import Bare, repository_of
+from pictures import encoded, off, pixels_of, sample
+from sakuga import (
+    BadOption,
+    ModelNotInstalled,
+    ModelNotLoaded,
+    PermissionDenied,
+    ServerUnavailable,
+    connect,
+)
+from sakuga.triton import Triton
+from sakuga_core.config.file import SETTLED_SECONDS
+from sakuga_core.config.server import Server
+from sakuga_server.runtime.embedded import free_port
+from serving_for_tests import SAKUGA, Serve, started
+
+EXPORT = SAKUGA.with_name("sakuga-export")
+VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
+
+
+@pytest.fixture
+def serve(served: Path, tmp_path: Path) -> Iterator[Serve]:
+    """Not started yet: `started` does that, once its config.yaml is written."""
+    repository_of(served, tmp_path / "repository")
+    serve = Serve(tmp_path, free_port())
+    yield serve
+    serve.end()
+
+
+@pytest.mark.parametrize(
+    ("on_demand", "unload_after", "switches"), [(True, 0.5, 10), (False, 3, 2)]
+)
+async def test_switching_models_under_load_loses_nothing(
+    serve: Serve,
+    bare: dict[str, Bare],
+    on_demand: bool,
+    unload_after: float,
+    switches: int,
+) -> None:
+    server = {"load_on_demand": on_demand, "unload_after": unload_after}
+    serve.write(VIDEO, **server)
+    await started(serve)
+    pixels = sample("sunset", (100, 60, 164, 100))
+    expected = {VIDEO: bare[VIDEO](pixels), GENERAL: bare[GENERAL](pixels, 1)}
+    answers: list[str] = []
+    done = asyncio.Event()
+
+    async def client() -> None:
+        async with connect(serve.file) as images:
+            while not done.is_set() or len(answers) < 200:
+                reply = await images.run(encoded(pixels), "upscale")
+                model = reply.report["model"]
+                assert off(pixels_of(reply.result), expected[model]) <= 1
+                answers.append(model)
+
+    clients = [asyncio.ensure_future(client()) for _ in range(8)]
+    while not answers:
+        assert not any(c.done() for c in clients), [c.exception() for c in clients if c.done()]
+        await asyncio.sleep(0.05)
+    for turn in range(switches):
+        named = (GENERAL, VIDEO)[turn % 2]
+        serve.write(named, **server)
+        # Until clients get what it names, and the server has unloaded what it doesn't.
+        while answers[-1:] != [named] or serve.said().count("unloaded realesr_") <= turn:
+            assert not any(c.done() for c in clients), [c.exception() for c in clients if c.done()]
+            await asyncio.sleep(0.05)
+    done.set()
+    await asyncio.gather(*clients)
+    changes = sum(a != b for a, b in zip(answers, answers[1:], strict=False))
+    assert changes >= switches
+    assert len(answers) >= 200
+
+
+async def test_broken_edits_change_nothing_and_settings_reach_the_running_server(
+    serve: Serve,
+) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    data = encoded(sample("sunset", (100, 60, 140, 90)))
+    async with connect(serve.file) as images:
+        serve.file.write_text(serve.file.read_text().replace("upscale", "upscael"))
+        await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
+        assert "Nothing was changed" in serve.said()
+        assert (await images.run(data, "upscale")).report["model"] == VIDEO
+    asked = {"batch": 3, "accelerator": "openvino"}
+    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
+    await serve.until(lambda text: "loaded realesr_animevideov3" in text)
+    assert "server.url takes effect when the server is started again" in serve.said()
+    triton = Triton(Server(url=serve.url, timeout=60))
+    config = await triton.client.get_model_config("realesr_animevideov3")
+    await triton.close()
+    assert config.config.max_batch_size == 3
+    assert "isn't installed here" not in serve.said()
+    async with connect(serve.file, url=serve.url) as images:
+        await images.process(data, "upscale")
+
+
+async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> None:
+    folder = serve.folder / "repository" / "realesr_animevideov3" / "1"
+    exported = folder.resolve()
+    folder.unlink()
+    serve.write(GENERAL)
+    await started(serve)
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": VIDEO}
+    async with connect(serve.file) as images:
+        with pytest.raises(ModelNotInstalled, match="sakuga-export"):
+            await images.process(data, "upscale", options)
+        folder.symlink_to(exported)
+        assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
+
+
+async def test_a_network_of_ones_own_comes_and_goes_while_the_server_runs(serve: Serve) -> None:
+    file = foreign_networks.checkpoint("compact", serve.folder)
+    serve.write(GENERAL)
+    await started(serve)
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": "mine"}
+    async with connect(serve.file) as images:
+        with pytest.raises(BadOption, match="'mine'; allowed: realesrgan-x4plus-anime"):
+            await images.process(data, "upscale", options)
+        assert serve.run(str(file), "--name", "mine", program=EXPORT).returncode == 0
+        await serve.until(lambda text: "loaded upscale" in text)
+        assert (await images.run(data, "upscale", options)).report["model"] == "mine"
+        assert serve.run("--remove", "mine", program=EXPORT).returncode == 0
+        await serve.until(
+            lambda text: "unloaded mine" in text and text.count("loaded upscale") == 2
+        )
+        with pytest.raises(BadOption, match="'mine'"):
+            await images.process(data, "upscale", options)
+
+
+async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: Serve) -> None:
+    serve.write(GENERAL, unload_after=1)
+    await started(serve)
+    async with connect(serve.file) as images:
+        data = encoded(sample("sunset", (100, 60, 140, 90)))
+        for _ in range(2):
+            before = serve.said().count("unloaded")
+            results = await asyncio.gather(
+                images.process(data, "upscale", {"model": VIDEO}),
+                images.process(data, "upscale", {"model": VIDEO}),
+                images.process(data, "rembg", {"model": "u2net"}),
+            )
+            assert results[0] == results[1]
+            await serve.until(lambda text, before=before: text.count("unloaded") >= before + 3)
+            networks = await images.triton.networks()
+            assert not networks[VIDEO]["loaded"]
+            assert not networks["u2net"]["loaded"]
+    assert "unloaded realesr_general" not in serve.said()
+
+
+async def test_without_on_demand_it_says_what_to_do_and_that_works(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
+    serve.write(GENERAL, load_on_demand=False, unload_after=0.5)
+    await started(serve)
+    data = encoded(sample("sunset", (100, 60, 140, 90)))
+    async with connect(serve.file) as images:
+        for action, model in (("upscale", VIDEO), ("rembg", "u2net")):
+            with pytest.raises(ModelNotLoaded, match=f"`sakuga models load {model}`"):
+                await images.process(data, action, {"model": model})
+            done = serve.run("models", "load", model)
+            assert done.returncode == 0, done.stderr
+            await asyncio.sleep(2)  # what was loaded by hand stays, however idle it is
+            await images.process(data, action, {"model": model})
+            assert serve.run("models", "unload", model).returncode == 0
+            with pytest.raises(ModelNotLoaded):
+                await images.process(data, action, {"model": model})
+
+
+async def test_models_are_told_and_administration_needs_the_users_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
+    serve.write(VIDEO)
+    await started(serve)
+    key = serve.folder / "cache" / "sakuga" / "keys" / str(serve.port)
+    assert key.stat().st_mode & 0o777 == 0o600
+    triton = Triton(Server(url=serve.url, timeout=60))
+    with pytest.raises(PermissionDenied, match="SAKUGA_ADMIN_KEY"):
+        await triton.unload("upscale")
+    await triton.close()
+    told = json.loads(serve.run("models", "--json", "--measure").stdout)
+    video = told[VIDEO]
+    assert (video["installed"], video["loaded"], video["device"]) == (True, True, "CPU")
+    assert video["source"].startswith("https://")
+    assert 20 < video["memory"] < 4000
+    assert float(video["speed"].removesuffix(" kpx/s")) > 1
+    assert (told["u2net"]["loaded"], told["u2net"]["memory"]) == (False, None)
+    assert not told["realesrgan-x4plus"]["installed"]
+    listed = serve.run("models").stdout
+    assert "realesr-animevideov3" in listed
+    assert "calls" in listed
+    unknown = serve.run("models", "load", "waifu2x")
+    assert unknown.returncode == 2
+    assert "allowed: realesrgan-x4plus-anime" in unknown.stderr
+    monkeypatch.setenv("SAKUGA_ADMIN_KEY", "guessed")
+    refused = serve.run("models", "unload", VIDEO)
+    assert refused.returncode == 1
+    assert "without its key" in refused.stderr
+
+
+async def test_another_server_in_the_file_is_where_the_next_call_goes(serve: Serve) -> None:
+    serve.write(VIDEO)
+    await started(serve)
+    file = serve.folder / "client.yaml"
+    file.write_text("server: {url: '127.0.0.1:1'}")
+    data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": VIDEO}
+    async with connect(file) as images:
+        with pytest.raises(ServerUnavailable):
+            await images.process(data, "upscale", options)
+        file.write_text(f"server: {{url: '{serve.url}'}}")
+        await asyncio.sleep(2 * SETTLED_SECONDS)
+        assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
+        images.config.server.url = "127.0.0.1:1"
+        with pytest.raises(ServerUnavailable):
+            await images.process(data, "upscale", options)

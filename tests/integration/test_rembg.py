@@ -1,0 +1,186 @@
+"""Cutting out through a real Triton: ensembles of a picture step, a network and a matting step."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tritonclient.grpc.aio import InferenceServerClient
+
+from calls import raw
+from networks_for_tests import Engine
+from pictures import bomb, encoded, encoded_16, gradient, off, pixels_of, sample
+from sakuga import (
+    BadImage,
+    BadOption,
+    Images,
+    ModelNotLoaded,
+    RembgProvider,
+    TooLarge,
+)
+from sakuga_core.networks.registry import by_name
+from sakuga_export.families import segmenters
+from sakuga_export.output import ONNX
+from sakuga_server.matting import mask as server_masks
+
+U2NET, ANIME = {"model": "u2net"}, {"model": "isnet-anime"}
+
+
+def expected_mask(repository: Path, name: str, picture: np.ndarray, letterbox: bool) -> np.ndarray:
+    """The network's exported file run bare, and what the pipeline makes of it."""
+    network = by_name(name)
+    file = repository / network.folder / "1" / ONNX
+    session = Engine(file)
+    height, width = picture.shape[:2]
+    side = network.side
+    window = server_masks.letterbox(side, width, height) if letterbox else server_masks.whole(side)
+    square = server_masks.square(picture, side, window)
+    prediction = segmenters.run_file(network, session, square, np.array([letterbox]))[0]
+    mask = server_masks.read(prediction, window, width, height, letterbox)
+    assert mask is not None
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("name", "preprocess"),
+    [("u2net", "rembg"), ("isnet-anime", "rembg"), ("isnet-anime", "letterbox")],
+)
+async def test_a_mask_equals_the_bare_network(
+    images: Images, served: Path, name: str, preprocess: str
+) -> None:
+    picture = sample("heroine")
+    options = {"model": name, "only_mask": True, "preprocess": preprocess}
+    reply = await images.run(encoded(picture), "rembg", options)
+    expected = expected_mask(served, name, picture, preprocess == "letterbox")
+    assert off(pixels_of(reply.result), expected) == 0
+    assert reply.report["model"] == name
+    assert {"decode", "network", "mask", "encode", "total"} <= set(reply.report["milliseconds"])
+
+
+async def test_the_two_ways_to_prepare_differ(images: Images) -> None:
+    picture = encoded(sample("sunset"))
+    options = ANIME | {"only_mask": True}
+    stretched = await images.process(picture, "rembg", options)
+    letterboxed = await images.process(picture, "rembg", options | {"preprocess": "letterbox"})
+    assert off(pixels_of(stretched), pixels_of(letterboxed)) > 20
+
+
+async def test_pictures_in_one_batch_get_their_own_masks(images: Images) -> None:
+    parts = [sample("heroine", (i * 20, i * 30, 240 + i * 20, 300 + i * 30)) for i in range(6)]
+    options = U2NET | {"only_mask": True}
+    alone = [await images.process(encoded(part), "rembg", options) for part in parts]
+    together = await asyncio.gather(
+        *(images.process(encoded(part), "rembg", options) for part in parts)
+    )
+    for one, other in zip(alone, together, strict=True):
+        assert off(pixels_of(other), pixels_of(one)) <= 1
+
+
+async def test_the_heroine_is_cut_out(images: Images) -> None:
+    found = pixels_of(await images.process(encoded(sample("heroine")), "rembg", U2NET))
+    alpha = found[..., 3]
+    assert (alpha[220:260, 160:200] >= 254).all()  # her face; rembg truncates 0.999 to 254
+    assert (alpha[:30, :100] == 0).all()  # the sky
+    matted = pixels_of(
+        await images.process(encoded(sample("heroine")), "rembg", U2NET | {"alpha_matting": True})
+    )
+    assert (matted[..., 3][220:260, 160:200] == 255).all()
+    assert off(matted[..., 3], alpha) > 20
+
+
+async def test_16_bits_gray_and_transparency(images: Images) -> None:
+    deep = sample("heroine", (0, 60, 200, 300)).astype(np.uint16) * 257
+    assert pixels_of(await images.process(encoded_16(deep), "rembg", U2NET)).dtype == np.uint16
+    gray = await images.run(encoded(sample("lineart")), "rembg", U2NET)
+    assert gray.report["output"]["mode"] == "gray+alpha 8 bit"
+    own = sample("mascot")
+    found = pixels_of(await images.process(encoded(own), "rembg", U2NET))
+    assert (found[..., 3] <= own[..., 3]).all()
+
+
+async def test_a_blank_picture_is_an_empty_cut_out_with_a_warning(images: Images) -> None:
+    blank = encoded(np.full((50, 70, 3), 255, np.uint8))
+    reply = await images.run(blank, "rembg", U2NET | {"alpha_matting": True})
+    assert not pixels_of(reply.result).any()
+    assert "no figure" in reply.report["warnings"][0]
+
+
+async def test_the_provider_alone_and_options_of_config(config: object, url: str) -> None:
+    own = config.model_copy(deep=True)  # type: ignore[attr-defined]
+    own.rembg.model = "u2net"
+    own.rembg.only_mask = True
+    own.providers.image.rembg.only_mask = False
+    own.server.url = url
+    async with RembgProvider(own) as provider:
+        reply = await provider.run(encoded(sample("mascot")))
+        assert reply.report["model"] == "u2net"
+        assert pixels_of(reply.result).shape[2] == 4
+        own.providers.image.rembg.only_mask = True
+        assert pixels_of(await provider.process(encoded(gradient(9, 9)))).ndim == 2
+        with pytest.raises(BadOption, match="RembgProvider allows: rembg"):
+            await provider.process(encoded(gradient(9, 9)), "upscale")
+
+
+BAD_REQUESTS = {
+    "nothing": (b"", {}, BadImage, "empty"),
+    "text": (b"I am no picture", {}, BadImage, "allowed: PNG, JPEG"),
+    "truncated": (encoded(sample("sunset"))[:9000], {}, BadImage, "truncated"),
+    "bomb": (bomb(), {}, TooLarge, "60000x60000"),
+    "unknown option": (encoded(gradient(9, 9)), {"mask": 1}, BadOption, "'mask' is unknown"),
+    "letterbox": (
+        encoded(gradient(9, 9)),
+        {"preprocess": "letterbox"},
+        BadOption,
+        "for u2net: rembg",
+    ),
+    "other model": (encoded(gradient(9, 9)), ANIME, BadOption, "in this ensemble: u2net"),
+    "no json": (encoded(gradient(9, 9)), b"{", BadOption, "a JSON object"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_REQUESTS)
+async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case: str) -> None:
+    image, options, kind, message = BAD_REQUESTS[case]
+    with pytest.raises(kind, match=message) as caught:
+        await raw(url, "rembg_u2net", image, options)
+    assert "Traceback" not in str(caught.value)
+    assert "/" not in str(caught.value)
+    assert "in ensemble" not in str(caught.value)
+    await raw(url, "rembg_u2net", encoded(gradient(9, 9)), {})
+
+
+async def test_models_that_are_not_there_are_told_apart(images: Images) -> None:
+    picture = encoded(gradient(9, 9))
+    with pytest.raises(ModelNotLoaded, match="sakuga-export isnet-general-use"):
+        await images.process(picture, "rembg", {"model": "isnet-general-use"})
+    with pytest.raises(BadOption, match="'u3net'; allowed: isnet-anime, isnet-general-use, u2net"):
+        await images.process(picture, "rembg", {"model": "u3net"})
+
+
+async def test_network_and_matting_work_at_the_same_time(images: Images, url: str) -> None:
+    """Two pictures in flight: what both steps computed together exceeds the time that passed."""
+    picture = encoded(np.asarray(sample("heroine").repeat(3, axis=0).repeat(3, axis=1)))
+    options = U2NET | {"alpha_matting": True}
+    await images.process(picture, "rembg", options)
+    before, start = await busy_seconds(url), time.perf_counter()
+    await asyncio.gather(*(several(images, picture, options, 4) for _ in range(2)))
+    passed, after = time.perf_counter() - start, await busy_seconds(url)
+    network, matting = (after[name] - before[name] for name in ("u2net", "alpha_matting"))
+    assert network > 0.1
+    assert matting > 0.1
+    assert network + matting > 1.1 * passed
+
+
+async def several(images: Images, picture: bytes, options: dict[str, object], count: int) -> None:
+    for _ in range(count):
+        await images.process(picture, "rembg", options)
+
+
+async def busy_seconds(url: str) -> dict[str, float]:
+    """Seconds that each model has computed so far, by Triton's own statistics."""
+    async with InferenceServerClient(url) as client:
+        statistics = await client.get_inference_statistics()
+    return {
+        model.name: model.inference_stats.compute_infer.ns / 1e9 for model in statistics.model_stats
+    }

@@ -1,0 +1,239 @@
+"""The two halves of cutting out, around a function in the network's place."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
+from sakuga import BadOption, Config
+from sakuga_core.networks.facts import SegmenterFacts
+from sakuga_server.pipelines.alpha_matting import NOTHING_FOUND, finish
+from sakuga_server.pipelines.rembg_prepare import prepare
+from sakuga_server.pipelines.settings import Settings
+
+SETTINGS = Settings[SegmenterFacts](
+    networks={
+        "isnet-anime": SegmenterFacts(side=64, letterbox=True),
+        "u2net": SegmenterFacts(side=32, letterbox=False),
+    },
+    defaults={},
+    limits=Config().limits,
+)
+PLAIN = {"estimate_foreground": False}
+
+
+def figure(square: np.ndarray) -> np.ndarray:
+    """A network that always finds a disk, soft at its edge."""
+    side = square.shape[1]
+    y, x = np.mgrid[0:side, 0:side]
+    distance = np.hypot(y - side / 2, x - side / 2) / side
+    return np.clip((0.4 - distance) * 12, 0, 1).astype(np.float32)
+
+
+def nothing(square: np.ndarray) -> np.ndarray:
+    return np.full(square.shape[1:3], 0.01, np.float32)
+
+
+def cut_out(
+    data: bytes, options: dict[str, Any], network: Any = figure, model: str = "isnet-anime"
+) -> tuple[np.ndarray, dict[str, Any]]:
+    square, picture, job = prepare(data, options, model, SETTINGS)
+    carried = type(job).model_validate_json(job.model_dump_json())
+    result, report = finish(network(square[0][None]), picture, carried)
+    return pixels_of(result), report
+
+
+def test_a_plain_cut_out_is_the_picture_and_its_mask() -> None:
+    picture = sample("heroine", (60, 60, 160, 140))
+    mask, _ = cut_out(encoded(picture), {"only_mask": True})
+    found, report = cut_out(encoded(picture), PLAIN)
+    assert found.shape == (80, 100, 4)
+    assert off(found[..., 3], mask) == 0
+    seen = mask > 0
+    assert off(found[..., :3][seen], picture[seen]) == 0
+    assert report["output"]["mode"] == "rgb+alpha 8 bit"
+    assert report["model"] == "isnet-anime"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3)])
+@pytest.mark.parametrize("options", [{}, {"alpha_matting": True}, {"preprocess": "letterbox"}])
+def test_odd_and_tiny_sizes(size: tuple[int, int], options: dict[str, Any]) -> None:
+    found, _ = cut_out(encoded(gradient(*size)), options)
+    assert found.shape == (*size, 4)
+
+
+def test_colours_are_straight_and_can_be_premultiplied() -> None:
+    picture = np.full((60, 60, 3), (200, 100, 50), np.uint8)
+    straight, _ = cut_out(encoded(picture), {})
+    soft = (straight[..., 3] > 0) & (straight[..., 3] < 255)
+    assert soft.any()
+    assert off(straight[..., :3][soft], picture[soft]) <= 1
+    dark, _ = cut_out(encoded(picture), {"premultiplied": True, **PLAIN})
+    expected = picture * (dark[..., 3:] / 255)
+    assert np.abs(dark[..., :3] - expected).max() <= 0.5
+
+
+def test_the_background_is_taken_out_of_soft_edges() -> None:
+    alpha = figure(np.zeros((1, 64, 64, 3)))[..., None]
+    picture = np.rint(alpha * (255, 0, 0) + (1 - alpha) * (0, 0, 255)).astype(np.uint8)
+    kept, _ = cut_out(encoded(picture), PLAIN)
+    found, _ = cut_out(encoded(picture), {})
+    soft = (found[..., 3] > 30) & (found[..., 3] < 225)
+    assert kept[..., 2][soft].mean() > 80
+    assert found[..., 2][soft].mean() < kept[..., 2][soft].mean() / 3
+
+
+def test_transparency_is_kept_as_a_product() -> None:
+    own = np.full((60, 60), 128, np.uint8)
+    own[:, 30:] = 255
+    picture = np.dstack((gradient(60, 60), own))
+    mask, _ = cut_out(encoded(picture), {"only_mask": True})
+    for options in ({}, {"alpha_matting": True}):
+        found, _ = cut_out(encoded(picture), options)
+        whole, _ = cut_out(encoded(np.ascontiguousarray(picture[..., :3])), options)
+        assert np.abs(found[..., 3] - whole[..., 3] * (own / 255)).max() <= 1
+    assert mask.max() == 255
+
+
+def test_nothing_found_is_empty_and_said() -> None:
+    found, report = cut_out(encoded(gradient(40, 50)), {"alpha_matting": True}, nothing)
+    assert not found.any()
+    assert report["warnings"] == [NOTHING_FOUND]
+    assert found.shape == (40, 50, 4)
+
+
+def test_an_unreachable_threshold_still_mattes_and_is_said() -> None:
+    picture = encoded(sample("heroine", (60, 60, 260, 240)))
+    options = {"alpha_matting": True, "alpha_matting_erode_size": 4}
+    unreachable = {"alpha_matting_foreground_threshold": 270}
+    found, report = cut_out(picture, options | unreachable)
+    (note,) = report["notes"]
+    assert "is 270, which no mask exceeds: only where the network is fully certain" in note
+    plain, _ = cut_out(picture, {})
+    assert off(found[..., 3], plain[..., 3]) > 5
+    skipped, report = cut_out(picture, options | unreachable | {"reference_thresholds": True})
+    assert off(skipped[..., 3], plain[..., 3]) == 0
+    assert "as in rembg, the matting is skipped" in report["notes"][0]
+
+
+def test_without_certain_foreground_the_cut_out_is_plain_and_that_is_said() -> None:
+    picture = encoded(sample("heroine", (60, 60, 100, 100)))
+    options = {"alpha_matting": True, "alpha_matting_erode_size": 60}
+    found, report = cut_out(picture, options)
+    assert "eroding by 60 pixels no certain foreground" in report["notes"][0]
+    plain, _ = cut_out(picture, {})
+    assert off(found, plain) == 0
+
+
+@pytest.mark.parametrize("matting", ["fast", "pymatting"])
+def test_matting_keeps_what_is_certain(matting: str) -> None:
+    picture = sample("heroine", (60, 60, 260, 260))
+    options = {"alpha_matting": True, "matting": matting}
+    found, _ = cut_out(encoded(picture), options)
+    mask, _ = cut_out(encoded(picture), {"only_mask": True})
+    assert (found[..., 3][80:120, 80:120] == 255).all()
+    assert (mask[80:120, 80:120] == 255).all()
+    assert (found[..., 3][:10, :10] == 0).all()
+    assert off(found[80:120, 80:120, :3], picture[80:120, 80:120]) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha_matting": True}, {"only_mask": True}])
+def test_16_bits_stay_16(options: dict[str, Any]) -> None:
+    picture = sample("heroine", (60, 60, 160, 160))
+    deep, _ = cut_out(encoded_16(picture.astype(np.uint16) * 257), options)
+    found, _ = cut_out(encoded(picture), options)
+    if "only_mask" in options:
+        assert off(deep, found) == 0
+        return
+    assert deep.dtype == np.uint16
+    assert np.abs(deep[..., 3] / 257 - found[..., 3]).max() <= 1
+
+
+def test_gray_stays_gray() -> None:
+    picture = sample("lineart", (60, 60, 160, 160))
+    data = encoded(picture)
+    square, packed, job = prepare(data, {}, "isnet-anime", SETTINGS)
+    result, report = finish(figure(square), packed, job)
+    assert Image.open(io.BytesIO(result)).mode == "LA"
+    assert report["output"]["mode"] == "gray+alpha 8 bit"
+
+
+def test_metadata_is_kept_and_the_picture_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(gradient(20, 30), exif=exif, icc_profile=b"profile")
+    square, packed, job = prepare(data, {}, "isnet-anime", SETTINGS)
+    result, _ = finish(figure(square), packed, type(job).model_validate_json(job.model_dump_json()))
+    kept = Image.open(io.BytesIO(result))
+    assert kept.size == (20, 30)
+    assert kept.info["icc_profile"] == b"profile"
+    assert kept.getexif()[0x0112] == 1
+    square, packed, job = prepare(data, {"keep_metadata": False}, "isnet-anime", SETTINGS)
+    bare = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
+    assert "icc_profile" not in bare.info
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options"),
+    [
+        (gradient(20, 30), {"only_mask": True}),
+        (gradient(20, 30)[..., 0], {"background_color": "#00ff00"}),
+    ],
+)
+def test_a_colour_profile_never_gets_into_a_file_of_another_kind(
+    pixels: np.ndarray, options: dict[str, Any]
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a heroine"
+    data = encoded(np.ascontiguousarray(pixels), icc_profile=b"profile", exif=exif)
+    square, packed, job = prepare(data, options, "isnet-anime", SETTINGS)
+    kept = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
+    assert "icc_profile" not in kept.info
+    assert kept.getexif()[0x010E] == "a heroine"
+
+
+@pytest.mark.parametrize(
+    ("colour", "mode"), [("#00ff00", 3), ([0, 255, 0], 3), ("#0f0", 3), ("#00ff0080", 4)]
+)
+def test_a_background_colour_lies_under_the_figure(colour: object, mode: int) -> None:
+    picture = np.full((60, 60, 3), (200, 100, 50), np.uint8)
+    found, _ = cut_out(encoded(picture), {"background_color": colour})
+    assert found.shape[2] == mode
+    assert tuple(found[0, 0]) == (0, 255, 0, 128)[:mode]
+    assert tuple(found[30, 30]) == (200, 100, 50, 255)[:mode]
+    assert pytest.approx(found[30, 9, 1], abs=90) == 180
+
+
+def test_jpeg_has_no_transparency_and_says_so() -> None:
+    found, report = cut_out(encoded(gradient(40, 40)), {"format": "jpeg"})
+    assert found.shape == (40, 40, 3)
+    assert "laid over white" in report["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"alpha_matting_foreground_threshold": 999}, "a whole number from 0 to 300"),
+        ({"background_color": "green"}, "is 'green'; allowed: #rgb, #rrggbb"),
+        ({"background_color": [0, 0]}, r"is \[0, 0\]; allowed: #rgb"),
+        ({"background_color": [0, 0, 256]}, "allowed: #rgb"),
+        ({"preprocess": "none"}, "allowed: rembg, letterbox"),
+        ({"preprocess": "letterbox"}, "is 'letterbox'; allowed for u2net: rembg"),
+        ({"model": "isnet-anime"}, "is 'isnet-anime'; allowed in this ensemble: u2net"),
+        ({"alpha_mating": True}, "'alpha_mating' is unknown; allowed: model, alpha_matting"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadOption, match=message):
+        prepare(encoded(gradient(4, 4)), options, "u2net", SETTINGS)
+
+
+def test_far_from_the_figure_nothing_is_left_of_the_picture() -> None:
+    found, _ = cut_out(encoded(np.full((100, 100, 3), 255, np.uint8)), {})
+    clear = found[..., 3] == 0
+    assert clear[0, 0]
+    assert not found[0, 0].any()
+    assert not found[clear].all()
