@@ -46,19 +46,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifacts", "full_size")
 SERVED += ("large", "readme", "serving")
 
+# Folders whose tests take long.
+FIRST = ("parity", "integration")
+
 
 def _file(nodeid: str) -> tuple[Path, bool]:
     """The file of a test, and whether it needs the session's server."""
     file = Path(nodeid.partition("::")[0])
     named = file.stem.removeprefix("test_") in SERVED
-    return file, named and file.parent.name in ("parity", "triton")
+    return file, named and file.parent.name in ("parity", "integration")
 
 
 def _turn(nodeid: str) -> int:
     """What takes long goes first, so that no process is left alone with it at the end. (Those of
     `parity` need no repository, which isn't there yet.)"""
     file, served = _file(nodeid)
-    return 0 if served else 1 + ("parity", "triton", "unit", "deploy").index(file.parent.name)
+    if served:
+        return 0
+    room = file.parent.name
+    return 1 + (FIRST.index(room) if room in FIRST else len(FIRST))
 
 
 class OneServer(LoadScopeScheduling):

@@ -1,3 +1,3 @@
-"""Cutting out, last step: a mask and the picture to an encoded cut-out."""
+"""Background removal, last step: a mask and the picture to an encoded result."""
 
-from sakuga_server.triton_model import AlphaMattingModel as TritonPythonModel  # noqa: F401
+from sakuga_server.triton.rembg import AlphaMattingModel as TritonPythonModel  # noqa: F401

@@ -1,3 +1,6 @@
-"""Mending: damage found and undone before a network enlarges."""
+"""Repairing: damage is found and undone before a network upscales."""
 
-from sakuga_server.triton_model import FixArtifactsModel as TritonPythonModel  # noqa: F401
+from sakuga_server.pipelines.fix_artifacts import FixArtifacts
+from sakuga_server.triton.action import model_of
+
+TritonPythonModel = model_of(FixArtifacts)

@@ -1,3 +1,3 @@
-"""What networks there are, loaded or not; and loading one that a request needs."""
+"""The networks that there are, loaded or not; loads one that a request needs."""
 
-from sakuga_server.triton_model import NetworksModel as TritonPythonModel  # noqa: F401
+from sakuga_server.triton.networks import NetworksModel as TritonPythonModel  # noqa: F401

@@ -1,3 +1,3 @@
-"""Cutting out, first step: an encoded picture to what the network sees."""
+"""Background removal, first step: an encoded picture to what the network sees."""
 
-from sakuga_server.triton_model import RembgPrepareModel as TritonPythonModel  # noqa: F401
+from sakuga_server.triton.rembg import RembgPrepareModel as TritonPythonModel  # noqa: F401

@@ -1,3 +1,6 @@
 """Upscaling: every super-resolution network behind one public model."""
 
-from sakuga_server.triton_model import UpscaleModel as TritonPythonModel  # noqa: F401
+from sakuga_server.pipelines.upscale import Upscale
+from sakuga_server.triton.action import model_of
+
+TritonPythonModel = model_of(Upscale)
