@@ -89,6 +89,20 @@ def test_an_assignment_takes_effect_and_is_checked() -> None:
         config.realesrgan.sclae = 2  # type: ignore[attr-defined]
 
 
+def test_a_rejected_assignment_changes_nothing() -> None:
+    config = Config()
+    before = config.model_dump()
+    with pytest.raises(ConfigError, match="'scale' is 9"):
+        config.providers.image.upscale.scale = 9
+    with pytest.raises(ConfigError, match="beside 'provider' alone"):
+        config.providers.image.rembg.options = {"a": 1}
+    with pytest.raises(ConfigError, match="'certificate' and 'key' are given together"):
+        config.server.tls.key = "a.pem"  # type: ignore[assignment]
+    assert config.model_dump() == before
+    assert config.model_dump(exclude_unset=True) == {}
+    assert not config.server.tls.assigned("key")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

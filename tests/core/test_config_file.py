@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from networks_for_tests import PROJECT
-from sakuga import ConfigError, load_config
+from sakuga import Config, ConfigError, load_config
 from sakuga.cli.pictures import main
-from sakuga_core.config.file import SETTLED_SECONDS, refresh
+from sakuga_core.config.file import STABLE_SECONDS, refresh
 from sakuga_core.config.provenance import settings
 from sakuga_core.config.schema import json_schema
 
@@ -70,7 +70,7 @@ def test_what_a_program_assigned_goes_before_the_file() -> None:
     [
         ("realesrgan: {scale: 7}", "'realesrgan.scale' is 7"),
         ("server: {url: [", "isn't YAML"),
-        ("server: {timeout: 5}\nserver: {timeout: 6}", "'server' is given twice"),
+        ("server: {timeout: 5}\nserver: {timeout: 6}", "'server' occurs twice"),
     ],
 )
 def test_a_broken_edit_changes_nothing_and_is_told_once(
@@ -94,7 +94,7 @@ def test_a_file_that_may_still_be_written_is_left_for_later() -> None:
     write("", age=0)
     assert not refresh(config)
     assert config.providers.image.upscale.model == ANIME
-    time.sleep(SETTLED_SECONDS)
+    time.sleep(STABLE_SECONDS)
     assert refresh(config)
     assert config.providers.image.upscale.model is None
 
@@ -132,6 +132,47 @@ def test_the_environment_still_goes_before_a_changed_file(monkeypatch: pytest.Mo
     write("server: {url: 'gpu:3', timeout: 5}")
     assert refresh(config)
     assert (config.server.url, config.server.timeout) == ("gpu:2", 5)
+
+
+def test_a_file_is_trusted_that_somebody_named_or_that_lies_in_the_users_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def trusted(config: Config) -> bool:
+        assert config.source is not None
+        return config.source.trusted
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    users = tmp_path / "home" / "sakuga"
+    users.mkdir(parents=True)
+    write(model(ANIME), users / "config.yaml")
+    assert trusted(load_config())
+    file = write(model(VIDEO))
+    found = load_config()
+    assert found.providers.image.upscale.model == VIDEO
+    assert not trusted(found)
+    assert trusted(load_config(file))
+    monkeypatch.setenv("SAKUGA_CONFIG", str(file))
+    assert trusted(load_config())
+
+
+def test_a_changed_file_is_trusted_as_before() -> None:
+    write(model(VIDEO))
+    config = load_config()
+    write(model(ANIME))
+    assert refresh(config)
+    assert config.source is not None
+    assert not config.source.trusted
+
+
+def test_the_repository_lies_beside_the_file_or_in_the_users_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert load_config().server.repository == tmp_path / "data" / "sakuga" / "model_repository"
+    Path("model_repository").mkdir()
+    assert load_config().server.repository == tmp_path / "model_repository"
+    file = write("server: {repository: models}")
+    assert load_config(file).server.repository == tmp_path / "models"
 
 
 def test_an_error_names_the_line() -> None:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sakuga_core import protocol
-from sakuga_core.protocol import Kind, canonical
+from sakuga_core.protocol import Kind
 
 if TYPE_CHECKING:
     from sakuga_core.options import PictureOptions
@@ -39,9 +39,9 @@ class Action:
     """A sentence for the command's help and the documentation."""
     kind: Kind
     """What its network does."""
-    option_class: str
-    """Name of its options in `sakuga_core.options`: a name, not the class, so that `sakuga --help`
-    needs no pydantic."""
+    option_class: "Callable[[], type[PictureOptions]]"
+    """Gives the class of its options: called when they are needed, so that `sakuga --help` imports
+    no pydantic."""
     default_model: str
     default_family: str
     """The block of config.yaml that names its model where its own block doesn't."""
@@ -61,10 +61,7 @@ class Action:
     @property
     def options(self) -> "type[PictureOptions]":
         """The class of its options."""
-        from sakuga_core import options
-
-        found: type[PictureOptions] = getattr(options, self.option_class)
-        return found
+        return self.option_class()
 
     @property
     def command(self) -> str:
@@ -87,7 +84,25 @@ class Program:
     workers: str
     """The setting in config.yaml's `server` block that says how many processes run it."""
     networks: tuple[Kind, ...] = ("upscale",)
-    """The kinds of networks that it is told of, in parameters of its config.pbtxt."""
+    """The kinds of networks whose facts are parameters of its config.pbtxt."""
+
+
+def _upscale_options() -> "type[PictureOptions]":
+    from sakuga_core.options.upscale import UpscaleOptions
+
+    return UpscaleOptions
+
+
+def _rembg_options() -> "type[PictureOptions]":
+    from sakuga_core.options.rembg import RembgOptions
+
+    return RembgOptions
+
+
+def _fix_artifacts_options() -> "type[PictureOptions]":
+    from sakuga_core.options.fix_artifacts import FixArtifactsOptions
+
+    return FixArtifactsOptions
 
 
 ACTIONS: Mapping[ImageAction, Action] = {
@@ -97,7 +112,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             name=ImageAction.UPSCALE,
             summary="Upscale pictures 1 to 4 times.",
             kind="upscale",
-            option_class="UpscaleOptions",
+            option_class=_upscale_options,
             default_model="realesrgan-x4plus-anime",
             default_family="realesrgan",
             triton_model=lambda model: protocol.UPSCALE,
@@ -113,7 +128,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             name=ImageAction.ENHANCE,
             summary="Upscale pictures and generate fine detail.",
             kind="upscale",
-            option_class="UpscaleOptions",
+            option_class=_upscale_options,
             default_model="aura-sr-v2",
             default_family="aurasr",
             triton_model=lambda model: protocol.UPSCALE,
@@ -124,7 +139,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             name=ImageAction.REMBG,
             summary="Remove the background of pictures.",
             kind="segment",
-            option_class="RembgOptions",
+            option_class=_rembg_options,
             default_model="isnet-anime",
             default_family="rembg",
             family=lambda model: "rembg",
@@ -136,7 +151,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             name=ImageAction.FIX_ARTIFACTS,
             summary="Find JPEG blocks, banding and specks in pictures, repair them, then upscale.",
             kind="upscale",
-            option_class="FixArtifactsOptions",
+            option_class=_fix_artifacts_options,
             default_model="realesrgan-x4plus-anime",
             default_family="realesrgan",
             defaults={"scale": 2.0, "denoise_strength": 0.7},
@@ -167,6 +182,3 @@ def find(action: ImageAction | str) -> Action:
     except ValueError:
         allowed = ", ".join(ACTIONS)
         raise BadOption(f"action is {str(action)!r}; allowed: {allowed}") from None
-
-
-__all__ = ["ACTIONS", "Action", "ImageAction", "Program", "canonical", "find"]

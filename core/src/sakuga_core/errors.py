@@ -2,24 +2,24 @@
 
 SakugaError
 ├── ConfigError            config.yaml or the environment can't be used as it is
-├── BadInput               the request is at fault: repair it, then send it again
-│   ├── BadImage           INVALID_ARGUMENT   not a picture, truncated, of an unknown kind
+├── BadInput               the request is wrong: correct it before sending it again
+│   ├── BadImage           INVALID_ARGUMENT   not a picture, truncated, or of an unsupported format
 │   ├── BadOption          INVALID_ARGUMENT   an unknown option, or a value that isn't allowed
 │   └── TooLarge           INVALID_ARGUMENT   over one of the server's limits
-├── ModelNotLoaded         NOT_FOUND          the server has the model, but doesn't serve it now
-│   └── ModelNotInstalled  NOT_FOUND          the server knows the model, but it was never exported
-├── ServerUnavailable      UNAVAILABLE        nobody answers, or the server is stopping
+├── ModelNotLoaded         NOT_FOUND          the server knows the model, but it isn't loaded
+│   └── ModelNotInstalled  NOT_FOUND          the model isn't in the server's repository
+├── ServerUnavailable      UNAVAILABLE        no server answers, or it is stopping
 │   └── Overloaded         UNAVAILABLE        the server's queue is full
 ├── PermissionDenied       UNAVAILABLE        administration without the server's key
 ├── Cancelled              CANCELLED          the caller has gone, and the work was stopped
-├── DeadlineExceeded       DEADLINE_EXCEEDED  the answer didn't come in the time allowed
-│   └── QueueTimeout       UNAVAILABLE        the picture waited in a queue for too much of it
-├── DetectorError          INTERNAL           a detector of artifacts failed, by name
-├── ProviderError          INTERNAL           a provider of the caller's own failed, by name
+├── DeadlineExceeded       DEADLINE_EXCEEDED  no result within the time allowed
+│   └── QueueTimeout       UNAVAILABLE        the picture waited in a queue for too long
+├── DetectorError          INTERNAL           a detector failed; the message names it
+├── ProviderError          INTERNAL           a custom provider failed; the message names it
 └── ServerError            INTERNAL           the server failed; its log has the reason
 
-On the wire an error is its status and the text "ClassName: message", so the class survives Triton's
-short list of statuses, and a client in any language can tell one from another.
+Over gRPC an error is its status and the message "ClassName: message", so its class survives
+Triton's short list of statuses, and a client in any language can tell errors apart.
 """
 
 import re
@@ -29,11 +29,12 @@ from sakuga_core.protocol import PIPELINES
 
 
 class SakugaError(Exception):
-    """The root: catch this one to catch them all. Its text is for a person to act on."""
+    """The base class of all errors. The message says what is wrong, where, and what to do."""
 
     status = "INTERNAL"
 
     def to_message(self) -> str:
+        """The error as it travels: "ClassName: message"."""
         return f"{type(self).__name__}: {self}"
 
 
@@ -62,7 +63,7 @@ class ModelNotLoaded(SakugaError):
 
     @classmethod
     def loadable(cls, model: str) -> Self:
-        """For a model that this server only has to be told to load."""
+        """For a model that the server could load, but doesn't load on request."""
         return cls(
             f"model {model!r} isn't loaded on this server; load it with "
             f"`sakuga models load {model}`, or name it in the server's config.yaml, "
@@ -73,10 +74,10 @@ class ModelNotLoaded(SakugaError):
 class ModelNotInstalled(ModelNotLoaded):
     @classmethod
     def exportable(cls, model: str) -> Self:
-        """For a model that exists, but not in this server's repository."""
+        """For a model that hasn't been exported into the server's repository."""
         return cls(
             f"model {model!r} isn't in this server's repository; "
-            f"export it with `sakuga-export {model}`"
+            f"export it with `sakuga export {model}`"
         )
 
 
@@ -125,43 +126,44 @@ _BY_NAME: dict[str, type[SakugaError]] = {
     )
 }
 
-# Never loaded, unloaded, on the way out, and a step of an ensemble that is one of these.
+# Triton's messages for a model that was never loaded, was unloaded, or is a step of an ensemble and
+# one of these.
 GONE = "no available versions"
 NOT_LOADED = ("unknown model", "not ready", "not at ready state", GONE)
 
-# A server that is on its way out: its scheduler's words, and, soon after, those for models that are
-# gone. (Also of one whose process died in the middle of a picture; Triton starts it again.)
+# Of a server that is stopping: its scheduler's message, and, soon after, that of unloaded models.
+# (Also of a model whose process died during a request; Triton starts it again.)
 STOPPING = ("has stopped accepting", "is not healthy")
 
-_WIRE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
+_MESSAGE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
 
 def from_message(text: str) -> SakugaError | None:
-    """The error that `to_message` wrote into `text`, or None where it holds none.
+    """The error whose `to_message` is in `text`, or None.
 
-    Triton puts its own words before the text (an ensemble names the step that failed), so the
-    class name is looked for anywhere.
+    Triton adds a prefix (an ensemble names the step that failed), so the class name may stand
+    anywhere.
     """
-    found = _WIRE.search(text)
+    found = _MESSAGE.search(text)
     return _BY_NAME[found[1]](found[2]) if found else None
 
 
 def says_not_loaded(text: str) -> bool:
-    """Whether Triton means that a model isn't served now, for which it has several wordings."""
+    """Whether a message of Triton means that a model isn't loaded; it has several wordings."""
     return any(words in text for words in NOT_LOADED)
 
 
 def says_stopping(text: str, model: str) -> bool:
-    """Whether Triton means that it is stopping, or a process of it went down.
+    """Whether a message of Triton means that it is stopping, or that a process of it died.
 
-    Pipelines are never unloaded while it runs, so one that is gone says that all of them are.
+    Pipelines are never unloaded while it runs, so an unloaded one means that it is stopping.
     """
     return any(words in text for words in STOPPING) or (GONE in text and model in PIPELINES)
 
 
 def is_retryable(error: SakugaError) -> bool:
-    """Whether another attempt may succeed: with another server, or this one once it is back.
+    """Whether a retry may succeed: on another server, or on this one once it is back.
 
-    A full queue isn't for another attempt: that would keep it full. Its caller decides.
+    A full queue isn't retried, as that would keep it full: the caller decides.
     """
     return isinstance(error, ServerUnavailable | QueueTimeout) and not isinstance(error, Overloaded)

@@ -20,17 +20,17 @@ NET_INNER = "INNER"  # uint8 (B, 1|2, 1|2, 1|2, 1|2), see `inner_shape`
 NET_FEATURES = "FEATURES"  # float32 (B, C, H, W), between two parts of a network
 NET_LETTERBOX = "LETTERBOX"  # uint8 (B, 1), see `SegmenterFacts.letterbox`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
-NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where an inpainting network paints, 0 what stays
+NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where a network inpaints, 0 elsewhere
 
-# Of an RRDBNet, beside its file for onnxruntime: all layers but the last, which give FEATURES, and
-# the last ones, which see so many rows and columns around each of these; see `parts` and `engines`.
+# An RRDBNet has two more files, for OpenVINO: its body, which outputs FEATURES, and its tail, whose
+# receptive field has this radius in pixels of FEATURES.
 OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
 TAIL_PADDING = 2
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then upscales
 
-# The pipeline that tells of networks, and loads one that a request needs: OPTIONS in, REPORT out.
+# The pipeline that lists networks, and loads one that a request needs: OPTIONS in, REPORT out.
 NETWORKS = "networks"
 
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
@@ -38,7 +38,7 @@ REMBG_PREPARE = "rembg_prepare"
 ALPHA_MATTING = "alpha_matting"
 PIPELINES = (UPSCALE, FIX_ARTIFACTS, NETWORKS, REMBG_PREPARE, ALPHA_MATTING)
 PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
-CONTEXT = "CONTEXT"  # BYTES [1], a JSON object: what ALPHA_MATTING has to know of the request
+CONTEXT = "CONTEXT"  # BYTES [1], a JSON object: what ALPHA_MATTING needs of the request
 
 ALIASES = {"realesrgan-anime-6b": "realesrgan-x4plus-anime"}
 
@@ -56,14 +56,12 @@ def denoise_length(strength: float) -> int:
 
 
 Inner = tuple[bool, bool, bool, bool]
-"""Of a window of a picture, top, bottom, left, right: whether that side lies inside of the
-picture."""
+"""Whether the top, bottom, left and right side of a tile lie inside the picture."""
 
 
 def inner_shape(inner: Inner) -> tuple[int, int, int, int]:
-    """The shape of the tensor INNER, batch aside: 2 for an inner side, 1 for the picture's border.
-
-    A shape for the same reason: results of one batch have one size.
+    """The shape of the tensor INNER without the batch axis: 2 for an inner side, 1 for a border of
+    the picture. A shape, so that a batch only joins tiles whose results have one size.
     """
     top, bottom, left, right = (1 + side for side in inner)
     return top, bottom, left, right
@@ -80,7 +78,7 @@ def folder(model: str) -> str:
 
 
 def ensemble(model: str) -> str:
-    """The public Triton model that cuts out by a network: `rembg_isnet_anime`."""
+    """The public Triton model that removes backgrounds by a network: `rembg_isnet_anime`."""
     return f"rembg_{folder(model)}"
 
 
@@ -89,11 +87,12 @@ Kind = Literal["upscale", "segment", "inpaint"]
 
 
 def served_by(model: str, kind: Kind) -> str:
-    """The Triton model that has to be loaded for a network to serve: an ensemble loads its own."""
+    """The Triton model to load for a network: for background removal its ensemble, which loads the
+    network."""
     return ensemble(model) if kind == "segment" else folder(model)
 
 
 def prepared(model: str) -> str:
-    """REMBG_PREPARE's output for a network: `ISNET_ANIME`. It is asked for one of them only, and so
-    knows which network the picture is for."""
+    """REMBG_PREPARE's output for a network: `ISNET_ANIME`. A request names exactly one of them,
+    which tells the pipeline the network."""
     return folder(model).upper()

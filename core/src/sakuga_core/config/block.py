@@ -13,8 +13,8 @@ from sakuga_core.options import explain
 
 
 class Block(BaseModel):
-    """A part of the file. Assigning to a field checks the value like reading it does, and a value
-    that a program assigned stays when the file changes.
+    """A part of config.yaml. An assignment is validated like the file; a rejected one changes
+    nothing. An assigned value stays when the file changes.
     """
 
     model_config = ConfigDict(
@@ -49,20 +49,20 @@ class Block(BaseModel):
         return name in self._assigned
 
     def set_default(self, name: str, value: Any) -> None:
-        """Sets a field to a value that wasn't assigned by anybody: the file, or its absence, says
-        so."""
+        """Sets a field without counting as an assignment: its value comes from the file, or from
+        the place of the file."""
         self.__dict__[name] = value
 
     def take_over(self, new: "Block") -> None:
-        """Every value of `new`, except where a program assigned one. Whoever holds this block, or
-        one inside, sees the change."""
+        """Takes every value of `new`, except where a program assigned one. The change is made in
+        place, so whoever holds this block, or one inside, sees it."""
         for name in set(type(self).model_fields) - self._assigned:
             current, value = getattr(self, name), getattr(new, name)
             if isinstance(current, Block):
                 current.take_over(value)
                 continue
             self.set_default(name, value)
-            known = self.model_fields_set  # the set itself: what of it is given counts as given
+            known = self.model_fields_set  # the set itself, which is changed in place
             known.add(name) if name in new.model_fields_set else known.discard(name)
 
     def fields(self, path: str = "") -> Iterator[tuple[str, "Block", str]]:
@@ -84,6 +84,9 @@ class Source:
     """The line of each path of the file, from 1."""
     stamp: tuple[int, ...]
     """Of the file, when it was last read: first the time of its last change, in nanoseconds."""
+    trusted: bool = False
+    """Whether it may name Python code to import: somebody named the file, or it lies in the user's
+    own configuration folder. A file that merely lies in the current folder may be a stranger's."""
 
     @property
     def age(self) -> float:
@@ -91,7 +94,7 @@ class Source:
         return time.time() - self.stamp[0] / 1e9
 
     def place(self, path: str) -> str:
-        """Where in the file `path` is; else what it would lie in."""
+        """The file and line of `path`, else of the nearest block around it."""
         while path and path not in self.lines:
             path = path.rpartition(".")[0]
         return f"{self.file}, line {self.lines[path]}" if path else str(self.file)

@@ -1,6 +1,6 @@
 """Reading config.yaml, and reading it again when it has changed.
 
-Priority of a setting: flag or call > environment > config.yaml > default. The environment has
+Priority of a setting: flag or argument > environment > config.yaml > default. The environment has
 SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); the key of a server's administration,
 which belongs into no file, is read where it is needed.
 """
@@ -19,35 +19,42 @@ from sakuga_core.config.block import Source
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import ConfigError
 from sakuga_core.options import explain
+from sakuga_core.paths import config_folder, data_folder
 
 DEFAULT_FILE = "config.yaml"
-# A file younger than this may still be being written; it is read the next time somebody looks.
+
+# A younger file may still be being written; it is read at the next look.
 STABLE_SECONDS = 0.1
 
 log = logging.getLogger("sakuga")
 
 
 def load_config(path: str | Path | None = None) -> Config:
-    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml.
+    """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml, else from
+    the user's own config.yaml (`~/.config/sakuga/config.yaml`).
 
     Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
 
     Raises:
         ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
     """
-    named = path or os.environ.get("SAKUGA_CONFIG")
-    file = Path(named or DEFAULT_FILE)
-    config = _read(file) if named or file.exists() else Config()
+    named, users = path or os.environ.get("SAKUGA_CONFIG"), config_folder() / DEFAULT_FILE
+    file = Path(named) if named else next(filter(Path.exists, (Path(DEFAULT_FILE), users)), None)
+    if file is None:
+        return _resolved(Config(), Path(DEFAULT_FILE))
+    config = _read(file)
+    assert config.source is not None
+    config.source.trusted = bool(named) or file.resolve().parent == users.parent.resolve()
     return _resolved(config, file)
 
 
 def refresh(config: Config) -> bool:
-    """Brings a configuration up to its file, if that changed; what a program assigned stays.
+    """Updates a configuration from its file, if that changed; assigned values stay.
 
-    A file that can't be used changes nothing, and the log says why.
+    An invalid file changes nothing; the reason is logged.
 
     Returns:
-        Whether the file was read anew.
+        Whether the file was read again.
     """
     source = config.source
     if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
@@ -67,8 +74,8 @@ def refresh(config: Config) -> bool:
 
 
 def is_stable(changed: int) -> bool:
-    """Whether a file that was changed then, in nanoseconds, isn't being written any more."""
-    # A time to come is that of another machine's clock, and says nothing.
+    """Whether a file with this modification time, in nanoseconds, is no longer being written."""
+    # A time in the future comes from another machine's clock, and means nothing.
     return not 0 <= time.time_ns() - changed < STABLE_SECONDS * 1e9
 
 
@@ -81,16 +88,24 @@ def _stamp(file: Path) -> tuple[int, ...] | None:
 
 
 def _resolved(config: Config, file: Path) -> Config:
-    """With what depends on the place of the file, and on the environment."""
+    """The configuration with absolute paths, and with the environment's settings."""
     folder, tls = file.resolve().parent, config.server.tls
-    config.server.set_default("repository", folder / config.server.repository)
+    config.server.set_default("repository", _repository(config, folder))
     for name in ("ca", "certificate", "key"):
-        given = getattr(tls, name)
-        if given and not (name == "ca" and tls.of_system):
-            tls.set_default(name, folder / given)
+        path = getattr(tls, name)
+        if path and not (name == "ca" and tls.of_system):
+            tls.set_default(name, folder / path)
     if url := os.environ.get("SAKUGA_URL"):
         config.server.set_default("url", url)
     return config
+
+
+def _repository(config: Config, folder: Path) -> Path:
+    """The repository that the file names, else the one beside it, else the user's."""
+    beside = folder / config.server.repository
+    if "repository" in config.server.model_fields_set or beside.exists():
+        return beside
+    return data_folder() / beside.name
 
 
 def _read(file: Path) -> Config:
@@ -117,13 +132,13 @@ def _lines(file: Path, node: yaml.Node | None, path: str = "") -> Iterator[tuple
     """Each path of the file with its line.
 
     Raises:
-        ConfigError: a key stands there twice, of which YAML would quietly take the last.
+        ConfigError: a key occurs twice, of which YAML would silently take the last.
     """
     seen = set()
     for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         line, name = key.start_mark.line + 1, f"{path}{key.value}"
         if name in seen:
-            raise ConfigError(f"{file}, line {line}: {name!r} is given twice; allowed: once")
+            raise ConfigError(f"{file}, line {line}: {name!r} occurs twice; allowed: once")
         seen.add(name)
         yield name, line
         yield from _lines(file, value, f"{name}.")

@@ -10,12 +10,12 @@ from sakuga_core.config.schema import Config
 
 DEFAULT = "default"
 
-# Settings of the families' blocks that no picture can ask for.
+# Settings of the families' blocks that aren't options of a request.
 FAMILY_SETTINGS = ("realesrgan.gpu_id", "aurasr.backend", "aurasr.style")
 
 
 class Setting(NamedTuple):
-    """One value, and who says so."""
+    """A value, and where it comes from."""
 
     path: str
     value: Any
@@ -23,8 +23,8 @@ class Setting(NamedTuple):
 
 
 def settings(config: Config) -> Iterator[Setting]:
-    """Every setting in effect: of each action the options that a picture gets, those of its family
-    included, and what isn't an option of pictures."""
+    """Every setting in effect: the options of each action, those of its family included, then
+    the settings of the server and the limits."""
     for action, row in ACTIONS.items():
         effective, block = config.options_for(action), config.block(action)
         for name, value in (block.model_dump(mode="json") | effective).items():
@@ -41,7 +41,7 @@ def settings(config: Config) -> Iterator[Setting]:
 
 
 def _set_by(config: Config, path: str, block: Block) -> str | None:
-    """Who set a value, if anybody did."""
+    """Where a value was set; None if it wasn't."""
     name = path.rpartition(".")[2]
     if block.assigned(name):
         return "flag"

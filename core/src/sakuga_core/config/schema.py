@@ -41,19 +41,19 @@ class RealESRGAN(UpscaleOptions, Block):
     gpu_id: Annotated[
         list[Gpu],
         BeforeValidator(_as_list),
-        Field(min_length=1, examples=["a number of a GPU, from 0, or a list of them"]),
+        Field(min_length=1, examples=["the number of a GPU, from 0, or a list of numbers"]),
         _one_or_more({"type": "integer", "minimum": 0}),
     ] = Field(default_factory=lambda: [0])
-    """GPUs that the embedded server uses: one, or several; without any GPU, the CPU."""
+    """GPUs that the embedded server uses, by number; without a GPU it uses the CPU."""
 
 
 class AuraSR(UpscaleOptions, Block):
     """For every AuraSR model, unless the action's block says otherwise."""
 
     backend: Backend | None = None
-    """Which of Triton's backends runs it, as ONNX or TorchScript; left out, the faster one."""
+    """Triton backend: onnxruntime (ONNX) or pytorch (TorchScript); if unset, onnxruntime."""
     style: Annotated[int | None, Field(ge=0, lt=2**32)] = None
-    """Seed of the style that `sakuga export` bakes in; left out, that of the network's row."""
+    """Seed of the style vector that `sakuga export` bakes in; if unset, 0."""
 
 
 class Rembg(RembgOptions, Block):
@@ -61,7 +61,7 @@ class Rembg(RembgOptions, Block):
 
 
 class ActionBlock(Block):
-    """Who does an action, if it isn't Triton."""
+    """A custom provider for an action, in place of Triton."""
 
     provider: Annotated[
         str | None,
@@ -73,7 +73,7 @@ class ActionBlock(Block):
     """Import path of a custom provider, package.module:name: a class or an object with
     `async process(image, action, config) -> bytes`. It may lie beside config.yaml."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """What that provider is given with every picture; a request's options go before them."""
+    """Options that the provider gets with every picture; a request's override them."""
 
     @model_validator(mode="after")
     def _options_are_for_a_provider(self) -> Self:
@@ -152,8 +152,8 @@ class Config(Block):
         """
         row = actions.find(action)
         block = self.block(row.name)
-        asked = parse_options(row.options, request or {})
-        requested = asked.model_dump(mode="json", exclude_unset=True)
+        parsed = parse_options(row.options, request or {})
+        requested = parsed.model_dump(mode="json", exclude_unset=True)
         default = getattr(self, row.default_family).model or row.default_model
         model = canonical(requested.get("model") or block.model or default)
         family = _set_options(getattr(self, row.family(model)), row.options)

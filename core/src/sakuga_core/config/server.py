@@ -16,7 +16,7 @@ Port = Annotated[int | None, Field(ge=1, le=65535)]
 
 
 class NetworkSettings(Block):
-    """How Triton runs one network, where that isn't as for all of them."""
+    """How Triton runs one network, where it differs from the settings for all."""
 
     instances: Annotated[int | None, Field(ge=1)] = None
     batch: Annotated[int | None, Field(ge=1, le=64)] = None
@@ -26,19 +26,20 @@ class NetworkSettings(Block):
 
 
 class TLS(Block):
-    """Of gRPC, which alone has it in Triton. `ca` has clients use it; `certificate` and `key` have
-    the server use it, and say who a client is. Relative paths count from the folder of config.yaml.
+    """TLS for gRPC; Triton has none for HTTP. With `ca`, clients verify the server. With
+    `certificate` and `key`, the server identifies itself, and so does a client that has them.
+    Relative paths start at the folder of config.yaml.
     """
 
     ca: Path | None = Field(default=None, examples=["a file in PEM form, or system"])
-    """Whose certificates are trusted: a file in PEM form, or those that this machine trusts."""
+    """Trusted certificate authorities: a PEM file, or `system` for those of this machine."""
     certificate: Path | None = None
-    """Chain of one's own certificate, in PEM form. The server's has to name localhost, too, where
-    `sakuga serve` itself administers it."""
+    """PEM file with the certificate chain of this side. The server's must also name localhost, for
+    `sakuga serve` to control it."""
     key: Path | None = None
-    """Its private key, in PEM form."""
+    """PEM file with its private key."""
     mutual: bool = False
-    """The server takes only clients that have a certificate of `ca`."""
+    """Accept only clients with a certificate that `ca` signed."""
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -52,89 +53,92 @@ class TLS(Block):
 
     @property
     def of_system(self) -> bool:
-        """Whether those are trusted that this machine trusts."""
+        """Whether this machine's certificate authorities are trusted."""
         return self.ca == Path("system")
 
 
 class Server(Block):
-    """How the server is reached, and how it is run."""
+    """How clients reach the server, and how it runs."""
 
     url: str = "localhost:8001"
     """host:port of Triton's gRPC; or, to go round several servers, dns:///host:port for all
     addresses that a name has, ipv4:host:port,host:port for those listed."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds a client waits for one picture, all attempts included. A server refuses a picture
-    that has waited in its queue for half of what was left: the rest is for another server."""
+    """Seconds that a client waits for one picture: queue, connection and all attempts included. A
+    server refuses a picture that has waited in its queue for half of the time left, so that another
+    server can still process it."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
-    """Times a client sends a picture anew when a server can't be reached, stops, or goes down; and
-    over time no more than one in five pictures. A full queue is told at once."""
+    """Times that a client sends a picture again when a server can't be reached or stops; over time
+    at most one retry for five pictures. A full queue is reported immediately, without a retry."""
     in_flight: Count = 64
-    """Pictures that a client has under way at once; more wait on its side."""
+    """Concurrent requests of one client; more pictures wait in the client."""
     tls: TLS = Field(default_factory=TLS)
-    """Of gRPC."""
+    """Encryption of gRPC."""
     host: str = "127.0.0.1"
-    """Address of this machine that the server listens on. The embedded one has known holes: don't
-    let it be reached from a network that isn't trusted."""
+    """Address that the server listens on. The embedded server has known vulnerabilities: never
+    expose it to an untrusted network."""
     repository: Path = Path("model_repository")
-    """The model repository; a relative path counts from the folder of config.yaml."""
+    """The model repository; a relative path starts at the folder of config.yaml. If it isn't set
+    and there is none beside the file, it is `~/.local/share/sakuga/model_repository`."""
     http_port: Port = None
-    """Of Triton's HTTP; left out, there is none. Whether it is ready, all may ask; for the rest it
-    wants the key of its administration."""
+    """Port of Triton's HTTP for health checks; if unset, they aren't served. All other HTTP
+    requests need the administration key."""
     metrics_port: Port = None
-    """Of Triton's metrics; left out, there are none."""
+    """Port of Triton's Prometheus metrics; if unset, there are none."""
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds that starting may take, until all networks are loaded."""
+    """Seconds until all networks must be loaded."""
     exit_timeout: Annotated[int, Field(ge=1)] = 25
-    """Seconds that pictures under way are given when `sakuga serve` is told to stop."""
+    """Seconds that in-flight pictures have to finish when `sakuga serve` stops."""
     trace_url: str | None = None
-    """Where Triton sends traces, as OpenTelemetry's OTLP over HTTP: http://host:4318/v1/traces."""
+    """OpenTelemetry collector (OTLP over HTTP) for traces: http://host:4318/v1/traces."""
     trace_rate: Count = 1
-    """One picture of so many is traced."""
+    """Trace one picture out of this many."""
     preload: Literal["all"] | list[str] = Field(
         default_factory=list, examples=["all, or a list of networks"]
     )
-    """Networks that are always loaded, besides those that the actions name; or all."""
+    """Networks to keep loaded besides those that the actions name, or `all`."""
     load_on_demand: bool = True
-    """Load a network that a request names and that isn't loaded yet."""
+    """Load a network when a request names it."""
     unload_after: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds without a picture after which a network that nothing here names is unloaded."""
+    """Idle seconds after which a network is unloaded that config.yaml doesn't name."""
     upscale_workers: Count = 4
-    """Pictures decoded, tiled and encoded at the same time, a process each."""
+    """Processes of the `upscale` pipeline, one picture each."""
     matting_workers: Count = 2
-    """Cut-outs matted and encoded at the same time, a process each."""
+    """Processes that refine and encode removed backgrounds, one picture each."""
     fix_artifacts_workers: Count = 2
-    """Pictures repaired at the same time, a process each."""
+    """Processes of the `fix_artifacts` pipeline, one picture each."""
     queue_size: Count = 256
-    """Pictures that may wait; one more is refused as Overloaded."""
+    """Pictures that may wait in a pipeline's queue; one more is refused as Overloaded."""
     instances: Count = 1
-    """Of each network, on each GPU."""
+    """Instances of each network, on each GPU."""
     batch: Annotated[int | None, Field(ge=1, le=64)] = None
-    """The most tiles, or pictures, that a network takes at once; left out, what its kind bears."""
+    """Maximum batch size of a network, in tiles or pictures; if unset, chosen by architecture."""
     # On two cores no delay from 0 to 5000 was ahead at every number of clients, and a lone picture
     # waits it in full: benchmarks/results/load.md. Not measured on GPUs.
     max_queue_delay_us: Annotated[int, Field(ge=0)] = 500
-    """Microseconds a network waits for more tiles before it starts a batch."""
+    """Microseconds that Triton's dynamic batcher waits for more tiles."""
     accelerator: Accelerator = "auto"
-    """What runs the networks: openvino on CPUs, tensorrt on GPUs, or with none onnxruntime itself;
-    auto: openvino where it is installed beside the embedded server, else onnxruntime."""
+    """Execution provider of the networks: openvino on CPUs, tensorrt on GPUs, none for plain
+    onnxruntime. auto: openvino if it is installed with the embedded server, else onnxruntime."""
     precision: Precision = "auto"
-    """On CPUs that have bfloat16: auto uses it for pictures of 8 bits through networks whose result
-    it hardly changes, bf16 for those of any network, fp32 never. It takes OpenVINO."""
+    """Arithmetic on CPUs with bfloat16, under OpenVINO: auto uses bfloat16 for 8-bit results of
+    networks that it hardly changes, bf16 for all networks, fp32 for none."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
-    """Threads of a network on the CPU; 0 means one a core."""
+    """Threads of a network on the CPU; 0 means one per core."""
     networks: dict[str, NetworkSettings] = Field(default_factory=dict)
-    """instances, batch, max_queue_delay_us, accelerator and precision of single networks, by name."""
+    """Overrides for single networks, by name: instances, batch, max_queue_delay_us, accelerator,
+    precision."""
 
 
 class Limits(Block):
-    """What one request may cost: the input's limits are checked before the picture is decoded, the
-    output's before a network runs."""
+    """Limits of one request. The input's are checked before the picture is decoded, the output's
+    before a network runs."""
 
     input_bytes: Count = 256 * 2**20
-    """Of an encoded file."""
+    """Size of an encoded file, in bytes."""
     input_pixels: Count = 4096 * 4096
     """Width times height."""
     output_pixels: Count = 16384 * 16384
-    """Width times height, at the network's own scale or the one asked for."""
+    """Width times height of the result, at the network's scale or the requested one."""
     tile_size: Annotated[int, Field(ge=32, le=2048)] = 1024
-    """The largest `tile_size` a request may ask for: it bounds a network's memory."""
+    """The largest `tile_size` of a request, in pixels: it bounds a network's memory."""

@@ -24,8 +24,8 @@ class NetworkFacts(BaseModel):
     denoise: bool = False
     """Whether it takes DENOISE: it is an interpolation of two trained networks."""
     trims: bool = False
-    """Whether it takes INNER: its results lack the padding on those sides, and all of it comes right.
-    What the padding spoils is dropped layer by layer, which saves up to half of the work on tiles."""
+    """Whether it takes INNER: its results lack the padding on those sides. Each layer drops what
+    the tile's edge spoils, which saves up to half of the work on tiles."""
 
 
 class SegmenterFacts(BaseModel):

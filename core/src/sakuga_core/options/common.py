@@ -6,18 +6,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Format = Literal["png", "webp", "jpeg"]
 
-
-KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF")]
+KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF metadata")]
 FileFormat = Annotated[Format, Field(description="file format of the result")]
 Quality = Annotated[
     int | None,
-    Field(ge=1, le=100, description="of jpeg (95) and lossy webp (left out: lossless)"),
+    Field(
+        ge=1, le=100, description="JPEG or WebP quality; default: 95 for jpeg, lossless for webp"
+    ),
 ]
 
 
 class PictureOptions(BaseModel):
-    """Options of an action. An option that is left out takes the server's default."""
+    """Options of an action. An option that isn't set takes the server's default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    model: Annotated[str | None, Field(description="the network, by name")] = None
+    model: Annotated[str | None, Field(description="name of the network")] = None

@@ -1,4 +1,4 @@
-"""Options of `fix_artifacts`, and the regions that it finds or is given."""
+"""Options of `fix_artifacts`, and the regions that it finds or takes."""
 
 import base64
 from typing import Annotated, Any, Literal
@@ -12,33 +12,32 @@ Box = tuple[int, int, Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
 
 class Region(BaseModel):
-    """A part of a picture that needs something done, in pixels of the upright picture."""
+    """A damaged part of a picture, in pixels, after EXIF orientation is applied."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["jpeg", "banding", "speck", "user"] = "user"
-    """What is wrong: blocks of a JPEG; a gradient in too few levels; a dot that doesn't belong
-    there; or whatever the caller wants painted anew."""
+    """Kind of damage: JPEG blocks, banding of a gradient, a speck, or a region to inpaint that the
+    caller names."""
     box: Box
     """x, y, width, height."""
     score: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """How bad, or how certain, from 0 to 1."""
+    """Severity, from 0 to 1."""
     method: str = "caller"
-    """Who found it."""
+    """Name of the detector."""
     quality: Annotated[int | None, Field(ge=1, le=100)] = None
-    """Of kind jpeg: libjpeg's quality whose quantisation tables are nearest."""
+    """For `jpeg`: the libjpeg quality with the nearest quantisation tables."""
     grid: tuple[Phase, Phase] | None = None
-    """Of kind jpeg, in pixels: x and y, modulo 8, of the corners of its blocks; None: it is the
-    file's own compression."""
+    """For `jpeg`: x and y of the 8×8 block corners, modulo 8; None: the file's own compression."""
 
 
 def _region(value: Any) -> Any:
-    """A region as a mapping; four numbers are the box of one."""
+    """A region as a mapping; four numbers are its box."""
     return {"box": value} if isinstance(value, list | tuple) and len(value) == 4 else value
 
 
 def _file(value: Any) -> Any:
-    """A file's bytes, out of base64 where it comes as text."""
+    """A file's bytes; text is base64."""
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
@@ -47,16 +46,16 @@ Inpainting = Literal["auto", "migan", "lama-anime", "opencv", "none"]
 
 
 class FixArtifactsOptions(UpscaleOptions):
-    """Options of `fix_artifacts`: of what is found and undone, and those of the upscaling."""
+    """Options of `fix_artifacts`: detection, restoration, inpainting, and those of `upscale`."""
 
     detector: Annotated[
-        Detectors, Field(description="what to look for; none: only the regions given")
+        Detectors, Field(description="damage to detect; none: only the regions in the request")
     ] = "auto"
     regions: Annotated[
         list[Annotated[Region, BeforeValidator(_region)]] | None,
         Field(
             examples=["a list of [x, y, width, height] with a size of at least 1, or of regions"],
-            description="X,Y,WIDTH,HEIGHT of the picture to paint anew; may be given several times",
+            description="region to inpaint, X,Y,WIDTH,HEIGHT; repeat for several",
         ),
     ] = None
     mask: Annotated[
@@ -65,22 +64,23 @@ class FixArtifactsOptions(UpscaleOptions):
         PlainSerializer(lambda data: data and base64.b64encode(data).decode(), when_used="json"),
         Field(
             examples=["a picture file as bytes, in JSON as base64"],
-            description="a picture of the same size, white where to paint anew",
+            description="mask of the same size, white where to inpaint",
         ),
     ] = None
     inpaint: Annotated[
-        Inpainting, Field(description="who paints; auto: a network for what is wide")
+        Inpainting,
+        Field(description="inpainting method; auto: a network for wide holes, OpenCV for thin"),
     ] = "auto"
     restore: Annotated[
-        bool, Field(description="undo JPEG blocks and banding before the network")
+        bool, Field(description="remove JPEG blocks and banding before upscaling")
     ] = True
     jpeg_consistency: Annotated[
-        bool, Field(description="keep upscaled lines within what a JPEG says of them")
+        bool, Field(description="keep the result consistent with the JPEG file's coefficients")
     ] = True
     result: Annotated[
         Literal["upscaled", "restored", "regions"],
         Field(
-            description="upscaled: all of it; restored: repaired, of its own size; regions: the "
-            "picture as it came, with what was found drawn over it"
+            description="upscaled: repaired and upscaled; restored: repaired at the original size; "
+            "regions: the original with the detected regions drawn on it"
         ),
     ] = "upscaled"

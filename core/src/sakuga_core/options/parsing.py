@@ -32,6 +32,8 @@ def explain(kind: type[BaseModel], error: ErrorDetails, prefix: str) -> str:
     name = ".".join(str(part) for part in error["loc"]) or "the whole"
     if error["type"] in ("extra_forbidden", "no_such_attribute"):
         return f"{prefix}{name!r} is unknown; allowed: {', '.join(kind.model_fields)}"
+    if error["type"] == "value_error" and not error["loc"]:  # of several fields together
+        return f"{prefix}{error['msg'].removeprefix('Value error, ')}"
     allowed = _allowed(kind, error["loc"]) if error["loc"] else "a mapping"
     value = SHORT.repr(error["input"])
     return f"{prefix}{name!r} is {value}; allowed: {allowed or error['msg']}"
@@ -45,9 +47,9 @@ def _allowed(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
         return ""
     if field.examples:
         return ", ".join(field.examples)
-    kinds = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
-    if isinstance(kinds[0], str):
-        return ", ".join(kinds)
+    types = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
+    if isinstance(types[0], str):
+        return ", ".join(types)
     word = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}
     ends = [
         f"{say} {getattr(constraint, end)}"
@@ -55,4 +57,4 @@ def _allowed(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
         for constraint in field.metadata
         if hasattr(constraint, end)
     ]
-    return " ".join([word.get(kinds[0], ""), *ends]).strip()
+    return " ".join([word.get(types[0], ""), *ends]).strip()

@@ -9,7 +9,11 @@ from sakuga_core.options.common import FileFormat, KeepMetadata, PictureOptions,
 
 
 def _colour(value: Any) -> Any:
-    """A colour as `#rrggbbaa`."""
+    """A colour as `#rrggbbaa`.
+
+    Raises:
+        ValueError: it isn't a colour.
+    """
     if isinstance(value, list | tuple) and len(value) in (3, 4):
         if all(type(v) is int and 0 <= v <= 255 for v in value):
             return "#" + bytes([*value, 255][:4]).hex()
@@ -32,31 +36,31 @@ class RembgOptions(PictureOptions):
         Field(
             ge=0,
             le=300,
-            description="mask over this is certainly figure; from 255 on, only "
-            "where the network is fully certain",
+            description="mask values above this are definite foreground; from 255 "
+            "on, only the network's maximum is",
         ),
     ] = 240
     alpha_matting_background_threshold: Annotated[
-        int, Field(ge=0, le=255, description="mask under this is certainly background")
+        int, Field(ge=0, le=255, description="mask values below this are definite background")
     ] = 10
     alpha_matting_erode_size: Annotated[
-        int, Field(ge=0, le=100, description="pixels by which what is certain shrinks")
+        int, Field(ge=0, le=100, description="erode the definite areas by this many pixels")
     ] = 10
     matting: Annotated[
         Literal["fast", "pymatting"],
-        Field(description="who refines: ours, or the PyMatting library"),
+        Field(description="implementation of alpha matting"),
     ] = "fast"
     preprocess: Annotated[
         Literal["rembg", "letterbox"],
         Field(
-            description="isnet-anime sees the picture stretched as rembg does, or letterboxed as "
-            "its author does"
+            description="isnet-anime only: stretch the picture as the rembg library does, or "
+            "letterbox it as in the network's training"
         ),
     ] = "rembg"
     post_process_mask: Annotated[
-        bool, Field(description="a smooth mask, black and white, without specks")
+        bool, Field(description="smooth and binarise the mask, and remove specks")
     ] = False
-    only_mask: Annotated[bool, Field(description="give the network's mask, not the cut-out")] = (
+    only_mask: Annotated[bool, Field(description="return the mask instead of the foreground")] = (
         False
     )
     background_color: Annotated[
@@ -70,18 +74,18 @@ class RembgOptions(PictureOptions):
                 "[red, green, blue]",
                 "[red, green, blue, alpha] of 0 to 255",
             ],
-            description="lay the cut-out over a colour",
+            description="composite the foreground over a colour",
         ),
         WithJsonSchema({"type": ["string", "array", "null"], "items": {"type": "integer"}}),
     ] = None
     estimate_foreground: Annotated[
-        bool, Field(description="under soft edges, take the background out of the colours")
+        bool, Field(description="remove the background's colour from soft edges")
     ] = True
     premultiplied: Annotated[
-        bool, Field(description="multiply colours by alpha as rembg does, dark edges included")
+        bool, Field(description="premultiply colours by alpha as the rembg library does")
     ] = False
     reference_thresholds: Annotated[
-        bool, Field(description="as rembg, skip the matting where no mask exceeds the threshold")
+        bool, Field(description="skip matting if no mask value exceeds the threshold, as rembg")
     ] = False
     keep_metadata: KeepMetadata = True
     format: FileFormat = "png"

@@ -11,7 +11,7 @@ class UpscaleOptions(PictureOptions):
     """Options of `upscale` and `enhance`."""
 
     scale: Annotated[
-        float | None, Field(ge=1, le=4, description="how many times wider and higher; 2.5 works")
+        float | None, Field(ge=1, le=4, description="scale factor, also fractional")
     ] = None
     denoise_strength: Annotated[
         float | None,
@@ -19,25 +19,25 @@ class UpscaleOptions(PictureOptions):
             ge=0,
             le=1,
             validation_alias=AliasChoices("denoise_strength", "denoise"),
-            description="0 keeps the grain, 1 removes it; realesr-general-x4v3 only",
+            description="0 keeps noise, 1 removes it; realesr-general-x4v3 only",
         ),
     ] = None
     tile_size: Annotated[
         int | None,
-        Field(ge=32, le=2048, description="side of a tile in pixels of the input, padding apart"),
+        Field(ge=32, le=2048, description="tile size in input pixels, without padding"),
     ] = None
     overlapping_tiles: Annotated[
-        bool, Field(description="aura-sr-v2 only: let tiles overlap, which hides their seams")
+        bool, Field(description="aura-sr-v2 only: overlap tiles to hide their seams")
     ] = True
     overlap: Annotated[
         Literal["window", "reference"],
-        Field(description="how: by one pass without seams, or by AuraSR's own two passes"),
+        Field(description="one pass with a blending window, or AuraSR's two passes"),
     ] = "window"
     reference_alpha: Annotated[
-        bool, Field(description="treat transparency as Real-ESRGAN does, fringes included")
+        bool, Field(description="upscale alpha exactly as Real-ESRGAN does, with its fringes")
     ] = False
     reference_resize: Annotated[
-        bool, Field(description="reach scales under 4 as Real-ESRGAN does, without antialiasing")
+        bool, Field(description="downscale exactly as Real-ESRGAN does, without antialiasing")
     ] = False
     keep_metadata: KeepMetadata = True
     format: FileFormat = "png"

@@ -1,4 +1,4 @@
-"""How Triton runs each kind of network: the models of `repository` that aren't pipelines."""
+"""How Triton runs each family of networks: batching, instances, execution provider."""
 
 import json
 from typing import Any
@@ -65,7 +65,7 @@ def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
 
 
 def custom_net(network: CustomUpscaler, config: Config) -> dict[str, Any]:
-    """A super-resolution network of one's own, of either kind."""
+    """A custom super-resolution network, for pictures of any size or tiles of one."""
     side = -1 if network.side is None else network.side
     return _batched(
         network,
@@ -94,7 +94,7 @@ def _results(side: int) -> list[dict[str, Any]]:
 
 
 def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
-    """A cut-out network: a square of uint8 in, a square of float32 out."""
+    """A background-removal network: a square of uint8 in, a square of float32 out."""
     side = network.side
     image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
     letterbox = tensor(protocol.NET_LETTERBOX, "TYPE_UINT8", [1])
@@ -108,7 +108,7 @@ def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
 
 
 def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
-    """A network that paints: a picture and its hole in, a picture out."""
+    """An inpainting network: a picture and its hole in, a picture out."""
     side = network.side if network.side == network.largest else -1
     image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
     return _batched(

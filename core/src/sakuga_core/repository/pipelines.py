@@ -60,7 +60,7 @@ def action_pipeline(
 
 
 def networks(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model:
-    """The pipeline that lists networks and loads them: one process, so that none is loaded twice."""
+    """The pipeline that lists and loads networks: one process, so that none is loaded twice."""
     return _python(
         protocol.NETWORKS,
         config,

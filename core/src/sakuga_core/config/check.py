@@ -1,0 +1,37 @@
+"""What reading config.yaml alone can't see: names of networks that don't exist."""
+
+from collections.abc import Iterator, Mapping
+
+from sakuga_core.actions import ACTIONS
+from sakuga_core.config.schema import Config
+from sakuga_core.protocol import Kind, canonical
+
+
+def unknown_networks(config: Config, networks: Mapping[str, Kind]) -> Iterator[tuple[str, str]]:
+    """The settings that name a network which doesn't exist, or does something else.
+
+    Args:
+        networks: what each network does, by its name; see `repository.writer.known`.
+
+    Returns:
+        The path of each such setting, and what is wrong, as a sentence.
+    """
+    for path, model, kind in _named(config):
+        allowed = [name for name in networks if kind in (None, networks[name])]
+        if canonical(model) not in allowed:
+            yield path, f"{path!r} is {model!r}; allowed: {', '.join(allowed)}"
+
+
+def _named(config: Config) -> Iterator[tuple[str, str, Kind | None]]:
+    """Each network that config.yaml names: the setting's path, the name, what it has to do."""
+    for action in ACTIONS.values():
+        block = config.block(action.name)
+        if block.model and not block.provider:
+            yield f"providers.image.{action.name.value}.model", block.model, action.kind
+    for family, kind in {row.default_family: row.kind for row in ACTIONS.values()}.items():
+        if model := getattr(config, family).model:
+            yield f"{family}.model", model, kind
+    for name in config.server.networks:
+        yield f"server.networks.{name}", name, None
+    if config.server.preload != "all":
+        yield from (("server.preload", name, None) for name in config.server.preload)
