@@ -16,7 +16,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 # The last one puts what the others wrote into one table. About two hours on two cores.
-BENCHMARKS := upscale matting cutout enhance fix swap codecs load start memory sizing perf_analyzer summary
+BENCHMARKS := upscale matting background enhance fix swap codecs load start memory sizing perf_analyzer summary
 PROJECTS := $(wildcard client/pyproject.toml server/pyproject.toml export/pyproject.toml)
 
 .PHONY: run setup test test-full check check-deploy bench serve samples clean

@@ -1,4 +1,4 @@
-"""AuraSR side by side: baked, in several engines and over Triton, against its own package.
+"""AuraSR side by side: our export, in several engines and over Triton, against the package.
 
 `python benchmarks/enhance.py`; about fifteen minutes on two cores, and 8 GB. Published
 weights where they are in the weights folder, else generated ones of the exact architecture.
@@ -30,16 +30,16 @@ from sakuga_export.fetch import weights_folder
 from sakuga_export.output import ONNX, TORCHSCRIPT
 
 (ROW,) = ENHANCERS
-BATCH = 8  # the package's own default
+BATCH = 8  # the package's default
 Tiles = Callable[[np.ndarray], np.ndarray]
 
 NOTES = [
-    "Tiles: float32 unless it says otherwise, all cores, the package in a batch of 8 as it runs by "
-    "default. The difference is to the package with the same style and without its noise, of a "
-    "range of 1.",
-    "A picture of 256²: bytes to bytes over Triton, in 25 tiles that overlap smoothly, against "
-    "`upscale_4x_overlapped` of an open picture, which takes 41.",
-    "bf16 is OpenVINO's, run here on the exported file alone; the embedded server runs float32.",
+    "Tiles: float32 unless stated, all cores; the package runs its default batch of 8. The "
+    "difference is the largest to the package with the same style and without its noise, in a "
+    "range of 0 to 1.",
+    "A picture of 256²: bytes to bytes over Triton, in 25 tiles with a blending window, against "
+    "`upscale_4x_overlapped` of a decoded picture, which takes 41 tiles.",
+    "bf16 is OpenVINO's, measured on the exported file alone; the embedded server runs float32.",
 ]
 
 # What `from_pretrained` does, and a batch of 8; what the server does, and as many tiles.
@@ -60,7 +60,7 @@ PEAK = "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"
 
 
 def peak_of(code: str, file: Path, count: int = BATCH) -> float:
-    """Gigabytes that a process of its own holds at most."""
+    """Peak memory of a new process, in gigabytes."""
     program = f"import sys\nfrom pathlib import Path\n{code}\n{PEAK}"
     run = [sys.executable, "-c", program, str(file), str(count)]
     return int(subprocess.check_output(run, text=True).split()[-1]) / 2**20
@@ -105,7 +105,7 @@ def engines(folder: Path) -> dict[str, Tiles]:
     onnx = folder / ONNX
     found = {"onnxruntime": session(onnx), "TorchScript": scripted(folder / TORCHSCRIPT)}
     if find_spec("openvino"):
-        found |= {f"OpenVINO {kind}": openvino(onnx, kind) for kind in ("bf16", "f32")}
+        found |= {f"OpenVINO {name}": openvino(onnx, name) for name in ("bf16", "f32")}
     else:
         print("openvino isn't installed; its rows are left out")
     return found
@@ -157,14 +157,12 @@ def exported(checkpoint: Path, folder: Path) -> Config:
 
 def memory_of(file: Path, checkpoint: Path) -> str:
     theirs = peak_of(STOCK, checkpoint)
-    said = (
-        f"Peak memory of loading and {BATCH} tiles, each in a process of its own: the package in "
-    )
-    said += f"one batch {theirs:.2f} GB"
+    text = f"Peak memory of loading and {BATCH} tiles, each in a new process: the package in one "
+    text += f"batch {theirs:.2f} GB"
     for how, count in (("tile by tile, as the server runs them,", 1), ("in one batch", BATCH)):
         ours = peak_of(OURS, file, count)
-        said += f"; ours {how} {ours:.2f} GB, {100 * ours / theirs:.1f} % of it"
-    return f"{said}."
+        text += f"; ours {how} {ours:.2f} GB, {100 * ours / theirs:.1f} % of it"
+    return f"{text}."
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Repairing, then upscaling, against upscaling what came: is it nearer to the original?
+"""Repairing before upscaling, against upscaling alone: which is nearer to the original?
 
 `python benchmarks/fix.py [--quick]`; about fifteen minutes on two cores, two with --quick. Every
 picture is drawn at twice the size, reduced, and damaged; the original is what was drawn.
@@ -22,8 +22,8 @@ from pictures import encoded, pixels_of
 from sakuga import Images, Reply, load_config
 
 SIDE, RAMP = 400, 320
-# Parts of the samples with most in them: left and top at twice their size.
-PARTS = {"heroine": (120, 330), "lineart": (200, 200), "sunset": (480, 60), "mascot": (0, 0)}
+# Detailed crops of the samples: left and top, at twice their size.
+CROPS = {"heroine": (120, 330), "lineart": (200, 200), "sunset": (480, 60), "mascot": (0, 0)}
 QUALITIES = (10, 30, 50)
 STEPS = (8, 16, 32)
 CUT = (3, 5)
@@ -31,11 +31,11 @@ NOTES = [
     "Plain is `upscale` of the same damaged file, with the same network and scale: the anime "
     "network, 2x. Gains are those of `fix_artifacts` over it, in PSNR and in SSIM, against the "
     "original.",
-    "How far coefficients may move, and how soft the smoothing is, were chosen on the samples, "
-    "hair over flat, gradient, hatching and paint, glow over gradient, ink and veil over checker; "
-    "the other scenes were not looked at for it.",
-    "Reduced by averaging two by two. Re-saved means: decoded, cut by 3 columns and 5 rows, and "
-    "saved as PNG, so that grid and quality have to be found in the pixels.",
+    "The parameters of dequantisation and smoothing were chosen on the samples, on hair over flat, "
+    "gradient, hatching and paint, on glow over gradient, and on ink and veil over checker; the "
+    "other scenes are held out.",
+    "Pictures are reduced by 2×2 averaging. Re-saved means decoded, cropped by 3 columns and 5 "
+    "rows, and saved as PNG, so that grid and quality have to be estimated from the pixels.",
 ]
 
 
@@ -49,13 +49,13 @@ class Gain:
     gain_db: float
     plain_ssim: float
     gain_ssim: float
-    mending_share: float
-    """Milliseconds of finding and repairing, by those of the network."""
+    repair_share: float
+    """Time of detection, restoration and inpainting, divided by that of the network."""
 
 
 @dataclass(frozen=True)
 class Total:
-    """All pictures that were damaged in one way: means, and the least gains."""
+    """All pictures that were damaged in one way: means, and the smallest gains."""
 
     damage: str
     pictures: int
@@ -64,17 +64,17 @@ class Total:
     least_db: float
     gain_ssim: float
     least_ssim: float
-    mending_share: float
-    """Their median of `Gain.mending_share`."""
+    repair_share: float
+    """The median of `Gain.repair_share`."""
 
 
 def originals() -> dict[str, np.ndarray]:
     """uint8 (SIDE, SIDE, 3) each."""
-    parts = {
+    crops = {
         name: opaque(name, 2)[top : top + SIDE, left : left + SIDE]
-        for name, (left, top) in PARTS.items()
+        for name, (left, top) in CROPS.items()
     }
-    return parts | {name: composite(name, SIDE, SIDE).colour for name in SCENES}
+    return crops | {name: composite(name, SIDE, SIDE).colour for name in SCENES}
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ def gain(images: Images, loop: Loop, what: tuple[str, str], data: bytes, truth: 
         gain_db=round(ours[0] - theirs[0], 2),
         plain_ssim=round(theirs[1], 4),
         gain_ssim=round(ours[1] - theirs[1], 4),
-        mending_share=round(share, 3),
+        repair_share=round(share, 3),
     )
     print(row, flush=True)
     return row
@@ -147,7 +147,7 @@ def gradients(images: Images, loop: Loop, quick: bool) -> list[Gain]:
 
 
 def clean(images: Images, loop: Loop, quick: bool) -> str:
-    """How far clean pictures end from plain upscaling."""
+    """How far the results of undamaged pictures are from plain upscaling."""
     pictures = originals()
     names = list(pictures)[:2] if quick else list(pictures)
     furthest, found = 0, 0
@@ -161,13 +161,13 @@ def clean(images: Images, loop: Loop, quick: bool) -> str:
         apart = pixels_of(repaired.result).astype(int) - pixels_of(plain.result)
         furthest = max(furthest, int(np.abs(apart).max()))
     return (
-        f"Clean: on {found} of {len(names)} pictures anything is found; the result is at most "
-        f"{furthest} level from plain upscaling."
+        f"Undamaged pictures: damage is detected in {found} of {len(names)}; the results differ by "
+        f"at most {furthest} levels from plain upscaling."
     )
 
 
 def totals(rows: list[Gain]) -> Iterator[Total]:
-    """One for each kind of damage."""
+    """One for each type of damage."""
     for damage in dict.fromkeys(row.damage for row in rows):
         of = [row for row in rows if row.damage == damage]
         decibels, ssims = [row.gain_db for row in of], [row.gain_ssim for row in of]
@@ -179,7 +179,7 @@ def totals(rows: list[Gain]) -> Iterator[Total]:
             least_db=min(decibels),
             gain_ssim=statistics.mean(ssims),
             least_ssim=min(ssims),
-            mending_share=statistics.median(row.mending_share for row in of),
+            repair_share=statistics.median(row.repair_share for row in of),
         )
 
 
@@ -190,7 +190,7 @@ def table(rows: list[Gain]) -> Iterator[str]:
         yield (
             f"| {all_of.damage} | {all_of.pictures} | {all_of.plain_db:.2f} | "
             f"{all_of.gain_db:+.2f} | {all_of.least_db:+.2f} | {all_of.gain_ssim:+.4f} | "
-            f"{all_of.least_ssim:+.4f} | {100 * all_of.mending_share:.0f} % |"
+            f"{all_of.least_ssim:+.4f} | {100 * all_of.repair_share:.0f} % |"
         )
 
 
@@ -210,7 +210,10 @@ def write(rows: list[Gain], notes: list[str]) -> None:
     (RESULTS / "fix.json").write_text(json.dumps(everything, indent=2) + "\n")
     lines = ["# Repairing\n", ", ".join(f"{key} {value}" for key, value in about.items()) + ".\n"]
     lines += [*table(rows), "", *(f"- {note}" for note in notes)]
-    lines += ["- Repairing is the time of finding and undoing, by the network's.", ""]
+    lines += [
+        "- `repairing`: time to detect, restore and inpaint, as a share of the network's.",
+        "",
+    ]
     (RESULTS / "fix.md").write_text("\n".join([*lines, *each(rows)]) + "\n")
 
 
@@ -218,10 +221,10 @@ def main(quick: bool) -> None:
     config, loop = load_config(), Loop()
     with served(config, loop) as (images, _):
         rows = compression(images, loop, quick) + gradients(images, loop, quick)
-        said = clean(images, loop, quick)
-    print("\n".join([*table(rows), said]))
+        undamaged = clean(images, loop, quick)
+    print("\n".join([*table(rows), undamaged]))
     if not quick:
-        write(rows, [*NOTES, said])
+        write(rows, [*NOTES, undamaged])
 
 
 if __name__ == "__main__":

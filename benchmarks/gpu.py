@@ -1,11 +1,11 @@
-"""Networks that upscale, on a GPU: torch and numpy, and nothing fetched.
+"""Super-resolution networks on a GPU; needs torch and numpy only, and downloads nothing.
 
 `python benchmarks/gpu.py [--device cpu] [--small] [--compile] [--no-server] [--weights FOLDER]
-[--out FOLDER]`, with the project's checkout around it. Three parts: AuraSR's network, baked against
-its own package; the super-resolution networks; and pictures through the embedded server, where that
-can run. Times of networks are of all tiles of a picture, in whole batches, the picture on the
-device; without blending, files and serving. AuraSR's weights are generated: they make no difference
-to speed.
+[--out FOLDER]`, in the project's checkout. It measures AuraSR's network, our export against the
+package; the super-resolution networks; and pictures through the embedded server, where that can
+run. Times of networks are for all tiles of a picture, in full batches, with the picture on the
+device; blending, codecs and Triton are excluded. AuraSR's weights are generated: they make no
+difference to speed.
 """
 
 import argparse
@@ -30,26 +30,27 @@ from torch.nn import functional as F
 
 PROJECT = Path(__file__).parents[1]
 if not find_spec("sakuga_export"):
-    sys.path[:0] = [str(PROJECT / part / "src") for part in ("export", "client", "server")]
+    rooms = ("core", "client", "server", "export")
+    sys.path[:0] = [str(PROJECT / room / "src") for room in rooms]
 
 from sakuga_export.architectures import aura  # noqa: E402
 from sakuga_export.architectures.rrdb import RRDBNet  # noqa: E402
 from sakuga_export.architectures.srvgg import SRVGGNetCompact  # noqa: E402
-from sakuga_export.families import ncnn
+from sakuga_export.families import ncnn  # noqa: E402
 
 SIDE, MIX = 64, 16  # of tiles, and over which neighbours mix; see the server's blending
 KILOMACS = 29050  # a pixel, at the published size
-STOCK_BATCH = 8  # the package's own default
+STOCK_BATCH = 8  # the package's default
 BATCHES = (1, 8, 16, 32, 64)
 
 Net = Callable[[Tensor], Tensor]
 State = Mapping[str, Tensor]
-Kind = TypeVar("Kind")
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture through one kind of AuraSR's network."""
+    """One picture through one variant of AuraSR's network."""
 
     network: str
     precision: str
@@ -64,22 +65,22 @@ class Row:
     tflops: float
     """Two operations a multiply-accumulate, in 10^12 a second; 0 at other than the full size."""
     error: float
-    """Largest difference to float32, in parts of the range of its results."""
+    """Largest difference to float32, as a fraction of the range of its results."""
 
 
 @dataclass(frozen=True)
 class Upscaler:
-    """Facts of a super-resolution network. They are those of `sakuga_export.networks`, which asks
-    for packages that a machine with a GPU may lack; a test compares them."""
+    """Facts of a super-resolution network: those of `sakuga_core.networks.registry`, which needs
+    packages that a machine with a GPU may lack. A test compares them."""
 
     name: str
     net: Callable[[], nn.Module]
     kilomacs: int
-    padding: int
+    receptive_field: int
     files: tuple[str, str]
     """Of weights: the published one, and the one in ncnn's form."""
     target: int
-    """Pictures of 1024² a second that an H200 has to reach in the network."""
+    """Goal for the network on an H200, in pictures of 1024² a second."""
 
 
 UPSCALERS = (
@@ -104,14 +105,14 @@ UPSCALERS = (
 
 @dataclass(frozen=True)
 class Case:
-    """Square pictures, whole or each in four tiles, and how many of them make a batch."""
+    """Square pictures, whole or each in four tiles, and the batch size."""
 
     side: int
     tiles: int
     batch: int
 
     def window(self, padding: int) -> int:
-        """Side of what the network sees; of tiles, with the padding that the server gives them."""
+        """Side of the network's input; for tiles, with the padding that the server adds."""
         if self.tiles == 1:
             return self.side
         return min(self.side, -(-(self.side // 2 + padding) // 16) * 16)
@@ -136,7 +137,7 @@ class Upscaled:
     tiles: int
     batch: int
     window: int
-    """Side of what the network sees."""
+    """Side of the network's input."""
     failed: str = ""
     """Why there are no figures."""
     milliseconds: float = 0
@@ -146,7 +147,7 @@ class Upscaled:
     tflops: float = 0
     """Of the work that was done, padding included."""
     share: float = 0
-    """Of what a product of fp16 matrices reached on the same device."""
+    """Of the throughput of fp16 matrix products on the same device."""
     peak_gb: float = 0
     levels: int | None = None
     """Largest difference to float32…"""
@@ -222,7 +223,7 @@ def stock(shape: aura.Shape, device: torch.device) -> Net | None:
     try:
         from aura_sr import UnetUpsampler
     except (ImportError, RuntimeError) as error:
-        print(f"without aura_sr, for {error}")
+        print(f"without aura_sr: {error}")
         return None
     style = {"dim_in": shape.style, "dim_out": 8 * shape.dim, "depth": 4}
     sizes = {"image_size": 4 * SIDE, "input_image_size": SIDE, "skip_connect_scale": shape.skip}
@@ -260,7 +261,7 @@ def peak(device: torch.device) -> float:
     return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
 
 
-def kinds(
+def variants(
     arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor
 ) -> Iterator[tuple[str, Net]]:
     """Precisions, one at a time, so that no other's weights count as its memory."""
@@ -272,7 +273,7 @@ def kinds(
 
     torch.backends.cudnn.allow_tf32 = False
     yield "fp32", net(torch.float32)
-    torch.backends.cudnn.allow_tf32 = True  # torch's own default, and so the package's
+    torch.backends.cudnn.allow_tf32 = True  # torch's default, and so the package's
     if on_gpu:
         yield "TF32", net(torch.float32)
     yield name, net(short)
@@ -291,7 +292,7 @@ def working(how: str, make: Callable[[], Net], batch: Tensor) -> Net | None:
         run = make()
         run(batch)
     except RuntimeError as error:
-        print(f"without {how}, for {error}")
+        print(f"without {how}: {error}")
         return None
     return run
 
@@ -299,7 +300,7 @@ def working(how: str, make: Callable[[], Net], batch: Tensor) -> Net | None:
 def baked(arguments: argparse.Namespace, shape: aura.Shape, batch: Tensor) -> Iterator[Row]:
     device, exact = batch.device, None
     kilomacs = KILOMACS if shape == aura.Shape() else 0
-    for precision, run in kinds(arguments, shape, batch):
+    for precision, run in variants(arguments, shape, batch):
         found = run(batch).float()
         exact = found.clone() if exact is None else exact
         error = float((found - exact).abs().max() / (exact.max() - exact.min()))
@@ -382,7 +383,7 @@ def spanning(net: nn.Module) -> State:
 
 
 def in_levels(net: nn.Module, dtype: torch.dtype) -> Net:
-    """uint8 (B, H, W, 3) to uint8 (B, 4H, 4W, 3), as `sakuga_export.serving.Served` does it."""
+    """uint8 (B, H, W, 3) to uint8 (B, 4H, 4W, 3), as `families.graph.Served` does it."""
     net = net.to(dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(image: Tensor) -> Tensor:
@@ -494,7 +495,7 @@ def served(arguments: argparse.Namespace) -> list[Served]:
     try:
         return through_triton(arguments)
     except Exception as error:  # whatever it is, the networks' figures are good
-        print(f"without the server, for {type(error).__name__}: {error}")
+        print(f"without the server: {type(error).__name__}: {error}")
         return []
 
 
@@ -548,8 +549,8 @@ def targets(rows: Iterable[Upscaled], device: str) -> list[str]:
         speeds = [r.pictures for r in rows if (r.network, r.side) == (network.name, 1024)]
         best = max(speeds, default=0)
         verdict = "reached" if best >= network.target else "not reached"
-        asked = f"{network.target} asked for: {verdict}"
-        lines.append(f"- {network.name}, 1024²: {best:.1f} pictures a second, {asked}.")
+        goal = f"goal {network.target}: {verdict}"
+        lines.append(f"- {network.name}, 1024²: {best:.1f} pictures a second, {goal}.")
     return lines
 
 
@@ -563,7 +564,7 @@ def aura_table(rows: Iterable[Row]) -> Iterator[str]:
         )
 
 
-def enlarged_table(rows: Iterable[Upscaled]) -> Iterator[str]:
+def upscaled_table(rows: Iterable[Upscaled]) -> Iterator[str]:
     yield (
         "| network | precision | picture | tiles | batch | ms a picture | pictures/s | TFLOP/s "
         "| of the peak | peak, GB | levels off | PSNR, dB |"
@@ -606,13 +607,13 @@ def machine(found: Found, device: str) -> dict[str, str]:
         "device": torch.cuda.get_device_name() if device == "cuda" else "CPU",
         "torch": torch.__version__,
         "fp16 matrices": f"{found.matrix_peak:.4g} TFLOP/s",
-        "weights": "; ".join(f"{net}: {kind}" for net, kind in weights.items()),
+        "weights": "; ".join(f"{net}: {origin}" for net, origin in weights.items()),
     }
 
 
 def report(found: Found, about: Mapping[str, str]) -> list[str]:
     lines = ["# Networks on a GPU\n", ", ".join(f"{k} {v}" for k, v in about.items()) + ".\n"]
-    lines += ["## Super-resolution\n", *enlarged_table(found.upscaled)]
+    lines += ["## Super-resolution\n", *upscaled_table(found.upscaled)]
     lines += targets(found.upscaled, about["device"])
     if found.served:
         lines += ["\n## End to end, PNG to PNG\n", *served_table(found.served)]
@@ -651,8 +652,8 @@ def parsed() -> argparse.Namespace:
     return arguments
 
 
-def told(rows: Iterator[Kind]) -> list[Kind]:
-    """All of them, each printed as soon as it is there."""
+def printed(rows: Iterator[Measured]) -> list[Measured]:
+    """All rows; each is printed as soon as it is measured."""
     kept = []
     for row in rows:
         print(row, flush=True)
@@ -660,14 +661,14 @@ def told(rows: Iterator[Kind]) -> list[Kind]:
     return kept
 
 
-def parts(arguments: argparse.Namespace) -> Iterator[Found]:
-    """What is known after each part."""
+def stages(arguments: argparse.Namespace) -> Iterator[Found]:
+    """What is measured after each stage."""
     device = torch.device(arguments.device)
     most = matrix_peak(device, 128 if arguments.small else 8192)
     with torch.inference_mode(), choosing():
-        found = Found(most, upscaled=told(upscaled(arguments, most)))
+        found = Found(most, upscaled=printed(upscaled(arguments, most)))
     yield found
-    found = replace(found, aura=told(measured(arguments)))
+    found = replace(found, aura=printed(measured(arguments)))
     yield found
     clear(device)
     yield replace(found, served=served(arguments))
@@ -675,7 +676,7 @@ def parts(arguments: argparse.Namespace) -> Iterator[Found]:
 
 def main() -> None:
     arguments = parsed()
-    for found in parts(arguments):
+    for found in stages(arguments):
         write(arguments.out, found, arguments.device)
     print((arguments.out / "gpu.md").read_text())
 

@@ -1,8 +1,8 @@
 """Many clients at once, with and without batching.
 
 `python benchmarks/load.py [--model NAME] [--variant NAME] [--quick] [--out FOLDER]`; about
-twenty-five minutes on two cores. With --variant, one alone is measured anew, the figures of the
-others stay, and a note says so. With --quick it takes four, and its figures mean little: they go to
+twenty-five minutes on two cores. With --variant only that one is measured again; the figures of
+the others stay, and a note says so. --quick takes four minutes; its figures mean little and go to
 FOLDER only.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from measure import RESULTS, machine, store
-from upscale import Loop, drawn, own_repository, served
+from upscale import Loop, drawn, served, temporary_repository
 
 from pictures import encoded
 from sakuga import Config, Images, load_config
@@ -34,28 +34,27 @@ VARIANTS = {
     "batched, 2000 µs": {"max_queue_delay_us": 2000},
     "batched, 5000 µs": {"max_queue_delay_us": 5000},
 }  # of `server`
-CUTOUT_VARIANTS = ("one by one", "batched, 500 µs")
+REMBG_VARIANTS = ("one by one", "batched, 500 µs")
 FOR_P99 = 100  # pictures that it takes
 NOTES = [
-    "Every client sends its next picture once it has its last one back; all are tasks of one "
-    "process on the same machine, which takes a part of its cores. Latency is from the bytes of a "
-    "PNG to the bytes of a PNG, waiting included.",
-    "Each variant has a server of its own. All{but} are measured in turn, and once more in the "
-    "opposite order; `of rounds` has the pictures a second of each, which tell what of a "
-    "difference is the machine's. Each server's first pictures, until all clients are busy, don't "
-    "count.",
-    f"p99 is left out where there are fewer than {FOR_P99} pictures.",
-    "From Triton's statistics: `tiles a batch` is inferences by executions of the network, `wait` "
-    "a tile's mean wait for it, `a batch` and `a tile` what it took for them; `for a pipeline` is "
-    "a picture's mean wait for a process that decodes or encodes it.",
-    "Tiles are joined only if they have the same size. To `upscale`, a picture of up to 1024 "
-    "pixels is one tile, so that of such pictures no more can be joined than there are pipelines.",
+    "Every client sends its next picture when its last one is back (closed loop); all are tasks of "
+    "one process on the same machine, which takes some of its cores. Latency is from the bytes of "
+    "a PNG to the bytes of a PNG, including queues.",
+    "Each variant has a new server. All{but} are measured in turn, and again in the opposite "
+    "order; `of rounds` has the pictures a second of each round, whose spread is the machine's "
+    "noise. Each server's first pictures, until all clients are busy, don't count.",
+    f"p99 is left out with fewer than {FOR_P99} pictures.",
+    "From Triton's statistics: `tiles a batch` is the network's inference count by its execution "
+    "count, `wait` a tile's mean time in its queue, `a batch` and `a tile` its compute time; "
+    "`worker wait` is a picture's mean time in the queues of the pipeline's workers.",
+    "The batcher joins tiles of the same size only. In `upscale` a picture of up to 1024 pixels is "
+    "one tile, so at most `server.upscale_workers` such pictures share a batch.",
 ]
 
 
 @dataclass(frozen=True)
 class Work:
-    """What the clients ask for, and whom of Triton's models that concerns."""
+    """What the clients request, and the Triton models that are concerned."""
 
     action: str
     model: str
@@ -75,20 +74,20 @@ def upscaling(model: str, side: int) -> Work:
     return Work("upscale", model, side, {}, (protocol.UPSCALE,))
 
 
-def cutting(side: int) -> Work:
+def background_removal(side: int) -> Work:
     steps = (protocol.REMBG_PREPARE, protocol.ALPHA_MATTING)
     return Work("rembg", "u2net", side, {"alpha_matting": False}, steps)
 
 
 @dataclass
 class Point:
-    """What was seen of one number of clients, in both rounds together."""
+    """What was measured with one number of clients, in both rounds together."""
 
     latencies: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     """Pictures a second, of each round."""
     counted: dict[str, int] = field(default_factory=dict)
-    """Sums of Triton's own counters."""
+    """Sums of Triton's counters."""
 
     def add(self, times: list[tuple[float, float]], counted: dict[str, int]) -> None:
         """A round: when each picture was done, from the last uncounted one on, and its latency."""
@@ -124,14 +123,14 @@ def of_network(counted: dict[str, int]) -> dict[str, float]:
         "network_wait_ms": mean("wait", "requests"),
         "network_batch_ms": mean("compute", "batches"),
         "network_tile_ms": mean("compute", "tiles"),
-        "pipeline_wait_ms": mean("pipeline", "pictures"),
+        "worker_wait_ms": mean("pipeline", "pictures"),
     }
 
 
 async def counters(images: Images, work: Work) -> dict[str, int]:
     """Triton's statistics of the network, and of the pipelines before and after it."""
-    told = await images.triton.client.get_inference_statistics()
-    models = {model.name: model for model in told.model_stats}
+    answer = await images.triton.client.get_inference_statistics()
+    models = {model.name: model for model in answer.model_stats}
     network = models[protocol.folder(work.model)]
     pipelines = [models[name].inference_stats for name in work.pipelines]
     return {
@@ -182,14 +181,14 @@ async def until(done: list[Any], count: int, most: float = float("inf")) -> int:
 Points = dict[tuple[Work, str, int], Point]
 
 
-def round_of(asked: argparse.Namespace, plan: list[tuple[Work, str]], points: Points) -> None:
-    """Each variant's server, with each number of clients; half of what is asked for."""
-    loop, pictures, most = Loop(), -(-asked.pictures // 2), asked.seconds / 2
+def round_of(options: argparse.Namespace, plan: list[tuple[Work, str]], points: Points) -> None:
+    """Each variant's server, with each number of clients; half of the pictures and seconds."""
+    loop, pictures, most = Loop(), -(-options.pictures // 2), options.seconds / 2
     for work, variant in plan:
         config = set_up(work, variant)
-        with own_repository(config), served(config, loop) as (images, _):
+        with temporary_repository(config), served(config, loop) as (images, _):
             loop(work.send(images, work.picture))
-            for clients in asked.clients:
+            for clients in options.clients:
                 point = points.setdefault((work, variant, clients), Point())
                 loop(drive(images, work, clients, pictures, most, point))
                 print(f"{work.action}, {variant}, {clients} clients: {point.row}", flush=True)
@@ -204,15 +203,15 @@ def set_up(work: Work, variant: str) -> Config:
     return config
 
 
-def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """A row for each kind of work, variant and number of clients."""
-    variants = [asked.variant] if asked.variant else VARIANTS
-    plan = [(upscaling(asked.model, asked.side), variant) for variant in variants]
-    if not asked.variant:
-        plan += [(cutting(asked.side), variant) for variant in CUTOUT_VARIANTS]
+def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A row for each action, variant and number of clients."""
+    variants = [options.variant] if options.variant else VARIANTS
+    plan = [(upscaling(options.model, options.side), variant) for variant in variants]
+    if not options.variant:
+        plan += [(background_removal(options.side), variant) for variant in REMBG_VARIANTS]
     points: Points = {}
-    round_of(asked, plan, points)
-    round_of(asked, plan[::-1], points)
+    round_of(options, plan, points)
+    round_of(options, plan[::-1], points)
     order = sorted(points, key=lambda key: (plan.index(key[:2]), key[2]))
     return [described(*key) | points[key].row for key in order]
 
@@ -220,8 +219,9 @@ def measure(asked: argparse.Namespace) -> list[dict[str, Any]]:
 def described(work: Work, variant: str, clients: int) -> dict[str, Any]:
     what = {"action": work.action, "model": work.model, "side": work.side, "variant": variant}
     settings = VARIANTS[variant]
-    limit = {"batch_limit": settings.get("batch"), "queue_delay_us": settings["max_queue_delay_us"]}
-    return {**what, **limit, "clients": clients}
+    delay = settings["max_queue_delay_us"]
+    limits = {"batch_limit": settings.get("batch"), "max_queue_delay_us": delay}
+    return {**what, **limits, "clients": clients}
 
 
 # The columns of the table, and the fields that they are made of.
@@ -234,17 +234,17 @@ COLUMNS = {
     "wait, ms": "{network_wait_ms}",
     "a batch, ms": "{network_batch_ms}",
     "a tile, ms": "{network_tile_ms}",
-    "for a pipeline, ms": "{pipeline_wait_ms}",
+    "worker wait, ms": "{worker_wait_ms}",
 }
 
 
 def tables(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """A table for each kind of work and variant."""
+    """A table for each action and variant."""
     for (action, model, side, variant), group in groupby(rows, key=heading):
         lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
         for row in group:
-            told = {name: "–" if value is None else value for name, value in row.items()}
-            lines.append(f"| {' | '.join(text.format(**told) for text in COLUMNS.values())} |")
+            cells = {name: "–" if value is None else value for name, value in row.items()}
+            lines.append(f"| {' | '.join(text.format(**cells) for text in COLUMNS.values())} |")
         yield "\n".join([f"## {action}, {model}, {side}²: {variant}\n", *lines])
 
 
@@ -253,7 +253,7 @@ def heading(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def notes(rows: list[dict[str, Any]]) -> list[str]:
-    """What is to be known of the rows; those that were measured apart are named."""
+    """The notes; they name the variants that were measured separately."""
     apart = dict.fromkeys(
         f"{row['action']}, {row['variant']} (alone and later, on {row['apart']})"
         for row in rows
@@ -266,30 +266,32 @@ def notes(rows: list[dict[str, Any]]) -> list[str]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", type=protocol.canonical, default="realesr-animevideov3")
-    parser.add_argument("--side", type=int, default=256, help="of the picture")
-    parser.add_argument("--pictures", type=int, default=120, help="a point")
-    parser.add_argument("--seconds", type=float, default=40, help="that a point takes at most")
+    parser.add_argument("--side", type=int, default=256, help="side of the picture in pixels")
+    parser.add_argument("--pictures", type=int, default=120, help="pictures a point")
+    parser.add_argument("--seconds", type=float, default=40, help="longest time of a point")
     parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS)
-    parser.add_argument("--variant", choices=VARIANTS, help="to upscale by this one alone")
+    parser.add_argument(
+        "--variant", choices=VARIANTS, help="measure only this variant of `upscale`"
+    )
     parser.add_argument("--quick", action="store_true", help="small pictures, few of them")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.side, asked.pictures, asked.clients = 64, 20, (1, 4)
-    return asked
+    options = parser.parse_args()
+    if options.quick:
+        options.side, options.pictures, options.clients = 64, 20, (1, 4)
+    return options
 
 
 def main() -> None:
-    asked, about = arguments(), machine()
-    if asked.variant:
-        before = json.loads((asked.out / "load.json").read_text())
-        rows = replaced(before["rows"], measure(asked), about["date"])
+    options, about = arguments(), machine()
+    if options.variant:
+        before = json.loads((options.out / "load.json").read_text())
+        rows = replaced(before["rows"], measure(options), about["date"])
         about = before["machine"]
     else:
-        rows = measure(asked)
-    if not asked.quick or asked.out != RESULTS:
+        rows = measure(options)
+    if not options.quick or options.out != RESULTS:
         found, table = {"rows": rows}, "\n\n".join(tables(rows))
-        store("load", "Many clients", found, [table], notes(rows), about, asked.out)
+        store("load", "Many clients", found, [table], notes(rows), about, options.out)
 
 
 def replaced(

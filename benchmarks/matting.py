@@ -42,25 +42,26 @@ SCENES_OF = {
 }
 RUNS = 2
 NOTES = [
-    "The peer: pymatting.estimate_alpha_cf and estimate_foreground_ml with their defaults; its "
-    "conversion of the picture to float64 is counted. Both get the same trimap, made as rembg "
-    "makes it (thresholds 240 and 10, 10 pixels around) from the true alpha, shrunk to a mask of "
-    "320² or 1024² and upscaled by LANCZOS.",
-    "Difference: errors by PyMatting's errors, against the known truth; below 1, ours is nearer. "
-    "Gradient error as alphamatting.com has it (sigma 1.4).",
-    "PyMatting's errors hang on its rounding: it inverts nearly singular covariances by cofactors, "
+    "The peer: pymatting.estimate_alpha_cf and estimate_foreground_ml with their defaults, its "
+    "conversion of the picture to float64 included. Both get the same trimap, computed as in rembg "
+    "(thresholds 240 and 10, erosion 10) from the ground-truth alpha, reduced to a mask of 320² or "
+    "1024² and resized back by LANCZOS.",
+    "Difference: our error divided by PyMatting's, against the ground truth; below 1, ours is "
+    "nearer. The gradient error is that of alphamatting.com (sigma 1.4).",
+    "PyMatting's errors depend on rounding: it inverts nearly singular covariances by cofactors, "
     "which puts coefficients of its Laplacian off by up to 0.006. Where the picture "
-    "decides little (a flat veil over a smooth ground), either side may win by far from one size "
-    "to the next.",
-    "Noise everywhere is the least favourable ground: PyMatting's solver ends after a few steps.",
-    "Memory: the most that a process ever held (VmHWM), its imports included, for a 4K composite: "
-    "ours and the peer's, in MiB in place of seconds.",
+    "determines little (a flat veil over a smooth background), either side may win by far from one "
+    "size to the next.",
+    "A background of noise is the least favourable: PyMatting's solver converges after a few "
+    "iterations.",
+    "Memory: peak resident memory of a process (VmHWM), imports included, for a 4K composite: ours "
+    "and the peer's, in MiB instead of seconds.",
 ]
 MEMORY = """
 import sys, numpy as np
 data = np.load(sys.argv[1])
 if sys.argv[2] == "ours":
-    from sakuga_server.pipelines.matting import estimate_alpha, estimate_foreground
+    from sakuga_server.matting.closed_form import estimate_alpha, estimate_foreground
     estimate_foreground(data["colour"], estimate_alpha(data["colour"], data["trimap"]))
 else:
     import pymatting

@@ -1,4 +1,4 @@
-"""Peak memory and time against picture size: a server of its own for each size.
+"""Peak memory and time against picture size: a new server for each size.
 
 `python benchmarks/memory.py`; about ten minutes on two cores.
 """
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from measure import seconds, store
-from upscale import TILE_SIZE, Loop, drawn, own_repository, served
+from upscale import TILE_SIZE, Loop, drawn, served, temporary_repository
 
 from pictures import encoded
 from sakuga import load_config
@@ -18,22 +18,22 @@ CASES = [
     *(("realesrgan-x4plus-anime", side) for side in (512, 1024, 2048)),
 ]
 NOTES = [
-    f"Each server has done a picture before: one of the same size, of {TILE_SIZE}² at most.",
-    "Memory is the sum of the high-water marks of all of the server's processes, shared memory "
-    "among them once for each process that touched it: an upper bound.",
-    "A picture's own arrays grow with it (a 4096² result has 805 MB); a network's memory doesn't, "
-    "once pictures are tiled.",
+    f"Each server first processes an uncounted picture of the same size, at most {TILE_SIZE}².",
+    "Memory is the sum of the high-water marks of all of the server's processes. Shared memory "
+    "counts once for each process that touched it, so this is an upper bound.",
+    "A picture's arrays grow with its size (a 4096² result has 805 MB); a network's memory "
+    "doesn't, once pictures are tiled.",
 ]
 
 
 def family(process: int) -> list[int]:
-    """A process and all below it."""
+    """A process and all its descendants."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [process, *(p for child in children for p in family(int(child)))]
 
 
 def high_water(process: int) -> float:
-    """Gigabytes that a process has held at most."""
+    """Peak resident memory of a process, in gigabytes."""
     status = Path(f"/proc/{process}/status").read_text().splitlines()
     mark = next((line.split()[1] for line in status if line.startswith("VmHWM")), "0")
     return int(mark) / 2**20
@@ -46,7 +46,7 @@ def measure(model: str, side: int, loop: Loop) -> dict[str, object]:
     config.server.preload = [model]  # loading it isn't what is measured
     # The first picture isn't counted, as it compiles; larger ones come in tiles of this size.
     first, data = encoded(drawn(min(side, TILE_SIZE))), encoded(drawn(side))
-    with own_repository(config), served(config, loop) as (images, server):
+    with temporary_repository(config), served(config, loop) as (images, server):
         loop(images.process(first, "upscale", {"model": model}))
         took = seconds(lambda: loop(images.process(data, "upscale", {"model": model})))
         peak = sum(high_water(process) for process in family(server.process.pid))

@@ -1,4 +1,4 @@
-"""NVIDIA's perf_analyzer against the model `upscale` of a server of its own.
+"""NVIDIA's perf_analyzer on the model `upscale` of a new server.
 
 `python benchmarks/perf_analyzer.py [--model NAME] [--side 256] [--requests 50] [--out FOLDER]`;
 about three minutes on two cores. The first run fetches perf_analyzer into the user's cache, without
@@ -74,15 +74,14 @@ NETWORK = re.compile(
     r"Avg request latency: .*?queue (\d+) usec.*?compute infer (\d+) usec"
 )
 NOTES = [
-    "All figures are those of NVIDIA's perf_analyzer 2.46.0, which is a client of its own: a "
-    "request is a picture, as a PNG file in and a PNG file out, over gRPC.",
-    "`pipeline`: of the model `upscale`, means of a picture: its wait for one of "
-    "`server.upscale_workers`, and its time in it, all that it waits for the network included.",
-    "`network`: of the model that `upscale` calls, means of a tile: its wait for the network and "
-    "for more tiles, and the time of the batch that it was in; `batch` is the mean number of tiles "
-    "in one.",
-    f"A row is stable if three windows in a row, of {MOST_WINDOWS} at most, differ by no more than "
-    f"{STABLE} % in pictures a second and in latency.",
+    "All figures are from NVIDIA's perf_analyzer 2.46.0, an independent client: a request is a PNG "
+    "file in and a PNG file out, over gRPC.",
+    "`pipeline`: means of the model `upscale`, per picture: its time in the queue of "
+    "`server.upscale_workers`, and its time in a worker, including all waiting for the network.",
+    "`network`: means of the model that `upscale` calls, per tile: its time in the dynamic "
+    "batcher's queue, and the time of its batch; `batch` is the mean batch size in tiles.",
+    f"A row is stable if three consecutive windows, of {MOST_WINDOWS} at most, differ by no more "
+    f"than {STABLE} % in pictures a second and in latency.",
 ]
 
 
@@ -132,13 +131,14 @@ def tool() -> Tool:
 def unpack_wheels(target: Path) -> None:
     """The binary and CUDA's runtime, each checked against its sum."""
     with tempfile.TemporaryDirectory() as temporary:
-        asked = Path(temporary) / "asked.txt"
-        asked.write_text(
+        requirements = Path(temporary) / "requirements.txt"
+        requirements.write_text(
             "".join(f"{name} --hash=sha256:{digest}\n" for digest, name in WHEELS.items())
         )
         platforms = [f"--platform={name}" for name in PLATFORMS]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        output([*pip, "--only-binary=:all:", *platforms, "-d", temporary, "-r", str(asked)])
+        pip += ["--only-binary=:all:", *platforms]
+        output([*pip, "-d", temporary, "-r", str(requirements)])
         for wheel in Path(temporary).glob("*.whl"):
             zipfile.ZipFile(wheel).extractall(target)
     (target / BINARY).chmod(0o755)
@@ -170,7 +170,7 @@ def unpack_debian(target: Path) -> None:
 
 @contextmanager
 def served(model: str) -> Iterator[str]:
-    """The address of a server of its own, which has loaded that network."""
+    """The address of a new server that has loaded the network."""
     config = load_config()
     config.server.preload = [model]
     with run_triton(config, free_port(), io.StringIO()) as server:
@@ -191,16 +191,16 @@ def as_element(value: bytes) -> str:
 
 
 def point(run: Tool, aim: list[str], clients: int, requests: int, report: Path) -> dict[str, Any]:
-    """One row: so many requests under way at once."""
+    """One row: this many requests in flight."""
     command = [*aim, "--concurrency-range", f"{clients}:{clients}", "-f", str(report)]
     command += ["--measurement-mode=count_windows", "--measurement-request-count", str(requests)]
     stable = True
     try:
-        said = run(*command, "-r", str(MOST_WINDOWS), "-s", str(STABLE))
+        printed = run(*command, "-r", str(MOST_WINDOWS), "-s", str(STABLE))
     except Unstable:
         stable = False
-        said = run(*command, "-r", str(WINDOWS), "-s", str(ANY))
-    row = {"clients": clients, "stable": stable, **read(report.read_text()), **network(said)}
+        printed = run(*command, "-r", str(WINDOWS), "-s", str(ANY))
+    row = {"clients": clients, "stable": stable, **read(report.read_text()), **network(printed)}
     print(row, flush=True)
     return row
 
@@ -211,9 +211,9 @@ def read(text: str) -> dict[str, float]:
     return {name: round(float(row[key]) / by, 2) for key, (name, by) in COLUMNS.items()}
 
 
-def network(said: str) -> dict[str, float]:
+def network(printed: str) -> dict[str, float]:
     """The network's figures, from what perf_analyzer prints below `Composing models`."""
-    found = NETWORK.search(said.partition("Composing models")[2])
+    found = NETWORK.search(printed.partition("Composing models")[2])
     if found is None:
         return {}
     tiles, batches, queue, compute = map(int, found.groups())
@@ -247,13 +247,13 @@ def main() -> str | None:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--requests", type=int, default=50, help="in a window")
     parser.add_argument("--out", type=Path, default=RESULTS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     try:
-        rows = measure(tool(), asked.model, asked.side, asked.requests)
+        rows = measure(tool(), options.model, options.side, options.requests)
     except Unavailable as error:
         return f"perf_analyzer: {error}"
-    title = f"perf_analyzer: {asked.model}, a picture of {asked.side}²"
-    store("perf_analyzer", title, {"rows": rows}, table(rows), NOTES, folder=asked.out)
+    title = f"perf_analyzer: {options.model}, a picture of {options.side}²"
+    store("perf_analyzer", title, {"rows": rows}, table(rows), NOTES, folder=options.out)
     return None
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from enhance import AURA, exported
 from measure import store
 from memory import family, high_water
-from upscale import Loop, drawn, own_repository, served
+from upscale import Loop, drawn, served, temporary_repository
 
 from networks_for_tests import generated_aura
 from pictures import encoded
@@ -27,7 +27,7 @@ CLIENTS = 2
 
 @dataclass(frozen=True)
 class Work:
-    """What is asked of a server that has one model loaded."""
+    """What is requested of a server that has one model loaded."""
 
     action: str
     model: str
@@ -39,8 +39,8 @@ class Work:
 
     @property
     def name(self) -> str:
-        said = ", ".join(f"{name} {value}" for name, value in self.options.items())
-        return f"{self.action}{' (' + said + ')' if said else ''}"
+        text = ", ".join(f"{name} {value}" for name, value in self.options.items())
+        return f"{self.action}{' (' + text + ')' if text else ''}"
 
 
 WORKS = [
@@ -52,16 +52,16 @@ WORKS = [
     Work("enhance", "aura-sr-v2", 2, side=256),
 ]
 NOTES = [
-    f"From {CLIENTS} clients on the same machine, after a picture that isn't counted.",
-    "Idle and busy are proportional shares (PSS) of all of the server's processes, before the "
-    "first picture and at their most, looked at ten times a second. `At most` is the sum of each "
-    "process's own high-water mark, which counts shared pages more than once: an upper bound.",
+    f"From {CLIENTS} clients on the same machine, after an uncounted picture.",
+    "Idle and busy are the proportional set sizes (PSS) of all of the server's processes, before "
+    "the first picture and at their peak, sampled ten times a second. `At most` is the sum of the "
+    "processes' high-water marks, which counts shared pages more than once: an upper bound.",
     "aura-sr-v2 has generated weights of the published size.",
 ]
 
 
 def proportional(process: int) -> float:
-    """Gigabytes of a process and all below it, pages that they share counted once."""
+    """Gigabytes of a process and all its descendants; pages that they share count once."""
     held = 0
     for each in family(process):
         lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
@@ -112,7 +112,7 @@ def configured(work: Work) -> Iterator[Config]:
 
 def measure(work: Work, loop: Loop) -> dict[str, Any]:
     picture = encoded(drawn(work.side), work.format)
-    with configured(work) as config, own_repository(config):
+    with configured(work) as config, temporary_repository(config):
         models = needed(config, ImageAction(work.action), work.model)
         with served(config, loop, models) as (images, server):
             process = server.process.pid

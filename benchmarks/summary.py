@@ -20,7 +20,7 @@ from matplotlib import pyplot
 DOCS = Path(__file__).parents[1] / "docs"
 PEERS = {
     "upscale": "RealESRGANer, or the bare network",
-    "cutout": "rembg",
+    "background": "rembg",
     "matting": "PyMatting",
     "enhance": "aura_sr",
     "codecs": "Pillow",
@@ -28,13 +28,13 @@ PEERS = {
 OTHERS = {
     "swap": "switching models under load",
     "load": "clients, batching",
-    "start": "the first picture after a cold start",
+    "start": "start-up: commands, a server, the first picture",
     "memory": "time and memory against picture size",
     "sizing": "what a node needs for each model",
     "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
     "gpu": "the networks on a GPU",
 }
-SUBJECTS = {"upscale": "", "cutout": "u2net: ", "enhance": "aura-sr-v2: "}
+SUBJECTS = {"upscale": "", "background": "u2net: ", "enhance": "aura-sr-v2: "}
 OURS, THEIRS, INK = "#2f7d5b", "#b8b0a2", "#333333"
 
 
@@ -53,33 +53,33 @@ def rows() -> Iterator[dict[str, Any]]:
 
 
 def repaired() -> Iterator[dict[str, Any]]:
-    """A row for each kind of damage: what `fix_artifacts` gains over plain upscaling, and costs."""
+    """A row for each type of damage: what `fix_artifacts` gains over plain upscaling, and costs."""
     found = read("fix") or {"rows": []}
     for of in totals([Gain(**row) for row in found["rows"]]):
-        said = f"{of.pictures} pictures: {of.gain_db:+.2f} dB, at least {of.least_db:+.2f}; "
-        said += f"repairing takes {100 * of.mending_share:.0f} % of the network's time"
+        text = f"{of.pictures} pictures: {of.gain_db:+.2f} dB, at least {of.least_db:+.2f}; "
+        text += f"repairing takes {100 * of.repair_share:.0f} % of the network's time"
         row = {"benchmark": "fix", "peer": "plain upscaling", "date": found["machine"]["date"]}
         yield {
             **row,
             **dict.fromkeys(("ours_s", "peer_s", "ratio")),
             "what": of.damage,
-            "quality": said,
+            "quality": text,
         }
 
 
 def table(listed: list[dict[str, Any]]) -> str:
     lines = [
         "# All comparisons\n",
-        "What each benchmark wrote last; a row's two sides ran in turn in one run. The ratio is "
-        "the peer's time by ours: above 1, ours is faster.\n",
+        "The latest results of each benchmark; both sides of a row alternated in one run. The "
+        "ratio is the peer's time divided by ours: above 1, ours is faster.\n",
         "| benchmark | what | Sakuga, s | the peer, s | ratio | difference | peer | date |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for r in listed:
         times = " | ".join(str(r[key] or "") for key in ("ours_s", "peer_s", "ratio"))
-        said = f"{r['quality']} | {r['peer']} | {r['date']}"
+        rest = f"{r['quality']} | {r['peer']} | {r['date']}"
         lines.append(
-            f"| [{r['benchmark']}]({r['benchmark']}.md) | {r['what']} | {times} | {said} |"
+            f"| [{r['benchmark']}]({r['benchmark']}.md) | {r['what']} | {times} | {rest} |"
         )
     there = {name: text for name, text in OTHERS.items() if read(name)}
     lines += ["", *(f"- [{text}]({name}.md)" for name, text in there.items())]
@@ -87,9 +87,9 @@ def table(listed: list[dict[str, Any]]) -> str:
 
 
 def speed(listed: list[dict[str, Any]]) -> None:
-    """How many times as fast, one bar a comparison of whole pictures."""
+    """How many times as fast: one bar for each comparison of whole pictures."""
     shown = [r for r in listed if r["ratio"] and "bare" not in r["what"]]
-    shown = [r for r in shown if r["benchmark"] in ("upscale", "cutout", "enhance")][::-1]
+    shown = [r for r in shown if r["benchmark"] in ("upscale", "background", "enhance")][::-1]
     figure, axes = pyplot.subplots(figsize=(9, 0.28 * len(shown) + 1))
     names = [
         SUBJECTS[r["benchmark"]] + r["what"].removesuffix(" against RealESRGANer") for r in shown
@@ -118,10 +118,10 @@ def load() -> None:
         first.plot(clients, [r["pictures_per_s"] for r in line], marker="o", label=variant)
     first.set(xscale="log", xlabel="clients", ylabel="pictures a second", ylim=0)
     first.legend(fontsize=7)
-    served = [r for r in upscale if r["queue_delay_us"] == chosen() and r["batch_limit"] != 1]
-    for part in ("p50_ms", "p95_ms", "p99_ms"):
-        pairs = [(r["clients"], r[part] / 1000) for r in served if r[part]]
-        second.plot(*zip(*pairs, strict=True), marker="o", label=part.removesuffix("_ms"))
+    served = [r for r in upscale if r["max_queue_delay_us"] == chosen() and r["batch_limit"] != 1]
+    for percentile in ("p50_ms", "p95_ms", "p99_ms"):
+        pairs = [(r["clients"], r[percentile] / 1000) for r in served if r[percentile]]
+        second.plot(*zip(*pairs, strict=True), marker="o", label=percentile.removesuffix("_ms"))
     second.set(xscale="log", xlabel="clients", ylabel="seconds a picture", ylim=0)
     second.legend(fontsize=7)
     for model in dict.fromkeys(r["model"] for r in sized["rows"]):

@@ -1,4 +1,4 @@
-"""Another model while pictures come in: config.yaml edited, against the server started again.
+"""Switching models under load: config.yaml edited, against a restart of the server.
 
 Eight clients send pictures without a pause. `python benchmarks/swap.py`; about three minutes on two
 cores.
@@ -30,7 +30,7 @@ CLIENTS, RUNS = 8, 3
 
 @dataclass
 class Load:
-    """What the clients see."""
+    """What the clients get."""
 
     model: str = ""
     done: int = 0
@@ -96,7 +96,7 @@ async def under_load(server: Server, load: Load) -> AsyncIterator[None]:
 
 
 async def switched(server: Server, how: Callable[[str], Awaitable[None]], load: Load) -> None:
-    """To the other model, `how` says by which way, until clients get its pictures."""
+    """Switches to the other model by `how`, until clients get its results."""
     async with under_load(server, load):
         model = next(name for name in MODELS if name != load.model)
         await how(model)
@@ -110,12 +110,12 @@ def main() -> None:
         server = Server(Path(folder))
         server.name(MODELS[0])
         server.start()
-        loads: dict[str, list[Load]] = {"edited": [], "started again": []}
+        loads: dict[str, list[Load]] = {"edited": [], "restarted": []}
 
         async def edited(model: str) -> None:
             server.name(model)
 
-        async def started_again(model: str) -> None:
+        async def restarted(model: str) -> None:
             await asyncio.to_thread(server.stop)
             server.name(model)
             server.start()
@@ -125,22 +125,22 @@ def main() -> None:
             asyncio.run(switched(server, how, loads[way][-1]))
 
         row = side_by_side(
-            f"from the edit to the first picture of the other model, {CLIENTS} clients",
+            f"from the edit to the first result of the other model, {CLIENTS} clients",
             lambda: run("edited", edited),
-            lambda: run("started again", started_again),
+            lambda: run("restarted", restarted),
             RUNS,
         )
         server.stop()
     write(
         "swap",
-        "Another model while pictures come in",
-        "server started again",
+        "Switching models under load",
+        "server restarted",
         [row],
-        [said(way, of) for way, of in loads.items()],
+        [summary(way, of) for way, of in loads.items()],
     )
 
 
-def said(way: str, loads: list[Load]) -> str:
+def summary(way: str, loads: list[Load]) -> str:
     lost, slowest = sum(load.lost for load in loads), max(load.slowest for load in loads)
     return f"{way}: {lost} requests failed in {len(loads)} turns, the slowest took {slowest:.1f} s."
 

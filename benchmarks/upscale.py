@@ -37,16 +37,17 @@ from sakuga_server.imaging import tiling
 from sakuga_server.runtime.embedded import Embedded, free_port, run_triton
 
 NOTES = [
-    "Both sides go from the bytes of a PNG to the bytes of a PNG. RealESRGANer runs as its own "
-    "script does: tile 0, no pre-padding, float32, on all cores; its file work is OpenCV's.",
-    "Sakuga runs as config.yaml stands: OpenVINO, in bfloat16 on a processor that has it; rows "
-    "with fp32 are with `precision: fp32`.",
-    "`over Triton, bare`: what a picture costs over gRPC and Triton against the same tiles in the "
-    "same engine alone, in one process with the same threads; the ratio is bare / served, and the "
-    "rest is decoding, encoding and carrying the picture.",
-    "Pictures up to 1212 pixels (1060 of animevideov3) go through as one tile, as at the peer.",
-    "`drawings`: how far apart the two are, on 192² of each of the samples and of drawn scenes, of "
-    "which noise and hatching are the least favourable.",
+    "Both sides go from the bytes of a PNG to the bytes of a PNG. RealESRGANer runs as in its "
+    "published script: tile 0, no pre-padding, float32, on all cores; OpenCV reads and writes its "
+    "files.",
+    "Sakuga runs with this project's config.yaml: OpenVINO, in bfloat16 on a processor that has "
+    "it; rows with fp32 use `precision: fp32`.",
+    "`over Triton, bare`: a request over gRPC and Triton, against the same tiles in the same "
+    "engine alone, in one process with the same threads. The ratio is bare / served; the "
+    "difference is decoding, encoding and transport.",
+    "Pictures up to 1212 pixels (1060 for animevideov3) are one tile, as at the peer.",
+    "`drawings`: the difference between the two, on a 192² crop of each sample and of drawn "
+    "scenes, of which noise and hatching are the hardest.",
 ]
 
 
@@ -69,7 +70,7 @@ class Loop:
 def served(
     config: Config, loop: Loop, models: Sequence[str] = ()
 ) -> Iterator[tuple[Images, Embedded]]:
-    """A server of its own, and a connection to it; `models`: as of `run_triton`."""
+    """A new server, and a connection to it; `models` as for `run_triton`."""
     with run_triton(config, free_port(), io.StringIO(), models) as server:
         connection = connect(config, url=server.url)
         images = loop(connection.__aenter__())
@@ -147,8 +148,8 @@ def compare(
 
 
 @contextmanager
-def own_repository(config: Config) -> Iterator[None]:
-    """Has `config` serve from a repository that is written from it."""
+def temporary_repository(config: Config) -> Iterator[None]:
+    """Lets `config` use a temporary repository, written for it."""
     with tempfile.TemporaryDirectory() as temporary:
         folder, exported = Path(temporary), config.server.repository
         repository_of(exported, folder)
@@ -176,10 +177,10 @@ def fidelity(images: Images, loop: Loop, network: Upscaler) -> Row:
         apart = pixels_of(found).astype(float) - pixels_of(peer(data))  # type: ignore[arg-type]
         levels.append(int(np.abs(apart).max()))
         decibels.append(10 * np.log10(255**2 / np.mean(apart**2)))
-    said = f"{len(levels)} drawings: {min(decibels):.1f} to {max(decibels):.1f} dB"
-    said += f", half of them over {np.median(decibels):.1f}; at most {max(levels)} levels apart"
-    print(network.name, said, flush=True)
-    return Row(f"{network.name}, drawings", None, None, None, said)
+    text = f"{len(levels)} drawings: {min(decibels):.1f} to {max(decibels):.1f} dB"
+    text += f", half of them over {np.median(decibels):.1f}; at most {max(levels)} levels apart"
+    print(network.name, text, flush=True)
+    return Row(f"{network.name}, drawings", None, None, None, text)
 
 
 def stages(reply: Reply) -> str:
@@ -197,7 +198,7 @@ def main(quick: bool) -> None:
             rows.append(fidelity(images, loop, by_name(name)))
     config = load_config()
     config.server.precision = "fp32"
-    with own_repository(config), served(config, loop) as (images, _):
+    with temporary_repository(config), served(config, loop) as (images, _):
         for name in EXPORTED:
             rows += compare(images, loop, by_name(name), [256], ", fp32")
     if not quick:

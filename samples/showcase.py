@@ -1,4 +1,4 @@
-"""What `make run` shows: the samples upscaled, repaired and cut out by a real Triton, on one page."""
+"""The page of `make run`: samples upscaled, repaired and with the background removed by Triton."""
 
 import asyncio
 import base64
@@ -17,21 +17,21 @@ from sakuga_server.runtime.embedded import free_port, run_triton
 SAMPLES = Path(__file__).parent
 OUT = Path("out")
 FIRST, FOLDER = "heroine.png", ["lineart.png", "sunset.png", "mascot.png", "heroine_q25.jpg"]
-CUT_OUT = "heroine-cut-out.png"
-DAMAGED, MENDED = "heroine_q25.jpg", "heroine-repaired.jpg"
+FOREGROUND = "heroine-foreground.png"
+DAMAGED, REPAIRED = "heroine_q25.jpg", "heroine-repaired.jpg"
 
 FIGURE = Template("""
 <figure style="--width: ${width}px; aspect-ratio: $width / $height">
   <img src="$before" alt="$name before"><img class="after" src="$after" alt="$name after">
   <input type="range" min="0" max="100" value="50" aria-label="before and after: $name"
-         oninput="this.parentNode.style.setProperty('--cut', this.value + '%')">
+         oninput="this.parentNode.style.setProperty('--split', this.value + '%')">
   <figcaption>$caption</figcaption>
 </figure>""")
 
 
-async def work(url: str, cutout_model: str) -> list[str]:
-    """Upscales the first sample alone, then the folder of others at once; repairs the damaged one;
-    cuts the first one out. Gives a figure each."""
+async def work(url: str, segmenter: str) -> list[str]:
+    """Upscales the first sample, then the others concurrently; repairs the damaged one; removes the
+    background of the first. Returns a figure for each result."""
     async with connect(url=url) as images:
         names = [FIRST, *FOLDER]
         sources = [(SAMPLES / name).read_bytes() for name in names]
@@ -39,10 +39,10 @@ async def work(url: str, cutout_model: str) -> list[str]:
         rest = (_one(images, n, s, "upscale", {}) for n, s in zip(FOLDER, sources[1:], strict=True))
         replies += await asyncio.gather(*rest)
         damaged = sources[names.index(DAMAGED)]
-        replies.append(await _one(images, MENDED, damaged, "fix_artifacts", {"scale": 4}))
-        options = {"model": cutout_model}
-        replies.append(await _one(images, CUT_OUT, replies[0].result, "rembg", options))
-    names, sources = [*names, MENDED, CUT_OUT], [*sources, damaged, replies[0].result]
+        replies.append(await _one(images, REPAIRED, damaged, "fix_artifacts", {"scale": 4}))
+        options = {"model": segmenter}
+        replies.append(await _one(images, FOREGROUND, replies[0].result, "rembg", options))
+    names, sources = [*names, REPAIRED, FOREGROUND], [*sources, damaged, replies[0].result]
     return [figure(*row) for row in zip(names, sources, replies, strict=True)]
 
 
@@ -57,7 +57,7 @@ async def _one(
 
 
 def describe(reply: Reply) -> str:
-    """Sizes, and the milliseconds of each stage, as a line."""
+    """Sizes and the milliseconds of each stage, in one line."""
     sides = [reply.report[side] for side in ("input", "output")]
     sizes = " to ".join(f"{side['width']}x{side['height']}" for side in sides)
     stages = ", ".join(f"{name} {ms:.0f}" for name, ms in reply.report["milliseconds"].items())
@@ -65,25 +65,25 @@ def describe(reply: Reply) -> str:
 
 
 def page(figures: list[str]) -> str:
-    """A page with everything in it: it can be mailed, or opened years later."""
+    """A self-contained page, images included."""
     template = Template((SAMPLES / "page.html").read_text(encoding="utf-8"))
     return template.substitute(figures="".join(figures))
 
 
 def figure(name: str, source: bytes, reply: Reply) -> str:
-    kind = "jpeg" if name.endswith("jpg") else "png"
+    file_format = "jpeg" if name.endswith("jpg") else "png"
     return FIGURE.substitute(
         name=html.escape(name),
         width=reply.report["output"]["width"],
         height=reply.report["output"]["height"],
-        before=f"data:image/{kind};base64,{base64.b64encode(source).decode()}",
+        before=f"data:image/{file_format};base64,{base64.b64encode(source).decode()}",
         after=f"data:image/png;base64,{base64.b64encode(reply.result).decode()}",
         caption=html.escape(f"{name}: {reply.report['model']}, {describe(reply)}"),
     )
 
 
 def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
-    """A part of a sample, as a viewer would upscale it and as Sakuga did: the README's picture."""
+    """A crop of a sample, upscaled bicubically and by Sakuga: docs/before-after.png."""
     left, top, right, bottom = (4 * edge for edge in box)
     size = (right - left, bottom - top)
     before = Image.open(SAMPLES / name).crop(box).resize(size, Image.Resampling.BICUBIC)
@@ -93,19 +93,19 @@ def before_and_after(name: str, box: tuple[int, int, int, int]) -> Image.Image:
     return both
 
 
-def mended_beside_plain(box: tuple[int, int, int, int]) -> Image.Image:
-    """A part of the damaged sample, upscaled as it is, and repaired first: another one."""
-    parts = [Image.open((OUT / n).with_suffix(".png")).crop(box) for n in (DAMAGED, MENDED)]
-    both = Image.new("RGB", (2 * parts[0].width + 8, parts[0].height), "white")
-    for place, part in enumerate(parts):
-        both.paste(part, (place * (part.width + 8), 0))
+def plain_and_repaired(box: tuple[int, int, int, int]) -> Image.Image:
+    """A crop of the damaged sample, upscaled without and with repairs: docs/repaired.png."""
+    crops = [Image.open((OUT / n).with_suffix(".png")).crop(box) for n in (DAMAGED, REPAIRED)]
+    both = Image.new("RGB", (2 * crops[0].width + 8, crops[0].height), "white")
+    for place, crop in enumerate(crops):
+        both.paste(crop, (place * (crop.width + 8), 0))
     return both
 
 
-def cut_out_over(colour: str, box: tuple[int, int, int, int]) -> Image.Image:
-    """A part of the cut-out beside the picture that it was cut from: the README's other picture."""
+def foreground_over(colour: str, box: tuple[int, int, int, int]) -> Image.Image:
+    """A crop of a picture, and its foreground over a colour: docs/background-removed.png."""
     before = Image.open(OUT / FIRST).convert("RGB").crop(box)
-    after = Image.open(OUT / CUT_OUT).crop(box)
+    after = Image.open(OUT / FOREGROUND).crop(box)
     both = Image.new("RGB", (2 * before.width + 8, before.height), "white")
     both.paste(before, (0, 0))
     both.paste(Image.new("RGB", after.size, colour), (before.width + 8, 0))
@@ -118,15 +118,15 @@ def main() -> None:
     start = time.perf_counter()
     with run_triton(load_config(), free_port()) as server:
         print(
-            f"Triton serves after {time.perf_counter() - start:.1f} s: {', '.join(server.models)}"
+            f"Triton is ready after {time.perf_counter() - start:.1f} s: {', '.join(server.models)}"
         )
         start = time.perf_counter()
         best = "isnet-anime" if protocol.ensemble("isnet-anime") in server.models else "u2net"
         figures = asyncio.run(work(server.url, best))
         print(f"{len(figures)} pictures in {time.perf_counter() - start:.1f} s")
     before_and_after(FIRST, (92, 176, 212, 276)).save(OUT / "before-after.png")
-    mended_beside_plain((440, 760, 920, 1160)).save(OUT / "repaired.png")
-    cut_out_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "cut-out.png")
+    plain_and_repaired((440, 760, 920, 1160)).save(OUT / "repaired.png")
+    foreground_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "background-removed.png")
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")
     print(f"Before and after, side by side: {index.resolve().as_uri()}")

@@ -1,6 +1,6 @@
-"""Draws Sakuga's sample pictures, so that the project carries no foreign art.
+"""Draws Sakuga's sample pictures, so that the project contains no third-party art.
 
-``python samples/drawing/draw.py [OUT_DIR]`` writes the small pictures that the upscaler is given.
+``python samples/drawing/draw.py [OUT_DIR]`` writes the small pictures for the upscaler.
 ``pictures(size)`` draws the same pictures clean at any scale, to compare results against.
 """
 

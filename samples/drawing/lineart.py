@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageChops
 
-# The drawing's own modules: their group depends on where the sorter is run from.
+# Local modules: their group depends on where the import sorter is run from.
 # isort: split
 from brush import Canvas, Shape, ink, oval, path, ribbon
 from hatching import BLACK, WHITE, comb, inked

@@ -1,11 +1,11 @@
-"""The mascot: a chibi cat hugging a shining star, cut out on transparency."""
+"""The mascot: a chibi cat hugging a shining star, on a transparent background."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageChops
 
-# The drawing's own modules: their group depends on where the sorter is run from.
+# Local modules: their group depends on where the import sorter is run from.
 # isort: split
 from brush import Canvas, Points, oval, path, through
 
@@ -190,7 +190,7 @@ def paws(c: Canvas) -> None:
 
 
 def sparkles(c: Canvas) -> None:
-    """Four-pointed glints, each in a little light of its own that fades into nothing."""
+    """Four-pointed glints, each in a small glow that fades to transparent."""
     for x, y, r in ((28, 92, 10), (238, 96, 7), (40, 196, 8), (232, 44, 11), (22, 40, 6)):
         c.glow(x, y, r * 1.8, [(0, "#fff3b0c0"), (0.5, "#ffe58a50"), (1, "#ffe58a00")])
         waist, wide = r / 5, r * 0.7

@@ -99,8 +99,8 @@ def test_it_needs_torch_and_numpy_alone(tmp_path: Path) -> None:
         "print(gpu['served'](Namespace(no_server=False)))"
     )
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    said, rows = run.stdout.splitlines()
-    assert said.startswith("without the server, for ModuleNotFoundError")
+    message, rows = run.stdout.splitlines()
+    assert message.startswith("without the server: ModuleNotFoundError")
     assert rows == "[]"
 
 
@@ -111,7 +111,7 @@ def test_what_does_not_fit_is_a_row_without_figures(gpu: ModuleType) -> None:
     blank = gpu.Upscaled("net", "generated", "fp32", 16, 1, 1, 16)
     row, result = gpu.tried(blank, 1, make, gpu.drawn(1, 16), 1)
     assert (row.failed, result) == ("out of memory", None)
-    line = list(gpu.enlarged_table([row]))[-1]
+    line = list(gpu.upscaled_table([row]))[-1]
     assert "out of memory" in line
     assert line.count("|") == 13
 
@@ -121,8 +121,8 @@ def test_targets_are_for_an_h200(gpu: ModuleType) -> None:
     rows = [row(name, side=1024, pictures=50) for name in EXPORTED]
     assert gpu.targets(rows, "NVIDIA H100 80GB HBM3") == []
     anime, video = gpu.targets(rows, "NVIDIA H200")[1:]
-    assert anime.endswith("50.0 pictures a second, 33 asked for: reached.")
-    assert video.endswith("50.0 pictures a second, 200 asked for: not reached.")
+    assert anime.endswith("50.0 pictures a second, goal 33: reached.")
+    assert video.endswith("50.0 pictures a second, goal 200: not reached.")
 
 
 def test_it_measures_what_is_served(gpu: ModuleType) -> None:

@@ -27,6 +27,10 @@ NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where a network inpaints, 0 elsewhere
 OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"
 TAIL_PADDING = 2
 
+# The administration of a server needs a key: in this environment variable, and in a header of this
+# name (over gRPC with a prefix of Triton's).
+ADMIN_KEY, ADMIN_HEADER = "SAKUGA_ADMIN_KEY", "admin"
+
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then upscales
 

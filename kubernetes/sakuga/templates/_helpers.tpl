@@ -34,13 +34,13 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{/* List of root and one of the three blocks `image`. */}}
+{{/* An image reference: list of root and an `image` block. */}}
 {{- define "sakuga.image" -}}
 {{- $image := index . 1 -}}
 {{ $image.repository }}:{{ default (index . 0).Chart.AppVersion $image.tag }}
 {{- end -}}
 
-{{/* config.yaml: what this chart would rather have, the operator's, and what this chart is built on. */}}
+{{/* config.yaml: the chart's defaults, overridden by the values, overridden by what the chart requires. */}}
 {{- define "sakuga.config" -}}
 {{- $server := dict "preload" "all" "load_on_demand" false "start_timeout" .Values.probes.startTimeout -}}
 {{- $fixed := dict "host" "0.0.0.0" "url" "localhost:8001" "http_port" 8000 "metrics_port" 8002 "repository" "/models" -}}
@@ -54,24 +54,24 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{ include "sakuga.fullname" . }}-config-{{ include "sakuga.config" . | sha256sum | trunc 10 }}
 {{- end -}}
 
-{{/* Where a release's own networks lie on the volume: another of what they are made of, another place. */}}
+{{/* The folder of a release's networks on the volume, named by everything that they are exported from. */}}
 {{- define "sakuga.repository" -}}
 {{- $made := list (include "sakuga.config" .) (join " " .Values.export.networks) (include "sakuga.image" (list . .Values.export.image)) -}}
 repositories/{{ join "\n" $made | sha256sum | trunc 16 }}
 {{- end -}}
 
-{{/* Seconds. Everything that has to do with stopping is computed of the same values, here alone. */}}
+{{/* Seconds. All shutdown times are computed here, from the same values. */}}
 {{- define "sakuga.grace" -}}
 {{- add .Values.shutdown.preStop (ceil .Values.config.server.exit_timeout) .Values.shutdown.margin -}}
 {{- end -}}
 
-{{/* HTTP closes with SIGTERM, so from then on liveness fails. The kubelet asks no pod that is being
-     deleted, but a server may be ended by something else, too: it gets a whole grace period. */}}
+{{/* HTTP closes with SIGTERM, so liveness fails from then on. The kubelet doesn't probe a pod that is being
+     deleted, but a server may be stopped by other means, too: it gets a whole grace period. */}}
 {{- define "sakuga.livenessFailures" -}}
 {{- add 1 (ceil (divf (include "sakuga.grace" .) .Values.probes.livenessPeriod)) -}}
 {{- end -}}
 
-{{/* Every connection is older than connectionAge by then, was asked to go 5 seconds ago, and had `drain`. */}}
+{{/* By then every connection has reached connectionAge, got GOAWAY 5 seconds later, and had `drain`. */}}
 {{- define "sakuga.envoyPreStop" -}}
 {{- add .Values.envoy.connectionAge 5 .Values.envoy.drain -}}
 {{- end -}}
@@ -110,7 +110,7 @@ imagePullSecrets:
 {{- end }}
 {{- end -}}
 
-{{/* Envoy's side of TLS: towards clients, and towards servers. */}}
+{{/* TLS of Envoy: downstream to clients, upstream to servers. */}}
 {{- define "sakuga.tlsCommon" -}}
 alpn_protocols: [h2]
 tls_params: {tls_minimum_protocol_version: TLSv1_2}

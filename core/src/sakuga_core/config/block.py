@@ -22,7 +22,6 @@ class Block(BaseModel):
         frozen=False,
         validate_assignment=True,
         allow_inf_nan=False,
-        use_attribute_docstrings=True,
     )
 
     _assigned: set[str] = PrivateAttr(default_factory=set)

@@ -4,7 +4,12 @@ The blocks of the actions are made from their rows in `sakuga_core.actions`. Rea
 `file`; who set each value is in `provenance`.
 """
 
-from collections.abc import Mapping
+import ast
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import pairwise
+from textwrap import dedent
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import (
@@ -171,10 +176,35 @@ def _set_options(block: Any, options: type[PictureOptions]) -> dict[str, Any]:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of config.yaml, for editors to complete and check it by."""
     schema = Config.model_json_schema()
-    for block in (schema, *schema["$defs"].values()):
+    kinds = {kind.__name__: kind for kind in _subclasses(Block)}
+    for name, block in {Config.__name__: schema, **schema["$defs"]}.items():
         properties = block.get("properties", {})
+        for field, text in _docstrings(kinds[name]).items() if name in kinds else ():
+            properties[field] = dict(sorted({**properties[field], "description": text}.items()))
         for values in properties.values():
             values.pop("title", None)  # the name again
         if "denoise_strength" in properties:
             properties["denoise"] = properties["denoise_strength"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _subclasses(kind: type[Block]) -> Iterator[type[Block]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _subclasses(each)
+
+
+def _docstrings(kind: type[Block]) -> dict[str, str]:
+    """The string under each field of a block. Pydantic would read every class's source on import,
+    which takes a third of the time that a command has to start."""
+    found = {}
+    for base in (each for each in reversed(kind.__mro__) if issubclass(each, Block)):
+        with suppress(OSError):  # made by `create_model`, of classes that have a source
+            (tree,) = ast.parse(dedent(inspect.getsource(base))).body
+            assert isinstance(tree, ast.ClassDef)
+            for field, text in pairwise(tree.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                    found[ast.unparse(field.target)] = inspect.cleandoc(
+                        ast.literal_eval(text.value)
+                    )
+    return found

@@ -1,6 +1,6 @@
-"""Cutting out side by side: Sakuga over a running Triton, against the rembg library.
+"""Background removal side by side: Sakuga over a running Triton, against the rembg library.
 
-`python benchmarks/cutout.py [--quick]`; about ten minutes on two cores, one with --quick.
+`python benchmarks/background.py [--quick]`; about ten minutes on two cores, one with --quick.
 """
 
 import os
@@ -35,23 +35,23 @@ MATTED: Options = {
     "alpha_matting_erode_size": 10,
 }
 NOTES = [
-    "Both sides go from the bytes of a PNG to the bytes of a PNG, by the same weights. rembg's "
-    "session is made once and used for every picture. Thresholds are its defaults, 240 and 10, at "
-    "which both sides matte.",
-    "The mascot lies over a painted ground, so the alpha is known: the error is the sum of "
-    "absolute differences from it, the mistakes of the network included. Where that leaves a wide "
-    "region open, as it does with the heroine's white sleeve before a white cloud, no matting has "
-    "an answer, and the two sides differ by as much as they like; matting.md has the errors of the "
-    "matting alone.",
-    "PyMatting's solver needs many steps on the heroine's flat colours; the mascot's painted "
-    "ground is kinder to it.",
-    "Sakuga estimates the figure's own colour under soft edges in plain cut-outs, too, which rembg "
-    "doesn't; `estimate_foreground: false` saves that.",
+    "Both sides go from the bytes of a PNG to the bytes of a PNG, with the same weights. rembg's "
+    "session is created once and used for every picture. Thresholds are rembg's defaults, 240 and "
+    "10, at which both sides run alpha matting.",
+    "The mascot is composited over a drawn background, so its alpha is known: the error is the "
+    "sum of absolute differences (SAD) from it, including the network's mistakes. Where the mask "
+    "leaves a wide region unknown, such as the heroine's white sleeve in front of a white cloud, "
+    "the matting problem has no unique solution and the two sides may differ by any amount; "
+    "matting.md has the errors of the matting alone.",
+    "PyMatting's solver needs many iterations on the heroine's flat colours, and fewer on the "
+    "mascot's textured background.",
+    "Without matting, too, Sakuga estimates the foreground colours under soft edges, which rembg "
+    "doesn't; `estimate_foreground: false` skips that.",
 ]
 
 
 def session() -> object:
-    """rembg's, on the file that ours was converted from."""
+    """A session of rembg, with the file that ours was converted from."""
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / f"{MODEL}.onnx").symlink_to(fetch(by_name(MODEL).weights[0]).path)
         os.environ["U2NET_HOME"] = home
@@ -59,7 +59,7 @@ def session() -> object:
 
 
 def heroine(megapixels: float) -> np.ndarray:
-    """She, drawn at the size at which she has so many pixels."""
+    """The heroine, drawn at a size of this many megapixels."""
     return np.asarray(picture("heroine", size=(megapixels * 1e6 / (360 * 480)) ** 0.5))
 
 
@@ -116,7 +116,7 @@ def main(quick: bool) -> None:
     with served(config, loop) as (images, _):
         rows = compare(images, loop, MEGAPIXELS[:1] if quick else MEGAPIXELS)
     if not quick:
-        write("cutout", "Cutting out", "rembg", rows, NOTES)
+        write("background", "Background removal", "rembg", rows, NOTES)
 
 
 if __name__ == "__main__":

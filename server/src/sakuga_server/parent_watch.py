@@ -1,0 +1,38 @@
+"""Ends this process when Triton ends, which otherwise may leave its Python processes waiting.
+
+Every model of the Python backend, pipelines and stand-ins alike, starts this watch. Triton's own
+check sees a parent that is gone, but not one that is killed and that nobody has waited for.
+"""
+
+import os
+import select
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+PREFIX = "SAKUGA_SHM_PREFIX"  # environment variable: how the server's segments of memory are called
+SHARED_MEMORY = Path("/dev/shm")
+
+
+def end_with_parent() -> None:
+    """Starts the watch, unless Linux is too old for it (5.3 has what it takes)."""
+    with suppress(OSError, AttributeError):
+        parent = os.pidfd_open(os.getppid())
+        threading.Thread(target=_wait, args=(parent,), daemon=True, name="parent-watch").start()
+
+
+def _wait(parent: int) -> None:
+    poll = select.poll()
+    poll.register(parent, select.POLLIN)
+    poll.poll()
+    unlink_segments()
+    os._exit(1)
+
+
+def unlink_segments() -> None:
+    """Removes the names of the server's shared memory; other processes of it keep what they have,
+    and will end as this one does."""
+    prefix = os.environ.get(PREFIX)
+    for segment in SHARED_MEMORY.glob(f"{prefix}*") if prefix else ():
+        with suppress(OSError):
+            segment.unlink()

@@ -1,0 +1,99 @@
+"""Runs tritonserver, and leaves nothing of it behind, however it ends or its supervisor does.
+
+A process of its own between the two, started as a script: it imports the standard library alone,
+so that it takes 20 ms. Its standard input is a pipe whose other end the supervisor holds. When that
+closes, for whatever reason, Triton is killed; when Triton ends, so do its Python processes. Then
+its segments of shared memory and its folder are removed. Should the guard itself be killed, Linux
+ends Triton, and `sakuga_server.parent_watch` ends the Python processes.
+
+SIGTERM is passed on: Triton then finishes its requests, and ends.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import sys
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+SHARED_MEMORY = "/dev/shm"
+
+
+def main(prefix: str, folder: str, *command: str) -> int:
+    """Runs a command to its end.
+
+    Args:
+        prefix: of the names of its segments of shared memory.
+        folder: to remove at the end.
+        command: tritonserver and its arguments.
+
+    Returns:
+        Its exit status; of a process that a signal ended, 128 and the signal, as shells have it.
+    """
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # Triton's processes become ours when it is gone
+    triton = _started(libc, command)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(triton, signal.SIGTERM))
+    _wait_for_either(sys.stdin.fileno(), os.pidfd_open(triton))
+    os.killpg(triton, signal.SIGKILL)
+    status = _reaped(triton)
+    _remove(prefix, folder)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _started(libc: ctypes.CDLL, command: tuple[str, ...]) -> int:
+    """The process of a command, which leads a group of its own and ends with this process."""
+    guard, child = os.getpid(), os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != guard:  # which was killed before the line above
+            os._exit(1)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        try:
+            os.execv(command[0], command)
+        except OSError as error:
+            os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+            os._exit(127)
+    try:
+        os.setpgid(child, child)  # also here: whichever comes first
+    except OSError:
+        pass  # it runs already
+    return child
+
+
+def _wait_for_either(*descriptors: int) -> None:
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    poll.poll()
+
+
+def _reaped(triton: int) -> int:
+    """Triton's status, once it and all of its processes are gone."""
+    status = 0
+    while True:
+        try:
+            process, ended = os.waitpid(-1, 0)
+        except ChildProcessError:
+            return status
+        if process == triton:
+            status = ended
+
+
+def _remove(prefix: str, folder: str) -> None:
+    import shutil  # here, where it delays nothing
+
+    for name in os.listdir(SHARED_MEMORY):
+        if name.startswith(prefix):
+            try:
+                os.unlink(os.path.join(SHARED_MEMORY, name))
+            except FileNotFoundError:
+                pass  # the supervisor was first
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
