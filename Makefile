@@ -1,14 +1,17 @@
 # The only commands there are; continuous integration calls these, too.
-#   make run     set up, get the weights, upscale and cut out the samples, show them in out/index.html
+#   make run     set up, get the weights, process the samples, show them in out/index.html
 #   make test    check the code, run every test
 #   make serve   a server on this machine      make bench   side by side with the peer
 #   make check-deploy   check images and chart, as far as that goes without a cluster
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+DONE   := $(VENV)/done
 CHECKERS := .venv-deploy
-PIP    := $(BIN)/pip --disable-pip-version-check install --quiet -c constraints.txt
 
 # PyPI's torch for Linux brings 3 GB of CUDA; exporting needs none of it. Where this index can't be
 # reached, PyPI's is taken. On a machine with a GPU, PyPI's is the right one.
@@ -17,58 +20,60 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 # The last one puts what the others wrote into one table. About two hours on two cores.
 BENCHMARKS := upscale matting background enhance fix swap codecs load start memory sizing perf_analyzer summary
-PROJECTS := $(wildcard client/pyproject.toml server/pyproject.toml export/pyproject.toml)
+# core first: the others need it, and no registry has it.
+PROJECTS := $(foreach room,core client server export,$(wildcard $(room)/pyproject.toml))
 
 .PHONY: run setup test test-full check check-deploy bench serve samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
-# u2net cuts out, and OpenCV paints.
+# u2net removes backgrounds, and OpenCV inpaints.
 run: setup
-	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	@$(BIN)/sakuga-export isnet-anime || echo "Going on without isnet-anime: u2net cuts out"
-	@$(BIN)/sakuga-export migan || echo "Going on without migan: OpenCV paints"
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga export isnet-anime || echo "Going on without isnet-anime: u2net removes backgrounds"
+	@$(BIN)/sakuga export migan || echo "Going on without migan: OpenCV inpaints"
 	@$(BIN)/python samples/showcase.py
 
-setup: $(VENV)/set-up
+setup: $(DONE)/export
 
 # Two processes share the cores: a thread that spins while it waits would take one from the other.
 TESTED := OMP_WAIT_POLICY=PASSIVE
 
-test: $(VENV)/set-up-tests check
-	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	@$(BIN)/sakuga-export migan || echo "Its tests are skipped"
-	$(TESTED) $(BIN)/pytest -n 2 -m "not full and not deploy"
+test: $(DONE)/reference check
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga export migan || echo "Its tests are skipped"
+	$(TESTED) $(BIN)/pytest -n 2 --durations=10 -m "not full and not deploy"
 
-test-full: $(VENV)/set-up-tests check
-	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	@$(BIN)/sakuga-export migan || echo "Its tests are skipped"
+test-full: $(DONE)/reference check
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga export migan || echo "Its tests are skipped"
 	$(BIN)/pytest -m "not deploy"
 
 # The images and the chart, without a cluster: helm, Envoy, promtool, kubernetes-validate, checkov, hadolint.
-check-deploy: $(VENV)/set-up-tests $(CHECKERS)/set-up
+check-deploy: $(DONE)/reference $(CHECKERS)/set-up
 	@PYTHONPATH=tests/support $(BIN)/python -m tools
 	$(BIN)/pytest tests/deploy
 
-check: $(VENV)/set-up-tests
+check: $(DONE)/reference
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
-	$(BIN)/sakuga-export --check
+	$(BIN)/sakuga export --check
 	@$(BIN)/sakuga config check
 	@$(BIN)/sakuga config schema | diff config.schema.json - || \
 		{ echo "config.schema.json isn't up to date: sakuga config schema > config.schema.json"; exit 1; }
 
-bench: $(VENV)/set-up-bench
-	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
+bench: $(DONE)/bench
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
 	for each in $(BENCHMARKS); do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
 
 # What can't be exported isn't served; the rest is.
 serve: setup
-	@$(BIN)/sakuga-export $(DEFAULT_NETWORKS)
-	@$(BIN)/sakuga-export || true
-	@$(BIN)/sakuga-export migan || true
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga export || true
+	@$(BIN)/sakuga export migan || true
 	@$(BIN)/sakuga serve
 
 samples: setup
@@ -77,29 +82,72 @@ samples: setup
 clean:
 	rm -rf $(VENV) out
 
-$(VENV)/set-up: constraints.txt $(PROJECTS)
+# Setting up. Each step has its stamp, so what was interrupted goes on where it was. An environment
+# that is there and doesn't run, because it was cut off or its Python is gone, is made anew.
+WORKS := $(BIN)/python -c 'import pip' 2>/dev/null
+BROKEN := $(if $(wildcard $(VENV)),$(shell $(WORKS) || echo broken))
+
+# uv is several times as fast as pip, and doesn't read pip's settings.
+UV := $(shell command -v uv)
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+ifdef UV
+NEW_VENV := uv venv --quiet --seed --clear --python $(PYTHON)
+INSTALL := uv pip install --python $(BIN)/python -c constraints.txt
+SHORT :=
+else
+NEW_VENV := $(PYTHON) -m venv --clear
+INSTALL := $(BIN)/pip --disable-pip-version-check install --no-compile --progress-bar off -c constraints.txt
+# Of what pip prints, errors and large downloads stay.
+NO_NEWS := already satisfied|^Looking in|^ *(Collecting|Obtaining|Processing|Preparing|Building|Getting) |[.]metadata
+NO_NEWS := $(NO_NEWS)|Installing build dep|build_editable|Created wheel|Stored in|Location .* is ignored|Retrying
+NO_NEWS := $(NO_NEWS)|Attempting uninstall|Found existing|Uninstalling|^ *Successfully|[(][0-9.]+ kB[)]|^ *$$
+SHORT := 2>&1 | sed -u -E -e '/$(NO_NEWS)/d' -e 's/(Installing collected packages).*/  \1/'
+endif
+
+.PHONY: broken
+$(DONE)/python: $(BROKEN)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "Sakuga needs Python 3.11 or 3.12; name one: make PYTHON=python3.11"; exit 1; }
-	@echo "Setting up $(VENV); this is done once, and takes about a minute"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --no-deps --retries 1 $(TORCH_INDEX) torch
-	@$(PIP) -e client -e 'server[embedded]' -e export
+	@echo "Setting up $(VENV) with $(if $(UV),uv,pip): 600 MB to download, once"
+	@echo "[1/4] Python"
+	@$(WORKS) || $(NEW_VENV) $(VENV)
+	@mkdir -p $(@D) && touch $@
+
+$(DONE)/server: $(DONE)/python constraints.txt $(filter-out export/%,$(PROJECTS))
+	@echo "[2/4] client and server, with Triton and engines: 370 MB"
+	@$(INSTALL) -e core -e client -e 'server[embedded]' $(SHORT)
+	@touch $@
+
+# uv gives up where one index of several can't be reached; pip takes the others.
+$(DONE)/torch: $(DONE)/server
+	@echo "[3/4] torch: $(if $(TORCH_INDEX),190 MB,3 GB with CUDA)"
+	@$(INSTALL) $(if $(TORCH_INDEX),--no-deps) $(if $(UV),,--retries 1) $(TORCH_INDEX) torch $(SHORT) || \
+		{ [ -n "$(UV)" ] && $(INSTALL) --no-deps torch; }
+	@touch $@
+
+$(DONE)/export: $(DONE)/torch export/pyproject.toml
+	@echo "[4/4] export: 30 MB"
+	@$(INSTALL) -e export $(SHORT)
+	@touch $@
+
+$(DONE)/tests: $(DONE)/export tests/requirements.txt
+	@echo "What the tests need: 50 MB"
+	@$(INSTALL) -r tests/requirements.txt $(SHORT)
 	@touch $@
 
 # The reference projects ask for packages that only their training needs, so they come without;
 # tests/requirements.txt names what their inference imports.
-$(VENV)/set-up-tests: $(VENV)/set-up tests/requirements.txt tests/reference.txt
-	@echo "Adding what the tests need; this is done once"
-	@$(PIP) -r tests/requirements.txt
-	@$(PIP) --no-deps -r tests/reference.txt
+$(DONE)/reference: $(DONE)/tests tests/reference.txt
+	@$(INSTALL) --no-deps -r tests/reference.txt $(SHORT)
 	@touch $@
 
+$(DONE)/bench: $(DONE)/reference benchmarks/requirements.txt
+	@$(INSTALL) -r benchmarks/requirements.txt $(SHORT)
+	@touch $@
+
+# A Python of its own: checkov wants versions that the project doesn't.
 $(CHECKERS)/set-up: kubernetes/requirements.txt
 	@echo "Setting up $(CHECKERS); this is done once"
 	@$(PYTHON) -m venv $(CHECKERS)
 	@$(CHECKERS)/bin/pip --disable-pip-version-check install --quiet -r $<
-	@touch $@
-
-$(VENV)/set-up-bench: $(VENV)/set-up-tests benchmarks/requirements.txt
-	@$(PIP) -r benchmarks/requirements.txt
 	@touch $@

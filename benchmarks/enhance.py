@@ -101,7 +101,7 @@ def openvino(file: Path, precision: str) -> Tiles:
 
 
 def engines(folder: Path) -> dict[str, Tiles]:
-    """Every engine at hand, the one that serves first."""
+    """Every available engine, the server's first."""
     onnx = folder / ONNX
     found = {"onnxruntime": session(onnx), "TorchScript": scripted(folder / TORCHSCRIPT)}
     if find_spec("openvino"):

@@ -297,7 +297,7 @@ def main() -> None:
 def replaced(
     before: list[dict[str, Any]], new: list[dict[str, Any]], day: str
 ) -> list[dict[str, Any]]:
-    """The rows of before, with those that were measured anew, apart from them, in their places."""
+    """The previous rows, with those that were measured again in their places."""
     later = {(*heading(row), row["clients"]): {**row, "apart": day} for row in new}
     return [later.get((*heading(row), row["clients"]), row) for row in before]
 

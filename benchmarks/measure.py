@@ -124,7 +124,7 @@ def store(
         found: what was measured.
         table: lines of Markdown that show it.
         notes: what has to be known of it.
-        about: the machine; left out, this one, today.
+        about: the machine; default: this one, today.
         folder: of the two files.
     """
     notes, about = list(notes), about or machine()

@@ -57,12 +57,13 @@ cv2.imwrite({target!r}, peer.enhance(cv2.imread({source!r}, cv2.IMREAD_UNCHANGED
 """
 NOTES = [
     f"New processes each time, their files in the system's page cache; median of {STARTS}, after "
-    "an uncounted run. The two commands of a model alternate; the ratio is the median of the pairs, "
-    "under 1 where Sakuga is faster.",
+    "an uncounted run. The two commands of a model alternate; the ratio is the median of the "
+    "pairs, under 1 where Sakuga is faster.",
     "The peer's process imports RealESRGANer, loads the published weights and upscales one file.",
     "`sakuga upscale` starts the embedded server for the length of the command. Its default "
     "precision is bfloat16 where the CPU has it, and float32 elsewhere; the peer's is float32.",
-    "A server is ready when gRPC answers and the pipeline and the network of one action are loaded.",
+    "A server is ready when gRPC answers and the pipeline and the network of one action are "
+    "loaded.",
 ]
 
 

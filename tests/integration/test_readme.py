@@ -28,7 +28,7 @@ def test_the_python_examples_run(tmp_path: Path, url: str) -> None:
     environment = {**os.environ, "SAKUGA_URL": url}
     for example in examples:
         subprocess.run([sys.executable, "-c", example], cwd=tmp_path, env=environment, check=True)
-    for name, size in (("2x", (400, 480)), ("repaired", (400, 480)), ("painted", (200, 240))):
+    for name, size in (("2x", (400, 480)), ("repaired", (400, 480)), ("inpainted", (200, 240))):
         assert Image.open(tmp_path / f"heroine-{name}.png").size == size
 
 

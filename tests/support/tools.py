@@ -21,6 +21,7 @@ import pytest
 from sakuga_core.paths import cache_folder
 
 SECONDS = 600  # for one command
+LINES = 12  # of what it printed, where it failed
 
 
 class Unavailable(Exception):
@@ -112,8 +113,8 @@ def output(command: list[str], seconds: float = SECONDS, **options: Any) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{name} can't be run: {error}") from error
     if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise Unavailable(f"{name} failed: {' '.join(said[-3:])}")
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise Unavailable("\n".join([f"{name} failed:", *lines[-LINES:]]))
     return done.stdout + done.stderr
 
 

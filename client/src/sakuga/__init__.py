@@ -1,38 +1,46 @@
-"""Sakuga's client: drawn and anime pictures, upscaled, repaired and cut out by NVIDIA Triton."""
+"""Sakuga's client: upscale, restore, enhance and remove the background of drawn and anime pictures
+on NVIDIA Triton.
 
-from sakuga.artifacts import (
-    ArtifactDetector,
-    ArtifactFixProvider,
-    AutoDetector,
-    fix_artifacts,
-    inpaint_regions,
-)
-from sakuga.images import Images, connect
-from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
-from sakuga.tracing import trace_context
-from sakuga.triton import Reply
-from sakuga_core.actions import ImageAction
-from sakuga_core.config.file import load_config
-from sakuga_core.config.schema import Config
-from sakuga_core.errors import (
-    BadImage,
-    BadInput,
-    BadOption,
-    ConfigError,
-    DeadlineExceeded,
-    DetectorError,
-    ModelNotInstalled,
-    ModelNotLoaded,
-    Overloaded,
-    PermissionDenied,
-    ProviderError,
-    QueueTimeout,
-    SakugaError,
-    ServerError,
-    ServerUnavailable,
-    TooLarge,
-)
-from sakuga_core.options import Region
+Names are imported when they are first used, so that `sakuga --help` needs neither gRPC nor pydantic.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sakuga.artifacts import (
+        ArtifactDetector,
+        ArtifactFixProvider,
+        AutoDetector,
+        fix_artifacts,
+        inpaint_regions,
+    )
+    from sakuga.blocking import BlockingImages, connect_blocking
+    from sakuga.images import Images, connect
+    from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
+    from sakuga.tracing import trace_context
+    from sakuga.triton import Reply
+    from sakuga_core.actions import ImageAction
+    from sakuga_core.config import Config, load_config
+    from sakuga_core.errors import (
+        BadImage,
+        BadInput,
+        BadOption,
+        Cancelled,
+        ConfigError,
+        DeadlineExceeded,
+        DetectorError,
+        ModelNotInstalled,
+        ModelNotLoaded,
+        Overloaded,
+        PermissionDenied,
+        ProviderError,
+        QueueTimeout,
+        SakugaError,
+        ServerError,
+        ServerUnavailable,
+        TooLarge,
+    )
+    from sakuga_core.options import Region
 
 __all__ = [
     "ArtifactDetector",
@@ -42,6 +50,8 @@ __all__ = [
     "BadImage",
     "BadInput",
     "BadOption",
+    "BlockingImages",
+    "Cancelled",
     "Config",
     "ConfigError",
     "DeadlineExceeded",
@@ -51,8 +61,8 @@ __all__ = [
     "Images",
     "ModelNotInstalled",
     "ModelNotLoaded",
-    "PermissionDenied",
     "Overloaded",
+    "PermissionDenied",
     "ProviderError",
     "QueueTimeout",
     "RealESRGANProvider",
@@ -64,8 +74,17 @@ __all__ = [
     "ServerUnavailable",
     "TooLarge",
     "connect",
+    "connect_blocking",
     "fix_artifacts",
     "inpaint_regions",
     "load_config",
     "trace_context",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'sakuga' has no attribute {name!r}")
+    from sakuga import _public
+
+    return getattr(_public, name)

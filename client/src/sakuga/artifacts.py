@@ -1,7 +1,7 @@
-"""Damage in pictures, with parts that can be exchanged: who finds it, who upscales.
+"""Repairing pictures with an exchangeable detector and upscaler.
 
 `ArtifactFixProvider` does everything in one call to the server; the functions here do the same step
-by step, so that a detector or an upscaler of the caller's own fits in between.
+by step, so that a custom detector or upscaler fits in between.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -10,8 +10,9 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
+from sakuga.local import LocalServer
 from sakuga.providers import ImageProvider, TritonProvider
-from sakuga.triton import Reply, Triton
+from sakuga.triton import Triton
 from sakuga_core import protocol
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.file import load_config
@@ -19,13 +20,13 @@ from sakuga_core.config.schema import Config
 from sakuga_core.errors import DetectorError, SakugaError
 from sakuga_core.options import Inpainting, Region
 
-# What of the options the upscaler is told.
+# The options that are passed on to the upscaler.
 UPSCALING = ("scale", "denoise_strength")
 
 
 @runtime_checkable
 class ArtifactDetector(Protocol):
-    """Whoever finds what is wrong with a picture, ours or the caller's own."""
+    """Finds damage in a picture; the server's, or a custom one."""
 
     async def detect(self, image: bytes) -> list[Region]:
         """The regions of `image`, an encoded file, in pixels of the upright picture."""
@@ -33,10 +34,11 @@ class ArtifactDetector(Protocol):
 
 
 class AutoDetector:
-    """The server's own: JPEG blocks, banding and specks.
+    """The server's detectors: JPEG blocks, banding and specks.
 
     Args:
-        triton: a connection to share; left out, one a call, to the server of `load_config()`.
+        triton: a connection to share; if unset, one for each call, to the server of
+            `load_config()`.
     """
 
     def __init__(self, triton: Triton | None = None) -> None:
@@ -54,10 +56,10 @@ class AutoDetector:
 
 
 async def detected(detector: ArtifactDetector, image: bytes) -> list[Region]:
-    """What a detector finds.
+    """The regions that a detector finds.
 
     Raises:
-        DetectorError: it failed, or gave something else than regions; the text names it.
+        DetectorError: it failed, or returned something else than regions; the message names it.
     """
     name = type(detector).__name__
     try:
@@ -65,18 +67,19 @@ async def detected(detector: ArtifactDetector, image: bytes) -> list[Region]:
     except SakugaError:
         raise
     except ValidationError as error:
-        raise DetectorError(f"detector {name} gave no regions: {error}") from error
+        raise DetectorError(f"detector {name} returned no regions: {error}") from error
     except Exception as error:
         raise DetectorError(f"detector {name} failed: {type(error).__name__}: {error}") from error
 
 
 class ArtifactFixProvider(TritonProvider):
-    """Finds damage, undoes it, then upscales; options: `options.FixArtifactsOptions`.
+    """Detects and repairs damage, then upscales; options: `FixArtifactsOptions`.
 
     Args:
-        config: left out, as `load_config()` finds it.
-        triton: a connection to share; left out, one of its own to `config.server.url`.
-        detector: who finds the damage; left out, the server, as the option `detector` says.
+        config: if unset, as `load_config()` finds it.
+        triton: a connection to share; if unset, its own, to `config.server.url`.
+        action: as for every provider.
+        detector: finds the damage; if unset, the server does, as the option `detector` says.
     """
 
     action = ImageAction.FIX_ARTIFACTS
@@ -85,15 +88,14 @@ class ArtifactFixProvider(TritonProvider):
         self,
         config: Config | None = None,
         triton: Triton | None = None,
+        action: ImageAction | None = None,
         detector: ArtifactDetector | None = None,
     ) -> None:
-        super().__init__(config, triton)
+        super().__init__(config, triton, action)
         self.detector = detector
 
-    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        request = await _with_regions(options, self.detector, image)
-        full = self.config.options_for("fix_artifacts", request)
-        return await self.triton.infer(protocol.FIX_ARTIFACTS, image, full)
+    async def _request(self, image: bytes, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        return await _with_regions(options, self.detector, image)
 
 
 async def fix_artifacts(
@@ -104,18 +106,17 @@ async def fix_artifacts(
     *,
     triton: Triton | None = None,
 ) -> bytes:
-    """Finds the damage in a picture, undoes it, then has `upscaler` upscale it.
+    """Detects and repairs damage in a picture, then has `upscaler` upscale it.
 
-    `ArtifactFixProvider` also holds the upscaled picture to its file (option `jpeg_consistency`).
+    `ArtifactFixProvider` also keeps the result consistent with a JPEG (option `jpeg_consistency`).
 
     Args:
         image: an encoded file.
-        upscaler: any provider; it is asked for `ImageAction.UPSCALE` with a scale and a denoise
-            strength.
-        detector: who finds the damage; left out, the server does.
+        upscaler: any provider; it gets `ImageAction.UPSCALE`, a scale and a denoise strength.
+        detector: finds the damage; if unset, the server does.
         config: options of `fix_artifacts`, over those of config.yaml.
-        triton: the server that repairs; left out, the upscaler's own, should it have one, else that
-            of `load_config()`.
+        triton: the server that repairs; if unset, the upscaler's, if it has one, else that of
+            `load_config()`.
 
     Returns:
         An encoded file.
@@ -130,14 +131,14 @@ async def fix_artifacts(
         options = settings.options_for("fix_artifacts", request)
         repair = {**options, "result": "restored", "format": "png"}
         repaired = (await server.infer(protocol.FIX_ARTIFACTS, image, repair)).result
-    asked = {name: options[name] for name in UPSCALING if options.get(name) is not None}
-    return await upscaler.process(repaired, ImageAction.UPSCALE, asked)
+    passed_on = {name: options[name] for name in UPSCALING if options.get(name) is not None}
+    return await upscaler.process(repaired, ImageAction.UPSCALE, passed_on)
 
 
 async def _with_regions(
     request: Mapping[str, Any], detector: ArtifactDetector | None, image: bytes
 ) -> Mapping[str, Any]:
-    """The request with what a detector of the caller's own finds, beside the regions it has."""
+    """The options with the regions that a custom detector finds added."""
     if detector is None:
         return request
     regions = [*(request.get("regions") or ()), *await detected(detector, image)]
@@ -152,15 +153,15 @@ async def inpaint_regions(
     mask: bytes | None = None,
     triton: Triton | None = None,
 ) -> bytes:
-    """Paints parts of a picture anew; outside of them, and a rim of some pixels, none changes.
+    """Inpaints parts of a picture; outside of them, and a rim of some pixels, none changes.
 
     Args:
         image: an encoded file.
         regions: in pixels of the upright picture; of kind `speck` or `user`: other kinds aren't
-            for painting, and stay.
-        inpaint: who paints.
-        mask: a picture file of the same size, white where to paint; on top of `regions`.
-        triton: the server; left out, that of `load_config()`.
+            inpainted, and stay.
+        inpaint: the method.
+        mask: a picture file of the same size, white where to inpaint, beside `regions`.
+        triton: the server; if unset, that of `load_config()`.
 
     Returns:
         A PNG file of the same size.
@@ -170,9 +171,9 @@ async def inpaint_regions(
         SakugaError: of the class that fits; see `sakuga.errors`.
     """
     async with _server(triton) as (config, server):
-        asked = {"detector": "none", "restore": False, "result": "restored", "inpaint": inpaint}
-        asked |= {"regions": list(regions), **({} if mask is None else {"mask": mask})}
-        options = config.options_for("fix_artifacts", asked)
+        request = {"detector": "none", "restore": False, "result": "restored", "inpaint": inpaint}
+        request |= {"regions": list(regions), **({} if mask is None else {"mask": mask})}
+        options = config.options_for("fix_artifacts", request)
         return (await server.infer(protocol.FIX_ARTIFACTS, image, options)).result
 
 
@@ -185,5 +186,5 @@ async def _server(
     if triton is not None:
         yield settings, triton
         return
-    async with Triton(settings.server) as own:
-        yield settings, own
+    async with Triton(settings.server, local=LocalServer(settings)) as made:
+        yield settings, made

@@ -1,45 +1,56 @@
-"""Providers of the user's own, which config.yaml names by their import path."""
+"""Custom providers, which config.yaml names by their import path."""
 
 import importlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.triton import Reply, Triton
 from sakuga_core.actions import ImageAction
-from sakuga_core.config.schema import Config
+from sakuga_core.config import Config
 from sakuga_core.errors import ConfigError, ProviderError, SakugaError
+from sakuga_core.paths import config_folder
 
 
 class CustomProvider:
     """The provider that `providers.image.ACTION.provider` names now.
 
     Raises:
-        ConfigError: there is no such module or name, or it isn't an `ImageProvider`.
+        ConfigError: there is no such module or name, it isn't an `ImageProvider`, or config.yaml
+            isn't trusted to import code.
     """
 
     def __init__(self, config: Config, triton: Triton, action: ImageAction) -> None:
         self.config = config
         self.action = action
-        self.path = self._block.provider
-        self.provider = _made(f"providers.image.{action.value}.provider", config, triton, self.path)
-
-    @property
-    def _block(self) -> Any:
-        return getattr(self.config.providers.image, self.action.value)
+        self.path = config.block(action).provider
+        field = f"providers.image.{action.value}.provider"
+        _check_trusted(field, config, action)
+        self.provider = _made(field, config, triton, self.path)
+        self._calls = 0
+        self._closing = False
 
     async def run(
         self, image: bytes, action: ImageAction | str, config: Mapping[str, Any] | None = None
     ) -> Reply:
-        """One picture, with a report of what can be said of a provider that isn't ours.
+        """One picture, with a report of what is known without a server.
 
         Raises:
-            ProviderError: it failed, or gave something else than bytes.
+            ProviderError: it failed, or returned something else than bytes.
         """
-        options, start = {**self._block.options, **(config or {})}, time.perf_counter()
+        options = {**self.config.block(self.action).options, **(config or {})}
+        start = time.perf_counter()
+        async with self._in_use():
+            result = await self._result(image, options)
+        milliseconds = {"total": round((time.perf_counter() - start) * 1000, 2)}
+        report = {"action": self.action.value, "model": self.path, "milliseconds": milliseconds}
+        return Reply(result, {**report, "warnings": [], "notes": []})
+
+    async def _result(self, image: bytes, options: Mapping[str, Any]) -> bytes:
         try:
             result = await self.provider.process(image, self.action, options)
         except SakugaError:
@@ -50,24 +61,48 @@ class CustomProvider:
             ) from error
         if not isinstance(result, bytes):
             kind = type(result).__name__
-            raise ProviderError(f"provider {self.path} gave {kind}; allowed: bytes")
-        taken = {"total": round((time.perf_counter() - start) * 1000, 2)}
-        told = {"action": self.action.value, "model": self.path, "milliseconds": taken}
-        return Reply(result, {**told, "warnings": [], "notes": []})
+            raise ProviderError(f"provider {self.path} returned {kind}; allowed: bytes")
+        return result
+
+    @asynccontextmanager
+    async def _in_use(self) -> AsyncIterator[None]:
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if self._closing and not self._calls:
+                await self._close()
 
     async def close(self) -> None:
+        """Closes it after its last call: immediately, if there is none."""
+        self._closing = True
+        if not self._calls:
+            await self._close()
+
+    async def _close(self) -> None:
         if callable(close := getattr(self.provider, "close", None)):
             done = close()
             if hasattr(done, "__await__"):
                 await done
 
 
+def _check_trusted(field: str, config: Config, action: ImageAction) -> None:
+    source = config.source
+    if source is None or source.trusted or config.block(action).assigned("provider"):
+        return
+    raise ConfigError(
+        f"{source.place(field)}: {field!r} imports Python code, which a config.yaml that merely "
+        "lies in the current folder may not; name the file (--config, SAKUGA_CONFIG, or "
+        f"load_config(path)), or move it to {config_folder()}"
+    )
+
+
 def _made(field: str, config: Config, triton: Triton, path: str) -> ImageProvider:
     found = _imported(field, config, path)
     provider = found
     if isinstance(found, type):
-        ours = issubclass(found, TritonProvider)
-        provider = found(config, triton) if ours else found()
+        provider = found(config, triton) if issubclass(found, TritonProvider) else found()
     if not isinstance(provider, ImageProvider):
         raise ConfigError(
             f"{field} is {path!r}, which has no `process`; allowed: a class or an object with "
@@ -83,7 +118,7 @@ def _imported(field: str, config: Config, path: str) -> Any:
         found: Any = importlib.import_module(module)
         for part in name.split(".") if name else ():
             found = getattr(found, part)
-    except Exception as error:  # whatever their module does when it is imported
+    except Exception as error:  # whatever the module does when it is imported
         why = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{field} is {path!r}, which can't be imported ({why})") from error
     return found

@@ -1,5 +1,7 @@
-"""Which pictures a command means, and where each result goes."""
+"""Which pictures a command means, where each result goes, and how it is written."""
 
+import os
+import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -13,14 +15,16 @@ FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
 @dataclass(frozen=True)
-class Job:
+class FileTask:
+    """A picture to process, and where its result goes."""
+
     source: Path
     target: Path
     options: Mapping[str, Any]
 
 
-def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> list[Job]:
-    """A job for each file named, and for each picture below each folder named.
+def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> list[FileTask]:
+    """A task for each file named, and for each picture below each folder named.
 
     Args:
         output: a folder, in which folders keep their shape; for one file also a file, whose
@@ -28,26 +32,45 @@ def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> 
         options: of every request.
 
     Raises:
-        BadInput: the one result would replace its own picture.
+        BadInput: the result would replace its own picture.
     """
-    kind = FORMATS.get(output.suffix.lower())
-    if kind and len(pictures) == 1 and pictures[0].is_file() and not output.is_dir():
+    format = FORMATS.get(output.suffix.lower())
+    if format and len(pictures) == 1 and pictures[0].is_file() and not output.is_dir():
         if output.exists() and output.samefile(pictures[0]):
             raise BadInput(f"the result would replace {output} itself; name another file")
-        return [Job(pictures[0], output, {"format": kind, **options})]
+        return [FileTask(pictures[0], output, {"format": format, **options})]
     suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(options.get("format", "png"), ".png")
     sources = {s: place for picture in pictures for s, place in _walk(picture, output)}
     taken = {source.resolve() for source in sources}  # a result never replaces a picture
-    jobs = []
+    tasks = []
     for source, place in sources.items():
         target = _free(output / place, suffix, taken)
         taken.add(target.resolve())
-        jobs.append(Job(source, target, options))
-    return jobs
+        tasks.append(FileTask(source, target, options))
+    return tasks
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Writes a file so that it is there whole or not at all: beside its place, then renamed.
+
+    Raises:
+        OSError: it can't be written; what was there before stays.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _free(place: Path, suffix: str, taken: Container[Path]) -> Path:
-    """A target nobody has: `a.png`, else `a.jpg.png` (of a.jpg), else `a.jpg-2.png`."""
+    """A target that isn't taken: `a.png`, else `a.jpg.png` (of a.jpg), else `a.jpg-2.png`."""
     name = place.name
     further = (place.with_name(f"{name}-{i}{suffix}") for i in count(2))
     names = chain([place.with_suffix(suffix), place.with_name(name + suffix)], further)
@@ -60,7 +83,7 @@ def _walk(picture: Path, output: Path) -> Iterator[tuple[Path, Path]]:
         yield picture, Path(picture.name)
         return
     for file in sorted(picture.rglob("*")):
-        # A result of an earlier run isn't a picture to upscale again.
+        # A result of an earlier run isn't processed again.
         if output.resolve() in file.resolve().parents:
             continue
         if file.is_file() and file.suffix.lower() in SUFFIXES:

@@ -1,4 +1,4 @@
-"""One door for every action: `images` sends each picture to the provider of its action."""
+"""One entry point for every action: `Images` sends each picture to the provider of its action."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -7,22 +7,21 @@ from typing import Any
 
 from sakuga.artifacts import ArtifactFixProvider
 from sakuga.custom_provider import CustomProvider
-from sakuga.providers import (
-    AuraSRProvider,
-    RealESRGANProvider,
-    RembgProvider,
-    TritonProvider,
-    as_action,
-)
+from sakuga.local import LocalServer
+from sakuga.providers import TritonProvider
 from sakuga.triton import Reply, Triton
-from sakuga_core.actions import ImageAction
-from sakuga_core.config.file import load_config, refresh
-from sakuga_core.config.schema import Config
+from sakuga_core import actions
+from sakuga_core.actions import ACTIONS, ImageAction
+from sakuga_core.config import Config, load_config, refresh
+
+# Actions whose provider does more than send a picture.
+PROVIDERS: Mapping[ImageAction, type[TritonProvider]] = {
+    provider.action: provider for provider in (ArtifactFixProvider,)
+}
 
 
 class Images:
-    """Every action that the connected server offers, and those of providers of one's own. Made by
-    `connect`.
+    """Every action of the connected server, and those of custom providers. Made by `connect`.
 
     An assignment to `config`, or a change of its file, takes effect with the next call.
     """
@@ -30,10 +29,10 @@ class Images:
     def __init__(self, config: Config, triton: Triton) -> None:
         self.config = config
         self.triton = triton
-        self._plugged: dict[ImageAction, CustomProvider] = {}
-        providers = (RealESRGANProvider, RembgProvider, ArtifactFixProvider, AuraSRProvider)
-        self._providers: dict[ImageAction, TritonProvider] = {
-            kind.action: kind(config, triton) for kind in providers
+        self._custom: dict[ImageAction, CustomProvider] = {}
+        self._providers = {
+            action: PROVIDERS.get(action, TritonProvider)(config, triton, action=action)
+            for action in ACTIONS
         }
 
     async def process(
@@ -42,7 +41,7 @@ class Images:
         action: ImageAction | str,
         config: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Does `action` to one picture.
+        """Applies `action` to one picture.
 
         Args:
             image: an encoded file: PNG, JPEG, WebP, BMP, TIFF or GIF (its first frame).
@@ -53,7 +52,7 @@ class Images:
             An encoded file.
 
         Raises:
-            SakugaError: of the class that fits; see `sakuga.errors`.
+            SakugaError: of the class that fits; see `sakuga_core.errors`.
         """
         return (await self.run(image, action, config)).result
 
@@ -64,43 +63,59 @@ class Images:
         config: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
-        action = as_action(action)
+        action = actions.find(action).name
         refresh(self.config)
-        provider = await self._own(action) or self._providers[action]
+        provider = await self._custom_provider(action) or self._providers[action]
         return await provider.run(image, action, config)
 
-    async def _own(self, action: ImageAction) -> CustomProvider | None:
-        """The provider of the user's own for an action, if config.yaml names one."""
-        block = getattr(self.config.providers.image, action.value)
-        plugged = self._plugged.get(action)
-        if plugged and plugged.path != block.provider:
-            await self._plugged.pop(action).close()
-            plugged = None
-        if plugged is None and block.provider:
-            plugged = self._plugged[action] = CustomProvider(self.config, self.triton, action)
-        return plugged
+    async def _custom_provider(self, action: ImageAction) -> CustomProvider | None:
+        """The custom provider of an action, if config.yaml names one; a replaced one is closed
+        after its last call."""
+        path = self.config.block(action).provider
+        current = self._custom.get(action)
+        if current and current.path == path:
+            return current
+        made = CustomProvider(self.config, self.triton, action) if path else None
+        if current:
+            del self._custom[action]
+        if made:
+            self._custom[action] = made
+        if current:
+            await current.close()
+        return made
 
     async def close(self) -> None:
-        for plugged in self._plugged.values():
-            await plugged.close()
-        await self.triton.close()
+        """Closes the custom providers and the connection."""
+        try:
+            while self._custom:
+                await self._custom.popitem()[1].close()
+        finally:
+            await self.triton.close()
 
 
 @asynccontextmanager
 async def connect(
-    config: Config | str | Path | None = None, *, url: str | None = None
+    config: Config | str | Path | None = None,
+    *,
+    url: str | None = None,
+    local: LocalServer | None = None,
 ) -> AsyncIterator[Images]:
     """A connection to the server, open for the length of an `async with`.
 
+    Where `server.url` is `auto`, that is the server which answers on this machine, else the
+    embedded one, started for so long.
+
     Args:
-        config: a Config, or the path of a config.yaml; left out, as `load_config()` finds it.
-        url: host:port of Triton's gRPC; goes before the one in `config`.
+        config: a Config, or the path of a config.yaml; if unset, as `load_config()` finds it.
+        url: host:port of Triton's gRPC; replaces the one in `config`.
+        local: a server for `auto` that was prepared before; if unset, as `config` says.
 
     Raises:
-        ConfigError: the configuration can't be used. A missing server is noticed by the first call.
+        ConfigError: the configuration can't be used. A missing server is reported by the first
+            call.
     """
     settings = config if isinstance(config, Config) else load_config(config)
-    triton = Triton(settings.server, url=url)
+    triton = Triton(settings.server, url=url, local=local or LocalServer(settings))
     images = Images(settings, triton)
     try:
         yield images

@@ -1,28 +1,28 @@
-"""Providers: whoever turns one picture into another. The Protocol, and Triton's."""
+"""Providers: whatever turns one picture into another. The protocol, and those that Triton serves."""
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
+from sakuga.local import LocalServer
+from sakuga.retry import Deadline
 from sakuga.triton import Reply, Triton
-from sakuga_core import protocol
+from sakuga_core import actions
 from sakuga_core.actions import ImageAction
-from sakuga_core.config.file import load_config, refresh
-from sakuga_core.config.schema import Config
-from sakuga_core.errors import BadOption, ModelNotInstalled, ModelNotLoaded
+from sakuga_core.config import Config, load_config, refresh
+from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, ModelNotLoaded
 
-# After config.yaml changed, the server may take so many seconds longer than a client to load what
-# it names now; the client asks again at this interval.
+# Seconds: how long after a change of config.yaml a client waits for the server to load the model
+# that it names now, and how often it tries.
 SWAP_SECONDS = 30
-ASK_AGAIN_SECONDS = 0.2
-LOADS = 3  # times that a network which is unloaded again and again is asked for
+POLL_SECONDS = 0.2
+LOADS = 3  # times that a network is requested which is unloaded again and again
 
 
 @runtime_checkable
 class ImageProvider(Protocol):
-    """What an application needs to know of any provider, ours or its own."""
+    """What an application needs of a provider, ours or a custom one."""
 
     async def process(
         self,
@@ -30,36 +30,31 @@ class ImageProvider(Protocol):
         action: ImageAction | str,
         config: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Does `action` to `image`, an encoded file; gives an encoded file back."""
+        """Applies `action` to `image`, an encoded file; returns an encoded file."""
         ...
 
 
-def as_action(action: ImageAction | str) -> ImageAction:
-    try:
-        return ImageAction(action)
-    except ValueError:
-        allowed = ", ".join(a.value for a in ImageAction)
-        raise BadOption(f"action is {action!r}; allowed: {allowed}") from None
-
-
-class TritonProvider(ABC):
-    """One action, done by a Triton server, as config.yaml says at the time of each call.
+class TritonProvider:
+    """An action on a Triton server, with the options of config.yaml at the time of each call.
 
     Args:
-        config: left out, as `load_config()` finds it.
-        triton: a connection to share; left out, one of its own to `config.server.url`.
+        config: if unset, as `load_config()` finds it.
+        triton: a connection to share; if unset, its own, to `config.server.url`.
+        action: what it does; subclasses set theirs.
     """
 
     action: ClassVar[ImageAction]
 
-    def __init__(self, config: Config | None = None, triton: Triton | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        triton: Triton | None = None,
+        action: ImageAction | None = None,
+    ) -> None:
         self.config = config or load_config()
-        self.triton = triton or Triton(self.config.server)
+        self.triton = triton or Triton(self.config.server, local=LocalServer(self.config))
+        self.row = actions.find(action or self.action)
         self._owns_triton = triton is None
-
-    @abstractmethod
-    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        """One picture to the Triton model that does the action, with the caller's options."""
 
     async def process(
         self,
@@ -67,18 +62,18 @@ class TritonProvider(ABC):
         action: ImageAction | str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Does the provider's action to one picture.
+        """Applies the provider's action to one picture.
 
         Args:
             image: an encoded file: PNG, JPEG, WebP, BMP, TIFF or GIF (its first frame).
-            action: the provider's own; may be left out.
+            action: the provider's; may be omitted.
             config: the action's options, over those of config.yaml.
 
         Returns:
             An encoded file, PNG unless `format` says otherwise.
 
         Raises:
-            SakugaError: of the class that fits; see `sakuga.errors`.
+            SakugaError: of the class that fits; see `sakuga_core.errors`.
         """
         return (await self.run(image, action, config)).result
 
@@ -89,26 +84,51 @@ class TritonProvider(ABC):
         config: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
-        if action is not None and as_action(action) is not self.action:
+        if action is not None and actions.find(action) is not self.row:
             name = type(self).__name__
-            raise BadOption(f"action is {action!r}; {name} allows: {self.action.value}")
+            raise BadOption(f"action is {str(action)!r}; allowed for {name}: {self.row.name.value}")
         refresh(self.config)
-        return await self._once_swapped(image, config or {})
+        options = await self._request(image, config or {})
+        return await self._once_swapped(image, options, Deadline(self.config.server.timeout))
 
-    async def _once_swapped(self, image: bytes, options: Mapping[str, Any]) -> Reply:
+    async def _request(self, image: bytes, options: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The options to send, before those of config.yaml are added."""
+        return options
+
+    async def _once_swapped(
+        self, image: bytes, options: Mapping[str, Any], deadline: Deadline
+    ) -> Reply:
         """Sends a picture; where config.yaml has just named another model, waits until the server
         has loaded it."""
         source = None if options.get("model") else self.config.source
         while True:
             try:
-                return await self._send(image, options)
+                return await self._send(image, options, deadline)
             except ModelNotLoaded as error:
-                gone = isinstance(error, ModelNotInstalled)
-                if gone or source is None or abs(source.age) > SWAP_SECONDS:
+                missing = isinstance(error, ModelNotInstalled)
+                if missing or source is None or abs(source.age) > SWAP_SECONDS:
                     raise
-            await asyncio.sleep(ASK_AGAIN_SECONDS)
+                if deadline.left < POLL_SECONDS:
+                    raise DeadlineExceeded(f"within server.timeout: {error}") from error
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _send(self, image: bytes, options: Mapping[str, Any], deadline: Deadline) -> Reply:
+        """One picture to the Triton model of the action."""
+        full = self.config.options_for(self.row.name, options)
+        model = self.row.triton_model(full["model"])
+        for _ in range(LOADS):
+            try:
+                return await self.triton.infer(model, image, full, deadline)
+            except ModelNotLoaded:
+                # Pipelines load networks themselves; an ensemble has to be loaded first. To Triton,
+                # a misspelt name and one that isn't loaded are the same: the server tells them apart.
+                if model in self.row.triton_models:
+                    raise
+                await self.triton.load_on_demand(full["model"], self.row.kind, deadline)
+        return await self.triton.infer(model, image, full, deadline)
 
     async def close(self) -> None:
+        """Closes the connection, if it is the provider's own."""
         if self._owns_triton:
             await self.triton.close()
 
@@ -125,37 +145,18 @@ class TritonProvider(ABC):
 
 
 class RealESRGANProvider(TritonProvider):
-    """Upscales pictures; options: `options.UpscaleOptions`."""
+    """Upscales pictures; options: `UpscaleOptions`."""
 
     action = ImageAction.UPSCALE
 
-    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        full = self.config.options_for("upscale", options)
-        return await self.triton.infer(protocol.UPSCALE, image, full)
-
 
 class AuraSRProvider(TritonProvider):
-    """Upscales pictures and invents fine detail; options: `options.UpscaleOptions`."""
+    """Upscales pictures and generates fine detail; options: `UpscaleOptions`."""
 
     action = ImageAction.ENHANCE
 
-    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        full = self.config.options_for("enhance", options)
-        return await self.triton.infer(protocol.UPSCALE, image, full)
-
 
 class RembgProvider(TritonProvider):
-    """Cuts figures out of their background; options: `options.RembgOptions`."""
+    """Removes the background of pictures; options: `RembgOptions`."""
 
     action = ImageAction.REMBG
-
-    async def _send(self, image: bytes, options: Mapping[str, Any]) -> Reply:
-        full = self.config.options_for("rembg", options)
-        model = full["model"]
-        for _ in range(LOADS):
-            try:
-                return await self.triton.infer(protocol.ensemble(model), image, full)
-            except ModelNotLoaded:
-                # To Triton, a misspelt name and one not loaded are the same; this tells, or loads.
-                await self.triton.load_on_demand(model, "segment")
-        return await self.triton.infer(protocol.ensemble(model), image, full)

@@ -1,29 +1,44 @@
-"""When a picture is sent anew, and when not: attempts, pauses, and a budget for all pictures."""
+"""When a request is sent again: one deadline, a few attempts, and a budget for all requests."""
 
 import random
 import time
 from dataclasses import dataclass, field
 
-# A retry costs a token, and each picture brings a part of one: when all servers are down, retries
-# add a fifth to their load, not a multiple. Some are there at the start, for few pictures.
-PER_PICTURE, MOST = 0.2, 10.0
+# A retry costs a token, and each request earns a part of one: when all servers are down, retries
+# add a fifth to their load, not a multiple. A new client starts with some.
+PER_REQUEST, MOST = 0.2, 10.0
 
-# Seconds: the pause before the first retry, which doubles each time, and the longest. It is drawn
-# from zero on, so that clients which failed together don't come back together.
+# Seconds: the longest pause before the first retry, which doubles each time, up to the last. The
+# pause is drawn from zero on, so that clients which failed together don't come back together.
 FIRST, LONGEST = 0.2, 5.0
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The time by which a request has to be done: queue, connection, calls and retries included."""
+
+    seconds: float
+    """From the start."""
+    start: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative once it is over."""
+        return self.start + self.seconds - time.monotonic()
 
 
 @dataclass
 class Budget:
-    """Of one client."""
+    """The retries that one client may still make."""
 
     tokens: float = MOST
 
     def earn(self) -> None:
-        self.tokens = min(MOST, self.tokens + PER_PICTURE)
+        """Counts a request."""
+        self.tokens = min(MOST, self.tokens + PER_REQUEST)
 
     def spend(self) -> bool:
-        """Whether a retry is paid for."""
+        """Pays for a retry; whether that was possible."""
         if self.tokens < 1:
             return False
         self.tokens -= 1
@@ -32,26 +47,20 @@ class Budget:
 
 @dataclass
 class Attempts:
-    """Of one picture."""
+    """The attempts of one request."""
 
     retries: int
-    """How many there may be."""
-    seconds: float
-    """That all of them may take."""
+    """How many there may be, after the first attempt."""
+    deadline: Deadline
     budget: Budget
     made: int = 0
-    start: float = field(default_factory=time.monotonic)
-
-    @property
-    def left(self) -> float:
-        """Seconds, of the time allowed."""
-        return self.start + self.seconds - time.monotonic()
 
     def pause(self) -> float | None:
         """Seconds to wait before the next attempt; None if there is none."""
-        if self.made >= self.retries or not self.budget.spend():
+        if self.made >= self.retries:
             return None
-        longest = min(LONGEST, FIRST * 2**self.made)
+        pause = random.uniform(0, min(LONGEST, FIRST * 2**self.made))
+        if pause >= self.deadline.left or not self.budget.spend():
+            return None
         self.made += 1
-        pause = random.uniform(0, longest)
-        return pause if pause < self.left else None
+        return pause

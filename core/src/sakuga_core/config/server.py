@@ -60,9 +60,10 @@ class TLS(Block):
 class Server(Block):
     """How clients reach the server, and how it runs."""
 
-    url: str = "localhost:8001"
-    """host:port of Triton's gRPC; or, to go round several servers, dns:///host:port for all
-    addresses that a name has, ipv4:host:port,host:port for those listed."""
+    url: str = "auto"
+    """auto: the server that answers on this machine, else the embedded one, started for as long as
+    the program needs it. Otherwise host:port of Triton's gRPC, or several servers in turn:
+    dns:///host:port for all addresses of a name, ipv4:host:port,host:port for a list."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds that a client waits for one picture: queue, connection and all attempts included. A
     server refuses a picture that has waited in its queue for half of the time left, so that another

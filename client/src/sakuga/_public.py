@@ -1,0 +1,75 @@
+"""What `sakuga` exports; see its `__all__`."""
+
+from sakuga.artifacts import (
+    ArtifactDetector,
+    ArtifactFixProvider,
+    AutoDetector,
+    fix_artifacts,
+    inpaint_regions,
+)
+from sakuga.blocking import BlockingImages, connect_blocking
+from sakuga.images import Images, connect
+from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
+from sakuga.tracing import trace_context
+from sakuga.triton import Reply
+from sakuga_core.actions import ImageAction
+from sakuga_core.config import Config, load_config
+from sakuga_core.errors import (
+    BadImage,
+    BadInput,
+    BadOption,
+    Cancelled,
+    ConfigError,
+    DeadlineExceeded,
+    DetectorError,
+    ModelNotInstalled,
+    ModelNotLoaded,
+    Overloaded,
+    PermissionDenied,
+    ProviderError,
+    QueueTimeout,
+    SakugaError,
+    ServerError,
+    ServerUnavailable,
+    TooLarge,
+)
+from sakuga_core.options import Region
+
+__all__ = [
+    "ArtifactDetector",
+    "ArtifactFixProvider",
+    "AuraSRProvider",
+    "AutoDetector",
+    "BadImage",
+    "BadInput",
+    "BadOption",
+    "BlockingImages",
+    "Cancelled",
+    "Config",
+    "ConfigError",
+    "DeadlineExceeded",
+    "DetectorError",
+    "ImageAction",
+    "ImageProvider",
+    "Images",
+    "ModelNotInstalled",
+    "ModelNotLoaded",
+    "Overloaded",
+    "PermissionDenied",
+    "ProviderError",
+    "QueueTimeout",
+    "RealESRGANProvider",
+    "Region",
+    "RembgProvider",
+    "Reply",
+    "SakugaError",
+    "ServerError",
+    "ServerUnavailable",
+    "TooLarge",
+    "connect",
+    "connect_blocking",
+    "fix_artifacts",
+    "inpaint_regions",
+    "load_config",
+    "trace_context",
+]

@@ -1,0 +1,37 @@
+"""Questions to the server, for the commands that ask them."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from sakuga.local import AUTO, recorded_key, running
+from sakuga.translation import ADMIN_KEY
+from sakuga.triton import Triton
+from sakuga_core.config import Config
+
+T = TypeVar("T")
+
+
+def ask(config: Config, question: Callable[[Triton], Awaitable[T]]) -> T:
+    """The answer of the server that config.yaml names.
+
+    Raises:
+        SakugaError: of the class that fits; see `sakuga_core.errors`.
+    """
+
+    async def answer() -> T:
+        async with Triton(config.server, _key(config.server.url)) as triton:
+            return await question(triton)
+
+    return asyncio.run(answer())
+
+
+def _key(url: str) -> str | None:
+    """The administration key: the environment's, else that of this user's own server."""
+    if key := os.environ.get(ADMIN_KEY):
+        return key
+    if url == AUTO:
+        found = running()
+        return found.key if found else None
+    return recorded_key(url)
