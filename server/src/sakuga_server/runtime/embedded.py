@@ -1,58 +1,39 @@
 """Starts a real Triton, and ends it: that of the nvidia-pytriton wheel, or of a container.
 
-The wheel's is version 2.51, which has known holes in its administrative interfaces (CVE-2025-23319,
--23320, -23334), so it listens on loopback unless `server.host` says otherwise, and those interfaces
-need a key: $SAKUGA_ADMIN_KEY, or one that is made up for each start. Triton takes it as an argument
-only: who may look at this machine's processes can read it.
+Between this process and Triton stands a guard (`guard.py`), so that nothing of Triton is left
+behind, however either of them ends.
 """
 
-import ctypes
-import errno
-import logging
 import os
 import secrets
-import shutil
-import signal
+import select
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from sakuga.triton import ADMIN_KEY
+from sakuga_core import protocol
 from sakuga_core.config.schema import Config
-from sakuga_core.config.server import TLS, Server
+from sakuga_core.config.server import Server
 from sakuga_core.errors import ConfigError, ServerError
-from sakuga_server.runtime.binaries import Binary, binary
+from sakuga_server.runtime import guard, machine
+from sakuga_server.runtime.binaries import binary
+from sakuga_server.runtime.command import EXIT_SECONDS, Launch, Ports, command, environment
+from sakuga_server.runtime.control import Control
+from sakuga_server.runtime.machine import free_port
 from sakuga_server.runtime.placement import optional, servable, wanted
+from sakuga_server.runtime.repository import bring_up
+from sakuga_server.runtime.workspace import Workspace, workspace
 
-log = logging.getLogger("sakuga")
+__all__ = ["Embedded", "free_port", "run_triton"]
 
-LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"
-EXIT_SECONDS = 15  # that Triton takes at most to unload; `following.drain` waits for pictures
-MARGIN_SECONDS = 5  # that Triton may take to end after that
-RESTRICTED = "shared-memory,model-repository,trace,logging"
-# Of HTTP, which has no TLS, and is for probes: whether it is ready is all that is told without key.
-RESTRICTED_HTTP = f"{RESTRICTED},inference,metadata,model-config,statistics"
-# Milliseconds that a connection lasts. Then clients of a name with several addresses look it up
-# again, and find servers that are new; calls under way aren't touched.
-CONNECTION_AGE = 300_000
-
-# Each Python instance has a pool of shared memory for tensors in flight; it grows in steps as
-# pictures need; the result of one tile has up to 24 MB.
-SHM_START, SHM_GROWTH, SHM_LEAST = 32 * 2**20, 64 * 2**20, 512 * 2**20
-
-# Should this process be killed hard, Linux ends Triton too: prctl(PR_SET_PDEATHSIG, SIGTERM). Done
-# by a process of its own: `preexec_fn` would fork this one, and gRPC's threads don't survive that.
-END_WITH_PARENT = (
-    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execv(sys.argv[1], sys.argv[1:])"
-)
+MARGIN_SECONDS = 5  # that Triton may take to end beyond its own time
 
 
 @dataclass(frozen=True)
@@ -60,180 +41,104 @@ class Embedded:
     """A running server."""
 
     url: str
+    """Of gRPC."""
     models: list[str]
     """Triton's models that were loaded at the start."""
-    process: subprocess.Popen[bytes]
-    key: str = field(repr=False)
-    """Of its administrative interfaces; see `sakuga.triton.Triton`."""
+    process: "subprocess.Popen[bytes]"
+    """The guard, whose status is Triton's."""
+    repository: Path
+    """The runtime repository."""
+    control: Control = field(repr=False)
+    """Of its administrative interfaces."""
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    @property
+    def key(self) -> str:
+        """Of its administrative interfaces."""
+        return self.control.key
 
 
 @contextmanager
 def run_triton(
-    config: Config, port: int, log: TextIO | None = None, models: Sequence[str] = ()
+    config: Config, port: int = 0, log: TextIO | None = None, models: Sequence[str] = ()
 ) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
-    Triton ends with the thread that called this, too, should that be killed.
-
     Args:
-        config: tells the repository, the further ports and the GPUs.
-        port: of gRPC, on `server.host`.
-        log: where Triton's own warnings and errors go; left out, standard error.
-        models: Triton's models to load at the start; left out, what config.yaml wants.
+        config: names the model repository, the ports and the GPUs.
+        port: of gRPC, on `server.host`; 0: a free one.
+        log: where Triton's warnings and errors go; if unset, standard error.
+        models: Triton's models to load at the start, as far as they can be served; if empty, what
+            config.yaml names.
 
     Raises:
-        ConfigError: the repository has nothing to serve, the port is taken, or a part of Triton is
+        ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton is
             missing on this machine.
         ServerError: Triton ended, or wasn't ready within `server.start_timeout`.
     """
-    repository = config.server.repository
-    models = list(models) or wanted(config)
-    if not set(servable(repository)) & set(optional(repository)):
-        raise ConfigError(f"the repository {repository} has no network; run `sakuga-export` first")
-    settings = config.server
-    check_port(settings.host, port)
-    _check_shared_memory()
-    check_gpus(config.realesrgan.gpu_id, gpus_here())
-    with tempfile.TemporaryDirectory(prefix="sakuga-") as folder:
-        triton = binary(Path(folder))
-        key = os.environ.get(ADMIN_KEY) or secrets.token_urlsafe()
-        process = subprocess.Popen(
-            _command(settings, models, triton, port, key),
-            env=_environment(config, triton),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends Triton
-        )
+    machine.check_shared_memory()
+    machine.check_gpus(config.realesrgan.gpu_id, machine.gpus_here())
+    with workspace() as place, ExitStack() as reserved:
+        bring_up(place.models, config)
+        launch = _launch(config, place, _ports(config.server, port, reserved), models)
+        process = _started(config, launch)
         relay = _Relay(process, log or sys.stderr)
         try:
-            _wait(process, settings, port, relay)
-            yield Embedded(f"{_near(settings)}:{port}", models, process, key)
+            _wait(process, config.server, launch.ports.grpc, relay)
+            reserved.close()
+            url = machine.address(_near(config.server), launch.ports.grpc)
+            control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
+            yield Embedded(url, list(launch.models), process, place.models, control)
         finally:
-            _stop(process, EXIT_SECONDS + MARGIN_SECONDS)
-            relay.join(MARGIN_SECONDS)  # a stub that outlives Triton may hold the log open
+            _stop(process)
+            relay.join(MARGIN_SECONDS)
 
 
-def _command(settings: Server, models: list[str], triton: Binary, port: int, key: str) -> list[str]:
-    options = {
-        "model-repository": settings.repository,
-        "backend-directory": triton.backends,
-        "model-control-mode": "explicit",
-        "strict-readiness": "true",
-        "grpc-address": settings.host,
-        "grpc-port": port,
-        "grpc-max-connection-age": CONNECTION_AGE,
-        "grpc-restricted-protocol": f"{RESTRICTED}:admin={key}",
-        "http-restricted-api": f"{RESTRICTED_HTTP}:admin={key}",
-        "exit-timeout-secs": EXIT_SECONDS,
-        "log-info": "false",
-        "allow-gpu-metrics": str(triton.gpu_metrics).lower(),
-        **_tls(settings.tls),
-        **_door("http", settings.host, settings.http_port),
-        **_door("metrics", settings.host, settings.metrics_port),
-    }
-    shm = {"shm-default-byte-size": SHM_START, "shm-growth-byte-size": SHM_GROWTH}
-    return [
-        *(sys.executable, "-c", END_WITH_PARENT),
-        str(triton.program),
-        "--disable-auto-complete-config",
-        *(f"--{name}={value}" for name, value in options.items()),
-        *(f"--trace-config={setting}" for setting in _tracing(settings)),
-        *(f"--load-model={model}" for model in models),
-        *(f"--backend-config=python,{name}={value}" for name, value in shm.items()),
-    ]
+def _launch(config: Config, place: Workspace, ports: Ports, models: Sequence[str]) -> Launch:
+    possible = servable(place.models)
+    if not set(possible) & set(optional(place.models)):
+        raise ConfigError(
+            f"the repository {config.server.repository} has no network; run `sakuga export` first"
+        )
+    chosen = [name for name in possible if name in models] or wanted(config, place.models)
+    place.backends.mkdir()
+    key = os.environ.get(protocol.ADMIN_KEY) or secrets.token_urlsafe()
+    return Launch(binary(place.backends), place, ports, chosen, key)
 
 
-def _tls(tls: TLS) -> dict[str, object]:
-    if tls.certificate is None:
-        return {}
-    files = {"grpc-server-cert": tls.certificate, "grpc-server-key": tls.key}
-    mutual = {"grpc-use-ssl-mutual": "true", "grpc-root-cert": tls.ca} if tls.mutual else {}
-    return {"grpc-use-ssl": "true", **files, **mutual}
+def _ports(settings: Server, port: int, reserved: ExitStack) -> Ports:
+    """Where it will listen; what is taken is found now."""
+    grpc = port or reserved.enter_context(machine.reserved_port(settings.host))
+    http, host = settings.http_port, settings.host
+    if http is None:
+        host = machine.LOOPBACK
+        http = reserved.enter_context(machine.reserved_port(host))
+    fixed = (port or None, settings.http_port, settings.metrics_port)
+    machine.check_ports(settings, [each for each in fixed if each])
+    return Ports(grpc, http, host, are_reserved=not port)
 
 
-def _door(name: str, host: str, port: int | None) -> dict[str, object]:
-    if port is None:
-        return {f"allow-{name}": "false"}
-    return {f"allow-{name}": "true", f"{name}-address": host, f"{name}-port": port}
-
-
-def _tracing(settings: Server) -> list[str]:
-    if settings.trace_url is None:
-        return []
-    ours = f"opentelemetry,url={settings.trace_url}"
-    name = "opentelemetry,resource=service.name=sakuga"
-    return ["mode=opentelemetry", ours, name, f"rate={settings.trace_rate}", "level=TIMESTAMPS"]
-
-
-def _environment(config: Config, triton: Binary) -> dict[str, str]:
-    inherited = os.environ.get("LD_LIBRARY_PATH")
-    paths = [*map(str, triton.libraries), *([inherited] if inherited else [])]
-    # The stub takes its packages from the first `python` on PATH.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return {
-        "CUDA_VISIBLE_DEVICES": ",".join(map(str, config.realesrgan.gpu_id)),
-        **os.environ,
-        "PATH": path,
-        **({"LD_LIBRARY_PATH": os.pathsep.join(paths)} if paths else {}),
-    }
-
-
-def gpus_here() -> int:
-    """How many GPUs the driver shows; none where there is no driver."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
-    return 0 if failed else count.value
-
-
-def check_gpus(asked: list[int], there: int) -> None:
-    """
-    Raises:
-        ConfigError: there are GPUs, but not those that are asked for.
-    """
-    if "CUDA_VISIBLE_DEVICES" in os.environ:  # it goes before the file, and counts anew
-        return
-    if not there:
-        log.warning("no GPU on this machine: realesrgan.gpu_id %s means the CPU", asked)
-    elif absent := [gpu for gpu in asked if gpu >= there]:
-        raise ConfigError(f"realesrgan.gpu_id is {absent[0]}; allowed here: 0 to {there - 1}")
+def _started(config: Config, launch: Launch) -> "subprocess.Popen[bytes]":
+    """The guard, which runs Triton."""
+    place = launch.workspace
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-I", guard.__file__, place.prefix, str(place.folder)),
+            *command(config.server, launch),
+        ],
+        env=environment(config, launch.triton, place.prefix),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C reaches this process alone, which then ends Triton
+        pass_fds=(place.lock,),
+    )
 
 
 def _near(settings: Server) -> str:
-    """The address by which this machine itself reaches the server."""
+    """The address by which this machine itself reaches the server's gRPC."""
     if settings.tls.certificate:
         return "localhost"  # which the certificate has to name
-    return LOOPBACK if settings.host == EVERYWHERE else settings.host
-
-
-def check_port(host: str, port: int) -> None:
-    """
-    Raises:
-        ConfigError: nobody can listen there.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise ConfigError(
-                    f"port {port} is in use; is a server running already? `sakuga status` tells"
-                ) from None
-            raise ConfigError(
-                f"server.host is {host!r}, the port {port}: {error.strerror}; allowed: an address "
-                f"of this machine, or {EVERYWHERE}, and a port that this user may take"
-            ) from None
+    return machine.near(settings.host)
 
 
 class _Relay(threading.Thread):
@@ -241,8 +146,8 @@ class _Relay(threading.Thread):
 
     HARMLESS = ("CudaDriverHelper", "pinned_memory_manager", "unable to create stream", "Signal (")
 
-    def __init__(self, process: subprocess.Popen[bytes], target: TextIO) -> None:
-        super().__init__(daemon=True)
+    def __init__(self, process: "subprocess.Popen[bytes]", target: TextIO) -> None:
+        super().__init__(daemon=True, name="triton-log")
         self.source, self.target, self.last = process.stdout, target, ""
         self.start()
 
@@ -251,44 +156,43 @@ class _Relay(threading.Thread):
             line = raw.decode(errors="replace")
             if not any(word in line for word in self.HARMLESS):
                 self.last = line.strip() or self.last
-                self.target.write(line)
-                self.target.flush()
+                # Whoever read the log may be gone; Triton's pipe is emptied all the same.
+                with suppress(OSError, ValueError):
+                    self.target.write(line)
+                    self.target.flush()
 
 
-def _check_shared_memory() -> None:
-    free = shutil.disk_usage("/dev/shm").free
-    if free < SHM_LEAST:
-        raise ConfigError(
-            f"/dev/shm has {free >> 20} MB free; Triton needs {SHM_LEAST >> 20} MB or more "
-            "(a container takes --shm-size=2g)"
-        )
-
-
-def _wait(process: subprocess.Popen[bytes], settings: Server, port: int, relay: _Relay) -> None:
+def _wait(
+    process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay
+) -> None:
     """Until gRPC's port opens, which Triton does once every model is loaded."""
+    ended = os.pidfd_open(process.pid)
+    poll = select.poll()
+    poll.register(ended, select.POLLIN)
     end = time.monotonic() + settings.start_timeout
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            relay.join()
-            raise ServerError(f"Triton ended before it served: {relay.last or 'no reason given'}")
-        with socket.socket() as probe:
-            if probe.connect_ex((_near(settings), port)) == 0:
+    try:
+        while time.monotonic() < end:
+            with suppress(OSError):
+                socket.create_connection((_near(settings), port), 1).close()
                 return
-        time.sleep(0.05)
+            if poll.poll(20):
+                relay.join(MARGIN_SECONDS)
+                reason = relay.last or "no reason given"
+                raise ServerError(f"Triton ended before it served: {reason}")
+    finally:
+        os.close(ended)
     raise ServerError(
         f"Triton wasn't ready within server.start_timeout, {settings.start_timeout:g} seconds"
     )
 
 
-def _stop(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Ends Triton, and what it started."""
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Ends Triton after its requests in flight; if that takes too long, at once."""
     if process.poll() is None:
         process.terminate()
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    # Where Triton was killed, one of its Python processes may wait for it for ever.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(EXIT_SECONDS + MARGIN_SECONDS)
+    assert process.stdin
+    with suppress(OSError):
+        process.stdin.close()  # on which the guard kills what is left
+    process.wait()

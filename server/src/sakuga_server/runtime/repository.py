@@ -1,0 +1,61 @@
+"""The runtime repository: what Triton serves, in the user's cache.
+
+Configuration is written from config.yaml; exported networks are links to those of the model
+repository, which may be read-only, and stays as it is.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from sakuga_core.config.schema import Config
+from sakuga_core.networks.custom import FILE
+from sakuga_core.repository import writer
+
+WRITTEN = ("config.pbtxt", "model.py")  # which the writer makes
+
+
+def bring_up(repository: Path, config: Config) -> None:
+    """Brings a runtime repository up to config.yaml and to the exported networks.
+
+    Raises:
+        ConfigError: a custom network isn't described as it should be.
+        OSError: nobody can write there.
+    """
+    repository.mkdir(parents=True, exist_ok=True)
+    exported = set(exports(config.server.repository))
+    for link in [each for each in _links(repository) if each not in exported]:
+        (repository / link).unlink()
+        _remove_unless_written(repository, link.parts[0], exported)
+    for path in exported:
+        link, source = repository / path, (config.server.repository / path).resolve()
+        if not link.is_symlink():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+        elif link.readlink() != source:
+            link.unlink()
+            link.symlink_to(source)
+    writer.write(repository, config)
+
+
+def exports(source: Path) -> Iterator[Path]:
+    """The files of exported networks in a model repository, relative to it."""
+    for pattern in (f"*/{FILE}", "*/1/*"):
+        for file in source.glob(pattern):
+            if file.name not in WRITTEN and not file.name.startswith(".") and file.is_file():
+                yield file.relative_to(source)
+
+
+def _links(repository: Path) -> list[Path]:
+    found = (*repository.glob("*/*"), *repository.glob("*/1/*"))
+    return [file.relative_to(repository) for file in found if file.is_symlink()]
+
+
+def _remove_unless_written(repository: Path, model: str, exported: set[Path]) -> None:
+    """Removes the configuration of a custom network that is gone, and of its ensemble."""
+    if any(path.parts[0] == model for path in exported):
+        return
+    for folder in (repository / model, repository / f"rembg_{model}"):
+        (folder / "config.pbtxt").unlink(missing_ok=True)
+        for empty in (folder / "1", folder):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
