@@ -19,7 +19,7 @@ from measure import seconds, store
 
 from networks_for_tests import PROJECT
 from pictures import encoded, gradient
-from sakuga_core.config import load_config
+from sakuga_core.config.file import load_config
 from sakuga_core.networks.families import Upscaler
 from sakuga_core.networks.registry import by_name
 from sakuga_export.families import upscalers

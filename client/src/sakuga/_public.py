@@ -13,7 +13,8 @@ from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, 
 from sakuga.tracing import trace_context
 from sakuga.triton import Reply
 from sakuga_core.actions import ImageAction
-from sakuga_core.config import Config, load_config
+from sakuga_core.config.file import load_config
+from sakuga_core.config.schema import Config
 from sakuga_core.errors import (
     BadImage,
     BadInput,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sakuga.images import Images, connect
 from sakuga.triton import Reply
 from sakuga_core.actions import ImageAction
-from sakuga_core.config import Config
+from sakuga_core.config.schema import Config
 
 T = TypeVar("T")
 

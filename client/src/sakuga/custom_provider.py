@@ -11,7 +11,7 @@ from typing import Any
 from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.triton import Reply, Triton
 from sakuga_core.actions import ImageAction
-from sakuga_core.config import Config
+from sakuga_core.config.schema import Config
 from sakuga_core.errors import ConfigError, ProviderError, SakugaError
 from sakuga_core.paths import config_folder
 

@@ -12,7 +12,8 @@ from sakuga.providers import TritonProvider
 from sakuga.triton import Reply, Triton
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
-from sakuga_core.config import Config, load_config, refresh
+from sakuga_core.config.file import load_config, refresh
+from sakuga_core.config.schema import Config
 
 # Actions whose provider does more than send a picture.
 PROVIDERS: Mapping[ImageAction, type[TritonProvider]] = {

@@ -10,7 +10,8 @@ from sakuga.retry import Deadline
 from sakuga.triton import Reply, Triton
 from sakuga_core import actions
 from sakuga_core.actions import ImageAction
-from sakuga_core.config import Config, load_config, refresh
+from sakuga_core.config.file import load_config, refresh
+from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, ModelNotLoaded
 
 # Seconds: how long after a change of config.yaml a client waits for the server to load the model

@@ -4,10 +4,8 @@ UNAVAILABLE has several meanings in Triton, and nested calls lose their status, 
 decides before the status does.
 """
 
-from sakuga_core import errors
+from sakuga_core import errors, protocol
 from sakuga_core.errors import SakugaError
-
-ADMIN_KEY = "SAKUGA_ADMIN_KEY"  # environment variable with the key of a server's administration
 
 RESTRICTED = "protocol is restricted"  # Triton's message for a call without the key
 QUEUE_TIMEOUT, QUEUE_FULL = "Request timeout expired", "maximum queue size"
@@ -63,7 +61,9 @@ def _by_text(text: str, model: str, url: str) -> SakugaError | None:
             "raise server.timeout, or try again later"
         )
     if RESTRICTED in text:
-        return errors.PermissionDenied(f"{url} needs its administration key; set {ADMIN_KEY}")
+        return errors.PermissionDenied(
+            f"{url} needs its administration key; set {protocol.ADMIN_KEY}"
+        )
     if QUEUE_FULL in text:
         return errors.Overloaded(f"the queue of {model} at {url} is full; try again later")
     if errors.says_stopping(text, model):

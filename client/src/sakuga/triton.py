@@ -28,7 +28,7 @@ log = logging.getLogger("sakuga")
 # or, if the wait was in vain, for another server.
 QUEUE_SHARE = 0.5
 STATUS_SECONDS = 10  # that questions about the server may take
-ADMIN_HEADER = "triton-grpc-protocol-admin"  # of `--grpc-restricted-protocol=…:admin=KEY`
+ADMIN_HEADER = f"triton-grpc-protocol-{protocol.ADMIN_HEADER}"
 
 
 class Reply(NamedTuple):

@@ -9,9 +9,9 @@ import click
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.main import Settings
 from sakuga_core.actions import ACTIONS
-from sakuga_core.config import Config, json_schema
 from sakuga_core.config.check import unknown_networks
 from sakuga_core.config.provenance import settings as settings_of
+from sakuga_core.config.schema import Config, json_schema
 from sakuga_core.errors import SakugaError
 from sakuga_core.repository.writer import known
 

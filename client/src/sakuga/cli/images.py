@@ -18,7 +18,7 @@ from sakuga.files import FileTask, find, write_whole
 from sakuga.local import AUTO, LocalServer
 from sakuga_core import protocol
 from sakuga_core.actions import Action
-from sakuga_core.config import Config
+from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
 from sakuga_core.options import parse_options
 

@@ -9,7 +9,7 @@ import click
 from sakuga_core.actions import ACTIONS
 
 if TYPE_CHECKING:
-    from sakuga_core.config import Config
+    from sakuga_core.config.schema import Config
 
 GROUP = "sakuga.commands"  # of entry points, by which other packages add commands
 
@@ -41,7 +41,7 @@ class Settings:
     def config(self) -> "Config":
         """The configuration, read when a command first needs it."""
         from sakuga.cli.errors import plain_errors
-        from sakuga_core.config import load_config
+        from sakuga_core.config.file import load_config
 
         with plain_errors():
             config = load_config(self.file)

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sakuga.local import AUTO, recorded_key, running
-from sakuga.translation import ADMIN_KEY
 from sakuga.triton import Triton
-from sakuga_core.config import Config
+from sakuga_core import protocol
+from sakuga_core.config.schema import Config
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ def ask(config: Config, question: Callable[[Triton], Awaitable[T]]) -> T:
 
 def _key(url: str) -> str | None:
     """The administration key: the environment's, else that of this user's own server."""
-    if key := os.environ.get(ADMIN_KEY):
+    if key := os.environ.get(protocol.ADMIN_KEY):
         return key
     if url == AUTO:
         found = running()

@@ -10,11 +10,13 @@ import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga_server.imaging.picture import Array
+from sakuga_server.parent_watch import end_with_parent
 
 
 def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, Any], list[str]]:
     """Of the arguments of `initialize`: the network's file, which is called `file` unless
     config.pbtxt says otherwise, the parameters, and the inputs' names."""
+    end_with_parent()
     config = json.loads(args["model_config"])
     name = config.get("default_model_filename") or file
     path = Path(args["model_repository"], args["model_version"], name)

@@ -162,9 +162,7 @@ class _Relay(threading.Thread):
                     self.target.flush()
 
 
-def _wait(
-    process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay
-) -> None:
+def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay) -> None:
     """Until gRPC's port opens, which Triton does once every model is loaded."""
     ended = os.pidfd_open(process.pid)
     poll = select.poll()

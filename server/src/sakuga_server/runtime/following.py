@@ -1,24 +1,29 @@
-"""A running server that follows config.yaml and its repository: loads what they name now, and
+"""A running server follows config.yaml and the exported networks: it loads what they name now, and
 unloads what nothing uses."""
 
 import asyncio
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
-from sakuga.triton import Triton
+from watchfiles import awatch
+
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
 from sakuga_core.protocol import NETWORKS
-from sakuga_server.runtime.placement import is_door, optional, wanted
+from sakuga_server.runtime.control import Control
+from sakuga_server.runtime.placement import is_public, optional, wanted
+from sakuga_server.runtime.repository import bring_up, exports
 
-LOOK_SECONDS = 0.5
+# Milliseconds after which it looks even if no change was reported: network file systems report
+# none, and idle networks are unloaded.
+LOOK_MS = 500
 
-# What Triton, or its environment, is told when it starts, and only then.
+# Settings that Triton takes when it starts, and only then.
 AT_START = (
     (
         "server",
@@ -38,61 +43,86 @@ class Follower:
     """Keeps a running Triton as config.yaml has it.
 
     Args:
-        config: read from the file that is to be followed; it changes with it.
-        triton: the server, with the key to administer it.
-        write: brings the repository's config.pbtxt files up to the configuration.
-        say: takes each thing that happened, as a line.
+        config: read from the file to follow; it changes with it.
+        control: the server.
+        repository: the runtime repository.
+        say: takes each event, as a line.
     """
 
     def __init__(
-        self,
-        config: Config,
-        triton: Triton,
-        write: Callable[[], object],
-        say: Callable[[str], object],
+        self, config: Config, control: Control, repository: Path, say: Callable[[str], object]
     ) -> None:
-        self.config, self.triton, self.write, self.say = config, triton, write, say
-        self.repository = config.server.repository
+        self.config, self.control, self.repository, self.say = config, control, repository, say
         self.started = {
             (block, name): getattr(attrgetter(block)(config), name)
             for block, names in AT_START
             for name in names
         }
-        self.stamps = _stamps(self.repository)
-        self.due = False
-        self.wanted = wanted(config)
+        self.exported = set(exports(config.server.repository))
+        self.stamps = _stamps(repository)
+        self.unwritten = self.due = False
+        """Whether an edit has yet to reach the repository, and Triton."""
+        self.wanted = wanted(config, repository)
         self.ever_wanted = set(self.wanted)
-        self.optional = set(optional(self.repository))
+        self.optional = set(optional(repository))
         self.idle: dict[str, tuple[float, float]] = {}
-        """Pictures that a network which nothing names has done, and since when no more."""
+        """Of each network that nothing names: images processed, and since when no more."""
+        self.problem = ""
 
-    async def follow(self, process: subprocess.Popen[bytes]) -> int:
-        """Until the server ends by itself; gives its status."""
-        while process.poll() is None:
-            await asyncio.sleep(LOOK_SECONDS)
+    async def follow(self, process: "subprocess.Popen[bytes]") -> int:
+        """Follows until the server ends by itself; returns its status."""
+        async for _ in self._looks():
+            if process.poll() is not None:
+                break
             try:
                 await self.step()
+                self.problem = ""
             except (SakugaError, OSError) as error:
                 if process.poll() is None:
-                    self.say(f"the server can't follow config.yaml now: {error}")
-        return int(process.returncode)
+                    self._report(f"the server can't follow config.yaml now: {error}")
+        return int(process.wait())
+
+    async def _looks(self) -> AsyncIterator[None]:
+        """Each time that something may have changed."""
+        folder = self.config.source.file.resolve().parent if self.config.source else None
+        if folder is None:
+            while True:
+                yield
+                await asyncio.sleep(LOOK_MS / 1000)
+        changes = awatch(folder, recursive=False, rust_timeout=LOOK_MS, yield_on_timeout=True)
+        async for _ in changes:
+            yield
+
+    def _report(self, problem: str) -> None:
+        """Says what is wrong, once."""
+        if problem != self.problem:
+            self.problem = problem
+            self.say(problem)
 
     async def step(self) -> None:
-        """Looks once, and does what changes ask for.
+        """Looks once, and does what changes ask for. What fails is tried again by the next step.
 
         Raises:
-            SakugaError: the server doesn't answer.
+            SakugaError: the server doesn't answer, or a custom network is wrongly described.
+            OSError: the runtime repository can't be written.
         """
         if refresh(self.config):
-            self.due = True  # also if what follows fails
+            self.unwritten = self.due = True
             self._hold_what_needs_a_start()
-            self.write()
-        stamps, models = _stamps(self.repository), (await self.triton.status())["models"]
-        if self.due or (stamps != self.stamps and _settled(stamps)):
-            await self._load(stamps, models)
+        self._write_changes()
+        stamps, images = _stamps(self.repository), await self.control.images()
+        if self.due or (stamps != self.stamps and _is_stable(stamps)):
+            await self._load(stamps, images)
             self.stamps, self.due = stamps, False
         else:
-            await self._unload(models)
+            await self._unload(images)
+
+    def _write_changes(self) -> None:
+        """Brings the runtime repository up to the edit, and to the networks that are exported."""
+        exported = set(exports(self.config.server.repository))
+        if self.unwritten or exported != self.exported:
+            bring_up(self.repository, self.config)
+            self.unwritten, self.exported = False, exported
 
     def _hold_what_needs_a_start(self) -> None:
         for (block, name), value in self.started.items():
@@ -102,18 +132,19 @@ class Follower:
                 self.say(f"{block}.{name} takes effect when the server is started again")
 
     async def _load(self, stamps: dict[str, Stamp], loaded: Iterable[str]) -> None:
-        """What is needed and isn't loaded, and what is loaded and has changed, or is gone."""
-        self.wanted, self.optional = wanted(self.config), set(optional(self.repository))
+        """Loads what is needed or has changed, and unloads what is gone."""
+        self.wanted = wanted(self.config, self.repository)
+        self.optional = set(optional(self.repository))
         self.ever_wanted.update(self.wanted)
         changed = {n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)}
         missing = set(self.wanted).difference(loaded)
         for name in self._in_order(changed | missing):
-            await self._try(name, self.triton.load, "loaded")
+            await self._try(name, self.control.load, "loaded")
         for name in _ensembles_first(name for name in loaded if name not in stamps):
-            await self._try(name, self.triton.unload, "unloaded")
+            await self._try(name, self.control.unload, "unloaded")
 
     def _in_order(self, models: Iterable[str]) -> list[str]:
-        """A pipeline shouldn't know of a network before that is there, and can be loaded."""
+        """Networks first: a pipeline shouldn't know of one before that can be loaded."""
         return sorted(models, key=lambda name: (name not in self.optional, name != NETWORKS, name))
 
     async def _try(self, name: str, action: Callable[[str], Awaitable[None]], done: str) -> None:
@@ -125,40 +156,40 @@ class Follower:
             return
         self.say(f"{done} {name} in {time.monotonic() - start:.1f} s")
 
-    async def _unload(self, models: Mapping[str, Mapping[str, float]]) -> None:
-        """Networks that nothing names, and that did nothing for so long."""
-        spare = self.optional.intersection(models).difference(self.wanted)
+    async def _unload(self, images: Mapping[str, int]) -> None:
+        """Unloads networks that nothing names, and that were idle for long enough."""
+        spare = self.optional.intersection(images).difference(self.wanted)
         if not self.config.server.load_on_demand:
             # Somebody loaded the others by hand, and no request would load them again.
             spare &= self.ever_wanted
         now, before = time.monotonic(), self.idle
-        done = {name: models[name]["images"] for name in spare}
         self.idle = {
-            name: before[name] if before.get(name, (-1,))[0] == done[name] else (done[name], now)
+            name: before[name]
+            if before.get(name, (-1,))[0] == images[name]
+            else (images[name], now)
             for name in spare
         }
         for name in _ensembles_first(spare):
             if now - self.idle[name][1] > self.config.server.unload_after:
-                await self._try(name, self.triton.unload, "unloaded")
+                await self._try(name, self.control.unload, "unloaded")
 
 
-async def drain(triton: Triton, seconds: float) -> None:
-    """Has a server take no more pictures, and waits until it has done those it has.
+async def drain(control: Control, seconds: float) -> None:
+    """Has a server take no more pictures, and waits until those in flight are finished.
 
-    Told to end, Triton would unload networks that pipelines still ask for. So first the doors close
-    by which pictures come in, and what is behind them stays. Who comes to one is told that the
+    Told to end, Triton would unload networks that pipelines still call. So the public models are
+    unloaded first, and what they need stays. A client that calls one meanwhile learns that the
     server is stopping, and goes to another.
 
     Args:
-        triton: the server, with the key to administer it.
+        control: the server.
         seconds: that this may take.
     """
     with suppress(SakugaError, TimeoutError):
         async with asyncio.timeout(seconds):
-            loaded = (await triton.status())["models"]
-            for name in (name for name in loaded if is_door(name)):
-                await triton.unload(name)
-            while await triton.leaving():
+            for name in filter(is_public, await control.images()):
+                await control.unload(name)
+            while await control.unloading():
                 await asyncio.sleep(0.1)
 
 
@@ -168,7 +199,8 @@ def _ensembles_first(names: Iterable[str]) -> list[str]:
 
 def _stamps(repository: Path) -> dict[str, Stamp]:
     """When each model's files last changed."""
-    return {folder.name: _stamp(folder) for folder in repository.iterdir() if folder.is_dir()}
+    configs = repository.glob("*/config.pbtxt")
+    return {config.parent.name: _stamp(config.parent) for config in configs}
 
 
 def _stamp(folder: Path) -> Stamp:
@@ -179,6 +211,6 @@ def _stamp(folder: Path) -> Stamp:
         return ()
 
 
-def _settled(stamps: dict[str, Stamp]) -> bool:
+def _is_stable(stamps: dict[str, Stamp]) -> bool:
     """Whether nothing is being written any more."""
     return all(is_stable(changed) for stamp in stamps.values() for changed in stamp)

@@ -9,6 +9,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from sakuga_core.config.server import Server
 from sakuga_core.errors import ConfigError
@@ -64,7 +65,7 @@ def check_port(host: str, port: int) -> None:
         ) from None
 
 
-def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
+def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     """The family and the address of a host and a port, for IPv4 and IPv6."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]

@@ -17,6 +17,7 @@ import triton_python_backend_utils as pb
 from sakuga_core import protocol
 from sakuga_core.errors import BadOption, SakugaError, ServerError
 from sakuga_server.imaging.picture import Array
+from sakuga_server.parent_watch import end_with_parent
 
 log = logging.getLogger("sakuga")
 
@@ -31,6 +32,7 @@ class PictureModel(ABC):
     """A Triton model that answers each request by itself, and survives whatever one brings."""
 
     def initialize(self, args: Mapping[str, str]) -> None:
+        end_with_parent()
         self.start(json.loads(args["model_config"])["parameters"])
 
     @abstractmethod

@@ -1,0 +1,25 @@
+"""The record of a running server, by which clients of the same user find it and its key."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sakuga_core.paths import cache_folder
+from sakuga_server.runtime.embedded import Embedded
+
+
+@contextmanager
+def recorded(running: Embedded) -> Iterator[None]:
+    """Keeps the record, which this user alone can read, while the block runs."""
+    file = cache_folder() / "servers" / f"{running.url.rpartition(':')[2]}.json"
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside.touch(mode=0o600)
+    values = {"url": running.url, "key": running.key, "pid": os.getpid()}
+    beside.write_text(json.dumps(values), encoding="utf-8")
+    beside.replace(file)
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
