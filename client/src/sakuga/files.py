@@ -1,7 +1,5 @@
 """Which pictures a command means, where each result goes, and how it is written."""
 
-import os
-import secrets
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
@@ -34,11 +32,11 @@ def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> 
     Raises:
         BadInput: the result would replace its own picture.
     """
-    format = FORMATS.get(output.suffix.lower())
-    if format and len(pictures) == 1 and pictures[0].is_file() and not output.is_dir():
+    chosen = FORMATS.get(output.suffix.lower())
+    if chosen and len(pictures) == 1 and pictures[0].is_file() and not output.is_dir():
         if output.exists() and output.samefile(pictures[0]):
             raise BadInput(f"the result would replace {output} itself; name another file")
-        return [FileTask(pictures[0], output, {"format": format, **options})]
+        return [FileTask(pictures[0], output, {"format": chosen, **options})]
     suffix = {"jpeg": ".jpg", "webp": ".webp"}.get(options.get("format", "png"), ".png")
     sources = {s: place for picture in pictures for s, place in _walk(picture, output)}
     taken = {source.resolve() for source in sources}  # a result never replaces a picture
@@ -48,25 +46,6 @@ def find(pictures: Sequence[Path], output: Path, options: Mapping[str, Any]) -> 
         taken.add(target.resolve())
         tasks.append(FileTask(source, target, options))
     return tasks
-
-
-def write_whole(target: Path, data: bytes) -> None:
-    """Writes a file so that it is there whole or not at all: beside its place, then renamed.
-
-    Raises:
-        OSError: it can't be written; what was there before stays.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def _free(place: Path, suffix: str, taken: Container[Path]) -> Path:

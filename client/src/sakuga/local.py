@@ -91,6 +91,8 @@ class LocalServer:
     Args:
         config: for the embedded server.
         models: Triton models that it loads at the start; empty: what `config` names.
+        workers: requests that will be in flight at once, at most, so that no pipeline has more
+            processes; None: unknown.
         always_start: start one even if another answers.
         announce: takes the line that says that a server is being started.
     """
@@ -100,10 +102,11 @@ class LocalServer:
         config: Config,
         models: Sequence[str] = (),
         *,
+        workers: int | None = None,
         always_start: bool = False,
         announce: Callable[[str], object] = _print,
     ) -> None:
-        self.config, self.models = config, list(models)
+        self.config, self.models, self.workers = config, list(models), workers
         self.always_start, self.announce = always_start, announce
         self._found: Running | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -177,15 +180,13 @@ class LocalServer:
         self._process.stdin.flush()
 
     def _request(self) -> bytes:
-        source = self.config.source
-        file = str(Path(source.file).resolve()) if source else None
         values = self.config.model_dump(mode="json", exclude_unset=True)
         server = values.setdefault("server", {})
         server["repository"] = str(self.config.server.repository.resolve())
         for name in server.get("tls", {}).keys() & {"ca", "certificate", "key"}:
             server["tls"][name] = str(getattr(self.config.server.tls, name))
-        request = {"config": values, "config_file": file, "models": self.models}
-        return json.dumps(request).encode() + b"\n"
+        server |= self.config.server.workers_for(self.workers) if self.workers else {}
+        return json.dumps({"config": values, "models": self.models}).encode() + b"\n"
 
     def _ready(self) -> str:
         assert self._process

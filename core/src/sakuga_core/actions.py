@@ -64,6 +64,11 @@ class Action:
         return self.option_class()
 
     @property
+    def loads_more(self) -> bool:
+        """Whether its pipeline may call networks that the request doesn't name."""
+        return self.program is not None and len(self.program.networks) > 1
+
+    @property
     def command(self) -> str:
         """Its name on the command line."""
         return self.name.value.replace("_", "-")

@@ -14,6 +14,7 @@ REPORT = "REPORT"  # a JSON object
 # Tensors of the networks. Batches come first; heights and widths are free.
 NET_IMAGE = "IMAGE"  # uint8 (B, H, W, 3), or (B, H, W, 6): high bytes, then low bytes, of 16 bits
 NET_RESULT = "RESULT"  # uint8 (B, scale·H, scale·W, 3)
+EIGHT_BITS = (NET_RESULT,)  # the outputs that may be computed in bfloat16
 NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
 NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
 NET_INNER = "INNER"  # uint8 (B, 1|2, 1|2, 1|2, 1|2), see `inner_shape`

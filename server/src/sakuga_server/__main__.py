@@ -1,8 +1,7 @@
 """The embedded server of another process: `python -m sakuga_server`.
 
-One line of JSON on standard input has its configuration: `config` (of config.yaml), `config_file`
-(its path, or null) and `models` (Triton models to load at the start; empty: those that `config`
-names). One line on standard output answers: `{"url": "host:port"}` once it serves, or
+One line of JSON on standard input has its configuration: `config` (of config.yaml) and `models`
+(Triton models to load at the start; empty: those that `config` names). One line on standard output answers: `{"url": "host:port"}` once it serves, or
 `{"error": "ClassName: message"}`. It serves until standard input is closed: also when the other
 process is killed.
 """
@@ -38,7 +37,8 @@ def main() -> int:
 
 def _serve(request: dict[str, Any]) -> None:
     config = Config.model_validate(request["config"])
-    with run_triton(config, models=request["models"]) as running:
+    # Whoever closes the pipe has its results, or is gone, so nothing has to be finished.
+    with run_triton(config, models=request["models"], finish=False) as running:
         _answer({"url": running.url})
         ended = os.pidfd_open(running.process.pid)
         poll = select.poll()

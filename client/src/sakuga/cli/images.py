@@ -14,10 +14,11 @@ import click
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.flags import option_flags
 from sakuga.cli.main import Settings
-from sakuga.files import FileTask, find, write_whole
+from sakuga.files import FileTask, find
 from sakuga.local import AUTO, LocalServer
 from sakuga_core import protocol
 from sakuga_core.actions import Action
+from sakuga_core.atomic import write_whole
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
 from sakuga_core.options import parse_options
@@ -113,7 +114,7 @@ def _run(
         tasks = find(pictures, output, options)
         if not tasks:
             raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
-        local = _local(config, action, options, embedded)
+        local = _local(config, action, tasks, embedded)
         try:
             failed = asyncio.run(_process_all(config, local, action, tasks, printed))
         except KeyboardInterrupt:
@@ -124,13 +125,14 @@ def _run(
 
 
 def _local(
-    config: Config, action: Action, options: Mapping[str, Any], embedded: bool
+    config: Config, action: Action, tasks: list[FileTask], embedded: bool
 ) -> LocalServer | None:
     """The server of this machine, already starting if it has to be; None where an address says
     which server it is."""
     if config.server.url != AUTO and not embedded:
         return None
-    local = LocalServer(config, _models(config, action, options), always_start=embedded)
+    models, workers = _models(config, action, tasks[0].options), min(len(tasks), IN_FLIGHT)
+    local = LocalServer(config, models, workers=workers, always_start=embedded)
     local.begin()
     return local
 
@@ -141,8 +143,11 @@ def _models(config: Config, action: Action, options: Mapping[str, Any]) -> list[
         return []
     named = {name: value for name, value in options.items() if name == "model"}
     model = config.options_for(action.name, named)["model"]
-    names = (*action.triton_models, protocol.NETWORKS, protocol.folder(model))
-    return list(dict.fromkeys((*names, action.triton_model(model))))
+    folder = protocol.folder(model)
+    # What loads further networks is needed where one isn't there to be loaded now.
+    is_exported = any((config.server.repository / folder / "1").glob("model.*"))
+    loader = () if is_exported and not action.loads_more else (protocol.NETWORKS,)
+    return list(dict.fromkeys((*action.triton_models, *loader, folder, action.triton_model(model))))
 
 
 async def _process_all(

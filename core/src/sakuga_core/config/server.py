@@ -130,6 +130,11 @@ class Server(Block):
     """Overrides for single networks, by name: instances, batch, max_queue_delay_us, accelerator,
     precision."""
 
+    def workers_for(self, requests: int) -> dict[str, int]:
+        """The `…_workers` settings for so many requests at once, which need no more than that."""
+        names = (name for name in type(self).model_fields if name.endswith("_workers"))
+        return {name: min(getattr(self, name), requests) for name in names}
+
 
 class Limits(Block):
     """Limits of one request. The input's are checked before the picture is decoded, the output's

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from sakuga_core import protocol
 from sakuga_core.actions import ACTIONS
+from sakuga_core.atomic import write_whole
 from sakuga_core.config.schema import Config
 from sakuga_core.networks import custom as custom_networks
 from sakuga_core.networks.custom import CustomNetwork
@@ -56,8 +57,7 @@ def write(repository: Path, config: Config) -> list[Path]:
     changed = _changed(repository, config)
     # Without a pause: a running server looks for changes, and takes them once nothing is new.
     for file, text in changed.items():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text.encode())
     for network in segmenters(custom_networks.rows(repository)):
         # Triton wants a version of every model, and git keeps no empty folder.
         (repository / protocol.ensemble(network.name) / "1").mkdir(exist_ok=True)

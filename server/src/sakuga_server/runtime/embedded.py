@@ -59,7 +59,12 @@ class Embedded:
 
 @contextmanager
 def run_triton(
-    config: Config, port: int = 0, log: TextIO | None = None, models: Sequence[str] = ()
+    config: Config,
+    port: int = 0,
+    log: TextIO | None = None,
+    models: Sequence[str] = (),
+    *,
+    finish: bool = True,
 ) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
@@ -69,6 +74,8 @@ def run_triton(
         log: where Triton's warnings and errors go; if unset, standard error.
         models: Triton's models to load at the start, as far as they can be served; if empty, what
             config.yaml names.
+        finish: whether it ends after its requests in flight, and its models' own clearing up,
+            which takes seconds; else at once.
 
     Raises:
         ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton is
@@ -89,7 +96,9 @@ def run_triton(
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
             yield Embedded(url, list(launch.models), process, place.models, control)
         finally:
-            _stop(process)
+            if finish:
+                _terminate(process)
+            _kill(process)
             relay.join(MARGIN_SECONDS)
 
 
@@ -184,13 +193,17 @@ def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay
     )
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """Ends Triton after its requests in flight; if that takes too long, at once."""
+def _terminate(process: "subprocess.Popen[bytes]") -> None:
+    """Ends Triton after its requests in flight, unless that takes too long."""
     if process.poll() is None:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
             process.wait(EXIT_SECONDS + MARGIN_SECONDS)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """Ends what is left, at once."""
     assert process.stdin
     with suppress(OSError):
-        process.stdin.close()  # on which the guard kills what is left
+        process.stdin.close()  # which is the guard's sign
     process.wait()

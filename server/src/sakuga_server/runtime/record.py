@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sakuga_core.atomic import write_whole
 from sakuga_core.paths import cache_folder
 from sakuga_server.runtime.embedded import Embedded
 
@@ -13,12 +14,9 @@ from sakuga_server.runtime.embedded import Embedded
 def recorded(running: Embedded) -> Iterator[None]:
     """Keeps the record, which this user alone can read, while the block runs."""
     file = cache_folder() / "servers" / f"{running.url.rpartition(':')[2]}.json"
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    beside.touch(mode=0o600)
     values = {"url": running.url, "key": running.key, "pid": os.getpid()}
-    beside.write_text(json.dumps(values), encoding="utf-8")
-    beside.replace(file)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_whole(file, json.dumps(values).encode(), mode=0o600)
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ import json
 import numpy as np
 import triton_python_backend_utils as pb
 
+from sakuga_core.paths import cache_folder
 from sakuga_server.backends.engines import EngineOptions, engine
 from sakuga_server.backends.stand_in import failed, joined, opened, parted
 
@@ -29,10 +30,12 @@ class TritonPythonModel:
         self.on_gpu = args["model_instance_kind"] == "GPU"
         options = EngineOptions(
             accelerators=_accelerators(config, "gpu" if self.on_gpu else "cpu"),
-            free=parameters.get("accelerator", "auto") == "auto",
+            any_engine=parameters.get("accelerator", "auto") == "auto",
             bf16=parameters.get("precision") == "bf16",
             threads=parameters.get("intra_op_thread_count", 0),
             gpu=args["model_instance_device_id"] if self.on_gpu else None,
+            cache=cache_folder() / "openvino",
+            output=config["output"][0]["name"],
         )
         name = config["name"]
         self.engine = engine(path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
@@ -63,7 +66,7 @@ class TritonPythonModel:
 
 
 def _accelerators(config, kind):
-    """Those that config.pbtxt asks for, and their parameters."""
-    asked = config.get("optimization", {}).get("execution_accelerators", {})
-    listed = asked.get(f"{kind}_execution_accelerator", [])
+    """Those of config.pbtxt, and their parameters."""
+    named = config.get("optimization", {}).get("execution_accelerators", {})
+    listed = named.get(f"{kind}_execution_accelerator", [])
     return {each["name"]: each.get("parameters", {}) for each in listed}
