@@ -88,7 +88,8 @@ def test_a_new_action_is_a_command_with_its_options_as_flags(overlay: Path) -> N
 def test_a_new_action_has_a_block_in_config_yaml_and_its_schema(overlay: Path) -> None:
     (overlay / "own.yaml").write_text("providers: {image: {invert: {strength: 0.5}}}")
     program = (
-        "import json; from sakuga_core.config.file import load_config; from sakuga_core.config.schema import json_schema\n"
+        "import json; from sakuga_core.config.file import load_config\n"
+        "from sakuga_core.config.schema import json_schema\n"
         "config = load_config('own.yaml'); schema = json_schema()\n"
         "print(json.dumps([config.options_for('invert', {'format': 'webp'}), schema['$defs']]))"
     )

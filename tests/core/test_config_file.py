@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 from click.testing import CliRunner
+from sakuga.cli.pictures import main
 
 from networks_for_tests import PROJECT
 from sakuga import Config, ConfigError, load_config
-from sakuga.cli.pictures import main
 from sakuga_core.config.file import STABLE_SECONDS, refresh
 from sakuga_core.config.provenance import settings
 from sakuga_core.config.schema import json_schema

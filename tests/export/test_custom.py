@@ -17,7 +17,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-import foreign_networks
+import third_party_networks
 from sakuga import Config
 from sakuga_core.networks.facts import NetworkFacts, SegmenterFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter
@@ -64,7 +64,7 @@ def cutter(file: Path, side: int | str = SIDE, output: str = "batch, 1, H, W", o
 
 def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None:
     before, models = files(project / "models"), project / "models"
-    foreign_networks.checkpoint("compact", project)
+    third_party_networks.write_checkpoint("compact", project)
     done = export("compact.pth", "--name", "my-4x", "--title", "Mine", "--licence", "MIT")
     assert done.exit_code == 0, done.output
     assert "my-4x: RealESRGAN Compact, 4x, padding 5; exported in" in done.output
@@ -76,7 +76,7 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     assert (models / "my_4x" / "1" / "model.onnx").exists()
     assert export("--check").exit_code == 0
 
-    foreign_networks.checkpoint("esrgan-8x", project, ".safetensors")
+    third_party_networks.write_checkpoint("esrgan-8x", project, ".safetensors")
     assert export("esrgan-8x.safetensors", "--name", "my-4x").exit_code == 0
     (row,) = add.rows(models)
     assert (row.facts.scale, row.facts.receptive_field, row.title) == (
@@ -122,7 +122,7 @@ def test_a_cutout_is_added_listed_and_removed(project: Path) -> None:
 
 
 def test_a_cutout_takes_the_place_of_an_upscaler(project: Path) -> None:
-    foreign_networks.checkpoint("compact", project)
+    third_party_networks.write_checkpoint("compact", project)
     cutter(project / "mine.onnx")
     for file in ("mine.onnx", "compact.pth", "mine.onnx", "compact.pth"):
         assert export(file, "--name", "mine").exit_code == 0
@@ -164,7 +164,7 @@ class Forbidden:
 def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of files that can't be served, or not with every option."""
     folder = tmp_path_factory.mktemp("bad")
-    whole = foreign_networks.checkpoint("compact", folder).read_bytes()
+    whole = third_party_networks.write_checkpoint("compact", folder).read_bytes()
     (folder / "cut-short.pth").write_bytes(whole[: len(whole) // 2])
     (folder / "empty.pth").touch()
     (folder / "empty.onnx").touch()
@@ -174,9 +174,11 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.save([1, 2], folder / "list.pth")
     torch.save({"params": Forbidden()}, folder / "forbidden.pth")
     (folder / "old-forbidden.pth").write_bytes(pickle.dumps(Forbidden()))
-    restoring = foreign_networks._esrgan(scale=1).state_dict()
-    foreign_networks.write(restoring, folder / "restoring.pth")
-    foreign_networks.write(foreign_networks._compact(num_in_ch=4).state_dict(), folder / "four.pth")
+    restoring = third_party_networks._esrgan(scale=1).state_dict()
+    third_party_networks.write(restoring, folder / "restoring.pth")
+    third_party_networks.write(
+        third_party_networks._compact(num_in_ch=4).state_dict(), folder / "four.pth"
+    )
     cutter(folder / "two-masks.onnx", of=2)
     model = onnx.load(cutter(folder / "oblong.onnx"))
     model.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 48
@@ -304,7 +306,9 @@ def test_networks_for_something_else_are_refused(purpose: str, what: str) -> Non
 
 
 def test_half_precision_is_taken_to_floats(tmp_path: Path) -> None:
-    descriptor = checkpoint.load(foreign_networks.checkpoint("compact", tmp_path, half=True))
+    descriptor = checkpoint.load(
+        third_party_networks.write_checkpoint("compact", tmp_path, half=True)
+    )
     assert descriptor.dtype == torch.float32
     row = add.add(tmp_path / "compact.pth", Wish(name="half"), tmp_path / "models")
     file = tmp_path / "models" / row.folder / "1" / row.file

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-import foreign_networks
+import third_party_networks
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Config, Images, connect
 from sakuga_core.errors import BadOption
@@ -46,7 +46,7 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
     folder = tmp_path_factory.mktemp("own")
     config = Config()
     config.server.repository = folder / "models"
-    files = {name: foreign_networks.checkpoint(name, folder) for name in UPSCALERS}
+    files = {name: third_party_networks.write_checkpoint(name, folder) for name in UPSCALERS}
     for name, file in files.items():
         add.add(file, Wish(name=f"my-{name}", title="Mine", licence="mine"), folder / "models")
     onnx.save(onnx.parser.parse_model(BRIGHT), folder / "bright.onnx")

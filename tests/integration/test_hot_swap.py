@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import foreign_networks
+import third_party_networks
 from networks_for_tests import Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
 from sakuga import (
@@ -120,7 +120,7 @@ async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> N
 
 
 async def test_a_network_of_ones_own_comes_and_goes_while_the_server_runs(serve: Serve) -> None:
-    file = foreign_networks.checkpoint("compact", serve.folder)
+    file = third_party_networks.write_checkpoint("compact", serve.folder)
     serve.write(GENERAL)
     await started(serve)
     data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": "mine"}

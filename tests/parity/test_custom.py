@@ -10,14 +10,15 @@ import onnxruntime
 import pytest
 import torch
 
-import foreign_networks
+import third_party_networks
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter, Upscaler
 from sakuga_core.networks.registry import by_name
 from sakuga_core.protocol import Inner, inner_shape
-from sakuga_export.custom import add, checkpoint, upscalers
+from sakuga_export.custom import add, checkpoint
+from sakuga_export.custom import upscalers as custom_upscalers
 from sakuga_export.custom.add import Wish
 from sakuga_export.families import graph, segmenters, upscalers
 from sakuga_export.fetch import fetch
@@ -64,7 +65,7 @@ class Mine:
     def expected(self, pixels: np.ndarray) -> np.ndarray:
         """What spandrel makes of a picture, (H, W, 3)."""
         return graph.bare(
-            lambda pictures: upscalers.reference(self.descriptor, pictures), pixels[None]
+            lambda pictures: custom_upscalers.reference(self.descriptor, pictures), pixels[None]
         )[0].astype(pixels.dtype)
 
     async def upscaled(self, pixels: np.ndarray, tile_size: int) -> tuple[np.ndarray, int]:
@@ -86,7 +87,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Mine]:
     def exported(name: str) -> Mine:
         if name not in made:
             suffix = ".safetensors" if len(name) % 2 else ".pth"
-            file = foreign_networks.checkpoint(name, folder, suffix)
+            file = third_party_networks.write_checkpoint(name, folder, suffix)
             row = add.add(file, Wish(name=name), folder / "models")
             assert isinstance(row, CustomUpscaler)
             session = onnxruntime.InferenceSession(folder / "models" / row.folder / "1" / ONNX)
@@ -105,8 +106,8 @@ def test_facts_are_found_out(mine: Callable[[str], Mine], name: str) -> None:
 
 @pytest.mark.parametrize("name", FREE | FIXED)
 def test_rrdbnets_are_exported_as_the_built_in_ones_are(name: str, tmp_path: Path) -> None:
-    descriptor = checkpoint.load(foreign_networks.checkpoint(name, tmp_path))
-    known = upscalers.rebuilt(descriptor) is not None
+    descriptor = checkpoint.load(third_party_networks.write_checkpoint(name, tmp_path))
+    known = custom_upscalers.rebuilt(descriptor) is not None
     assert known == (name in ("esrgan", "realesrgan-x2"))
 
 

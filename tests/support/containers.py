@@ -115,7 +115,7 @@ class Image(NamedTuple):
     name: str
 
     def inspected(self) -> dict[str, Any]:
-        """What the Dockerfile says of the image's containers, and more; podman's `image inspect`."""
+        """podman's `image inspect`: what the image's containers get, and more."""
         return dict(json.loads(podman("image", "inspect", self.name))[0])
 
     def health_command(self) -> list[str]:

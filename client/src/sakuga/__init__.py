@@ -1,7 +1,8 @@
 """Sakuga's client: upscale, restore, enhance and remove the background of drawn and anime pictures
 on NVIDIA Triton.
 
-Names are imported when they are first used, so that `sakuga --help` needs neither gRPC nor pydantic.
+Names are imported when they are first used, so that `sakuga --help` needs neither gRPC nor
+pydantic.
 """
 
 from typing import TYPE_CHECKING, Any

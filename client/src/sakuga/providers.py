@@ -1,4 +1,5 @@
-"""Providers: whatever turns one picture into another. The protocol, and those that Triton serves."""
+"""Providers: whatever turns one picture into another. The protocol, and those that Triton
+serves."""
 
 import asyncio
 from collections.abc import Mapping
@@ -122,7 +123,8 @@ class TritonProvider:
                 return await self.triton.infer(model, image, full, deadline)
             except ModelNotLoaded:
                 # Pipelines load networks themselves; an ensemble has to be loaded first. To Triton,
-                # a misspelt name and one that isn't loaded are the same: the server tells them apart.
+                # a misspelt name and one that isn't loaded are the same: the server tells them
+                # apart.
                 if model in self.row.triton_models:
                     raise
                 await self.triton.load_on_demand(full["model"], self.row.kind, deadline)

@@ -1,9 +1,9 @@
 """The embedded server of another process: `python -m sakuga_server`.
 
 One line of JSON on standard input has its configuration: `config` (of config.yaml) and `models`
-(Triton models to load at the start; empty: those that `config` names). One line on standard output answers: `{"url": "host:port"}` once it serves, or
-`{"error": "ClassName: message"}`. It serves until standard input is closed: also when the other
-process is killed.
+(Triton models to load at the start; empty: those that `config` names). One line on standard output
+answers: `{"url": "host:port"}` once it serves, or `{"error": "ClassName: message"}`. It serves
+until standard input is closed: also when the other process is killed.
 """
 
 import json

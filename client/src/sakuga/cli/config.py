@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sakuga.cli.errors import plain_errors
-from sakuga.cli.main import Settings
+from sakuga.cli.settings import Settings
 from sakuga_core.actions import ACTIONS
 from sakuga_core.config.check import unknown_networks
 from sakuga_core.config.provenance import settings as settings_of

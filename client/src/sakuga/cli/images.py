@@ -13,7 +13,7 @@ import click
 
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.flags import option_flags
-from sakuga.cli.main import Settings
+from sakuga.cli.settings import Settings
 from sakuga.files import FileTask, find
 from sakuga.local import AUTO, LocalServer
 from sakuga_core import protocol

@@ -1,15 +1,12 @@
 """The command `sakuga` itself: finds its subcommands, and imports only the one that runs."""
 
-from functools import cached_property
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from sakuga.cli.settings import Settings
 from sakuga_core.actions import ACTIONS
-
-if TYPE_CHECKING:
-    from sakuga_core.config.schema import Config
 
 GROUP = "sakuga.commands"  # of entry points, by which other packages add commands
 
@@ -25,29 +22,6 @@ OTHERS = {
     "export": ("Export networks into the model repository.", "sakuga-export"),
     "web": ("Serve the web page and the HTTP interface.", "sakuga-gateway"),
 }
-
-
-class Settings:
-    """What the options of `sakuga` say; the object of click's context.
-
-    Raises:
-        ClickException: `config` can't be used as it is.
-    """
-
-    def __init__(self, file: str | None = None, url: str | None = None) -> None:
-        self.file, self.url = file, url
-
-    @cached_property
-    def config(self) -> "Config":
-        """The configuration, read when a command first needs it."""
-        from sakuga.cli.errors import plain_errors
-        from sakuga_core.config.file import load_config
-
-        with plain_errors():
-            config = load_config(self.file)
-            if self.url:
-                config.server.url = self.url
-        return config
 
 
 class Commands(click.Group):

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from sakuga.cli.errors import plain_errors
-from sakuga.cli.main import Settings
 from sakuga.cli.measure import measure
 from sakuga.cli.server import ask
+from sakuga.cli.settings import Settings
 from sakuga.triton import Triton
 from sakuga_core import protocol
 from sakuga_core.errors import ModelNotInstalled

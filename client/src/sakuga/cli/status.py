@@ -3,8 +3,8 @@
 import click
 
 from sakuga.cli.errors import plain_errors
-from sakuga.cli.main import Settings
 from sakuga.cli.server import ask
+from sakuga.cli.settings import Settings
 
 
 @click.command()

@@ -56,9 +56,9 @@ BLOCK_RADIUS = 15
 OTHER_RADIUS = 4
 
 # The upscaling layers hold 64 channels at 16 times the pixels: most of the network's memory. They
-# see only TAIL_PADDING rows around each row, so they run on strips, one after another, and the result
-# is the same. On a 700x700 picture onnxruntime's peak falls from 11.0 GB to 2.9 GB, and the time,
-# too.
+# see only TAIL_PADDING rows around each row, so they run on strips, one after another, and the
+# result is the same. On a 700x700 picture onnxruntime's peak falls from 11.0 GB to 2.9 GB, and the
+# time, too.
 TAIL_PADDING = 2  # as in `wire`, without which benchmarks/gpu.py takes this file
 STRIPS = 8
 
@@ -66,10 +66,11 @@ STRIPS = 8
 class RRDBNet(nn.Module):
     """4x super-resolution: (B, 3, H, W) in [0, 1] to (B, 3, 4H, 4W), not clamped.
 
-    The receptive field reaches `receptive_field` pixels of the input to every side. In a window of a picture,
-    that much of the result is wrong on every side that lies inside of the picture. `inner` says by
-    its shape which these are, see `protocol.inner_shape`: there the result lacks the padding, and what
-    can't come right any more is dropped as early as that is known, block by block.
+    The receptive field reaches `receptive_field` pixels of the input to every side. In a window of
+    a picture, that much of the result is wrong on every side that lies inside of the picture.
+    `inner` says by its shape which these are, see `protocol.inner_shape`: there the result lacks
+    the padding, and what can't come right any more is dropped as early as that is known, block by
+    block.
     """
 
     def __init__(self, blocks: int, features: int = 64, growth: int = 32, inputs: int = 3) -> None:

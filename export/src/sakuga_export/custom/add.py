@@ -1,7 +1,7 @@
 """Networks of one's own: rows like those of networks.py, kept beside what was exported.
 
-`network.json` in a network's folder of the model repository is its row; the repository writer writes
-everything else from it.
+`network.json` in a network's folder of the model repository is its row; the repository writer
+writes everything else from it.
 """
 
 import re

@@ -6,7 +6,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-# No receptive field is over this. Real-ESRGAN's x2plus has about 700, in pixels of which it joins four.
+# No receptive field is over this. Real-ESRGAN's x2plus has about 700, in pixels of which it joins
+# four.
 MOST = 1024
 # Beyond what NaN reaches, the gradient is followed so far, at least.
 BEYOND = 256
@@ -40,7 +41,8 @@ def measured(net: Net, channels: int, scale: int, multiple: int, breadth: int) -
         breadth: of strips that it takes.
 
     Raises:
-        UnboundedReceptiveField: it is MOST or more, has no bound, or depends on where in a picture a tile is.
+        UnboundedReceptiveField: it is MOST or more, has no bound, or depends on where in a picture
+        a tile is.
     """
     axes = [Strips(net, channels, scale, multiple, breadth, upright) for upright in (False, True)]
     radius = max(strips.reach() for strips in axes)

@@ -42,7 +42,8 @@ def place(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
     """Loads, measures, exports and compares.
 
     Args:
-        row: what is known without the weights; its architecture, scale, receptive field, multiple and side
+        row: what is known without the weights; its architecture, scale, receptive field, multiple
+        and side
             aren't looked at.
         source: see `checkpoint.load`.
         target: the ONNX file to write.

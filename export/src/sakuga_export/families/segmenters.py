@@ -63,8 +63,8 @@ def _published(network: Segmenter, source: Path, folder: Path) -> Path:
 def served(network: Segmenter, published: onnx.ModelProto) -> onnx.ModelProto:
     """The network as Triton serves it.
 
-    Takes IMAGE, uint8 (B, side, side, 3), and LETTERBOX, uint8 (B, 1), where the network has it. Gives
-    MASK, float32 (B, side, side), the network's first output.
+    Takes IMAGE, uint8 (B, side, side, 3), and LETTERBOX, uint8 (B, 1), where the network has it.
+    Gives MASK, float32 (B, side, side), the network's first output.
 
     Raises:
         ExportError: `published` doesn't take one picture of that size, or can't be batched.

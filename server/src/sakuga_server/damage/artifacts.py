@@ -13,7 +13,7 @@ from sakuga_core.options import Detectors, Region
 from sakuga_server.damage import banding, specks
 from sakuga_server.imaging.decode import orient
 from sakuga_server.imaging.encode import to_8_bit
-from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.imaging.picture import Array, Picture, rgb, window
 from sakuga_server.jpeg import block_grid, dequantise, redecode
 from sakuga_server.jpeg.coefficients import BLOCK, Jpeg, luma_of, tables
 from sakuga_server.jpeg.consistency import Evidence, agreed
@@ -150,7 +150,7 @@ def restore(picture: Picture, source: Jpeg | None, regions: list[Region]) -> Rep
         stairs = banding.find(colour)
         inside = np.zeros(colour.shape[:2], bool)
         for region in (r for r in regions if r.kind == "banding"):
-            inside[window(region)] = True
+            inside[window(region.box)] = True
             repaired.done.append(_restored(region, BY_SMOOTHING))
         stairs.steps[~inside] = 0
         colour = banding.smoothed(colour, stairs)
@@ -190,13 +190,13 @@ def _by_pixels(colour: Array, region: Region) -> tuple[Array, Evidence] | None:
 
 def _put(colour: Array, decoded: Array, region: Region) -> Array:
     result = colour.copy()
-    result[window(region)] = decoded[window(region)]
+    result[window(region.box)] = decoded[window(region.box)]
     return result
 
 
 def _inside(colour: Array, region: Region) -> Array:
     inside = np.zeros(colour.shape[:2], bool)
-    inside[window(region)] = True
+    inside[window(region.box)] = True
     return inside
 
 
@@ -204,7 +204,7 @@ def _trace_of(colour: Array, region: Region) -> tuple[tuple[int, int], int] | No
     """Grid and quality of a region, found in its pixels where it doesn't tell."""
     if region.grid is not None and region.quality is not None:
         return region.grid, region.quality
-    rows, columns = window(region)
+    rows, columns = window(region.box)
     found = block_grid.find(luma_of(colour[rows, columns]))
     if not found:
         return None
@@ -223,12 +223,6 @@ def agreeing(large: Picture, painted: Picture, repaired: Repaired) -> Picture:
         new = np.atleast_3d(painted.colour != repaired.picture.colour).any(axis=2)
         colour = agreed(colour, replace(evidence, inside=evidence.inside & ~new))
     return replace(large, colour=colour)
-
-
-def window(region: Region) -> tuple[slice, slice]:
-    """Rows and columns of a region that lies in the picture."""
-    x, y, width, height = region.box
-    return slice(y, y + height), slice(x, x + width)
 
 
 def drawn(picture: Picture, regions: list[Region]) -> Picture:

@@ -65,3 +65,9 @@ def strips(pixels: Array) -> Iterator[slice]:
     rows = max(1, STRIP * len(pixels) // max(1, pixels.nbytes))
     for top in range(0, len(pixels), rows):
         yield slice(top, min(top + rows, len(pixels)))
+
+
+def window(box: tuple[int, int, int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a box: x, y, width, height."""
+    x, y, width, height = box
+    return slice(y, y + height), slice(x, x + width)

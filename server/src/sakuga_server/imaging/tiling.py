@@ -1,8 +1,8 @@
 """Tiles: windows of a picture that a network sees one by one, as if it saw the whole.
 
-A window shows the network a padding around the part that is kept. Where the padding is as wide as the
-network's receptive field, and the picture's own borders stay borders, the kept parts put together
-are exactly what the whole picture would give.
+A window shows the network a padding around the part that is kept. Where the padding is as wide as
+the network's receptive field, and the picture's own borders stay borders, the kept parts put
+together are exactly what the whole picture would give.
 """
 
 from collections.abc import Iterator

@@ -15,10 +15,9 @@ import numpy as np
 from sakuga_core.errors import BadOption, Cancelled, ModelNotLoaded
 from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Box, Inpainting, Region
-from sakuga_server.damage.artifacts import window
 from sakuga_server.imaging.alpha import bleed
 from sakuga_server.imaging.encode import to_8_bit
-from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.imaging.picture import Array, Picture, rgb, window
 from sakuga_server.networks import InpaintNet
 
 # The best on drawings first.
@@ -171,7 +170,7 @@ def _holes(picture: Picture, regions: list[Region], mask: Array | None) -> tuple
     holes = specks.copy() if mask is None else mask.copy()
     for region in regions:
         if region.kind in ("speck", "user"):
-            (specks if region.kind == "speck" else holes)[window(region)] = True
+            (specks if region.kind == "speck" else holes)[window(region.box)] = True
     return specks, holes
 
 

@@ -59,8 +59,8 @@ def _started(libc: ctypes.CDLL, command: tuple[str, ...]) -> int:
             os._exit(127)
     try:
         os.setpgid(child, child)  # also here: whichever comes first
-    except OSError:
-        pass  # it runs already
+    except OSError:  # it runs already
+        return child
     return child
 
 
@@ -84,14 +84,13 @@ def _reaped(triton: int) -> int:
 
 
 def _remove(prefix: str, folder: str) -> None:
-    import shutil  # here, where it delays nothing
+    import contextlib  # here, where they delay nothing
+    import shutil
 
     for name in os.listdir(SHARED_MEMORY):
         if name.startswith(prefix):
-            try:
+            with contextlib.suppress(FileNotFoundError):  # the supervisor was first
                 os.unlink(os.path.join(SHARED_MEMORY, name))
-            except FileNotFoundError:
-                pass  # the supervisor was first
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -95,7 +95,7 @@ ARCHITECTURES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def checkpoint(name: str, folder: Path, suffix: str = ".pth", half: bool = False) -> Path:
+def write_checkpoint(name: str, folder: Path, suffix: str = ".pth", half: bool = False) -> Path:
     """Writes a checkpoint of one of ARCHITECTURES; gives its path."""
     checkpoint.import_torchvision()
     with torch.random.fork_rng(), warnings.catch_warnings():
