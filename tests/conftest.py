@@ -28,7 +28,7 @@ from sakuga_export.families import enhancers, inpainters, segmenters, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.output import ONNX
 from sakuga_server.pipelines.settings import Settings
-from sakuga_server.runtime.embedded import free_port, run_triton
+from sakuga_server.runtime.embedded import run_triton
 
 FULL = pytest.StashKey[list[str]]()
 
@@ -191,7 +191,7 @@ def config(served: Path) -> Config:
 @pytest.fixture(scope="session")
 def url(config: Config) -> Iterator[str]:
     """A real Triton, for the whole session."""
-    with run_triton(config, free_port()) as server:
+    with run_triton(config) as server:
         yield server.url
 
 

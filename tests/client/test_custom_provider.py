@@ -1,4 +1,4 @@
-"""Providers of one's own, which config.yaml names by their import path."""
+"""Custom providers, which config.yaml names by their import path."""
 
 from pathlib import Path
 
@@ -76,13 +76,13 @@ async def test_a_module_with_the_method_serves(file: Path) -> None:
 async def test_assigning_another_takes_effect_and_the_old_one_is_closed(file: Path) -> None:
     async with connect(write(file, "Shout")) as images:
         await images.process(b"data", "upscale")
-        plugged = images._plugged[ImageAction.UPSCALE].provider
-        module = __import__(type(plugged).__module__)
-        assert isinstance(plugged, ImageProvider)
+        custom = images._custom[ImageAction.UPSCALE].provider
+        module = __import__(type(custom).__module__)
+        assert isinstance(custom, ImageProvider)
         images.config.providers.image.upscale.provider = f"{module.__name__}:Textual"
-        with pytest.raises(ProviderError, match="gave str; allowed: bytes"):
+        with pytest.raises(ProviderError, match="returned str; allowed: bytes"):
             await images.process(b"data", "upscale")
-        assert module.closed == [plugged]
+        assert module.closed == [custom]
 
 
 async def test_a_failure_is_named(file: Path) -> None:
@@ -93,10 +93,10 @@ async def test_a_failure_is_named(file: Path) -> None:
 
 async def test_ours_are_given_the_configuration_and_the_connection(file: Path) -> None:
     async with connect(write(file, "Mine")) as images:
-        plugged = await images._own(ImageAction.UPSCALE)
-        assert plugged is not None
-        assert plugged.provider.config is images.config  # type: ignore[attr-defined]
-        assert plugged.provider.triton is images.triton  # type: ignore[attr-defined]
+        custom = await images._custom_provider(ImageAction.UPSCALE)
+        assert custom is not None
+        assert custom.provider.config is images.config  # type: ignore[attr-defined]
+        assert custom.provider.triton is images.triton  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ from sakuga import (
     ServerError,
     ServerUnavailable,
 )
-from sakuga.retry import FIRST, LONGEST, MOST, Attempts, Budget
+from sakuga.retry import FIRST, LONGEST, MOST, Attempts, Budget, Deadline
 from sakuga_core.errors import is_retryable, says_stopping
 
 
 def test_pauses_grow_and_differ() -> None:
     seen = [
         [attempts.pause() or 0 for _ in range(9)]
-        for attempts in (Attempts(9, 600, Budget()) for _ in range(200))
+        for attempts in (Attempts(9, Deadline(600), Budget()) for _ in range(200))
     ]
     for turn, pauses in enumerate(zip(*seen, strict=True)):
         longest = min(LONGEST, FIRST * 2**turn)
@@ -28,10 +28,10 @@ def test_pauses_grow_and_differ() -> None:
 
 
 def test_attempts_end_by_number_and_by_time() -> None:
-    few = Attempts(2, 600, Budget())
+    few = Attempts(2, Deadline(600), Budget())
     assert [few.pause() is None for _ in range(3)] == [False, False, True]
-    assert Attempts(0, 600, Budget()).pause() is None
-    late = Attempts(100, 0, Budget())
+    assert Attempts(0, Deadline(600), Budget()).pause() is None
+    late = Attempts(100, Deadline(0), Budget())
     assert late.pause() is None
 
 
@@ -39,10 +39,17 @@ def test_retries_are_a_fifth_of_pictures_once_the_start_is_spent() -> None:
     budget, retried = Budget(), 0
     for _ in range(1000):  # pictures of which every attempt fails
         budget.earn()
-        attempts = Attempts(3, 600, budget)
+        attempts = Attempts(3, Deadline(600), budget)
         while attempts.pause() is not None:
             retried += 1
     assert 190 <= retried <= 200 + MOST
+
+
+def test_a_pause_that_would_outlast_the_deadline_costs_no_token() -> None:
+    budget = Budget()
+    attempts = Attempts(100, Deadline(0), budget)
+    assert [attempts.pause() for _ in range(5)] == [None] * 5
+    assert (attempts.made, budget.tokens) == (0, MOST)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +64,7 @@ def test_retries_are_a_fifth_of_pictures_once_the_start_is_spent() -> None:
         (ServerError, False),
     ],
 )
-def test_only_what_may_succeed_is_retryable_is_sent_anew(
+def test_only_what_may_succeed_elsewhere_is_retryable(
     error: type[SakugaError], again: bool
 ) -> None:
     assert is_retryable(error("")) is again

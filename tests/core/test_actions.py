@@ -117,7 +117,7 @@ import asyncio
 from sakuga import Config, Images, Reply
 
 class Recorder:
-    async def infer(self, model, image, options):
+    async def infer(self, model, image, options, deadline):
         print(model, image, options["strength"])
         return Reply(b"", {})
 

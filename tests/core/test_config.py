@@ -143,7 +143,7 @@ def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
 
 
 def test_without_any_file_there_are_defaults() -> None:
-    assert load_config().server.url == "localhost:8001"
+    assert load_config().server.url == "auto"
 
 
 def test_the_environment_goes_before_the_file(

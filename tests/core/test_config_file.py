@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 from click.testing import CliRunner
-from sakuga.cli.pictures import main
 
 from networks_for_tests import PROJECT
 from sakuga import Config, ConfigError, load_config
+from sakuga.cli import main
 from sakuga_core.config.file import STABLE_SECONDS, refresh
 from sakuga_core.config.provenance import settings
 from sakuga_core.config.schema import json_schema
@@ -228,11 +228,21 @@ def test_what_is_shown_is_a_file_with_the_same_effect() -> None:
     ],
 )
 def test_check_finds_what_reading_the_file_can_not(text: str, problem: str) -> None:
-    write(text)
-    done = CliRunner().invoke(main, ["config", "check"])
+    done = CliRunner().invoke(main, ["--config", str(write(text)), "config", "check"])
     assert done.exit_code == 1
     assert problem in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_file_that_merely_lies_in_the_current_folder_imports_no_code(tmp_path: Path) -> None:
+    (tmp_path / "strangers.py").write_text("import pathlib; pathlib.Path('ran').touch()")
+    file = write("providers: {image: {rembg: {provider: 'strangers:Tool'}}}")
+    assert file.resolve().parent == tmp_path
+    done = CliRunner().invoke(main, ["config", "check"])
+    assert done.exit_code == 1
+    assert "line 1: 'providers.image.rembg.provider' imports Python code" in done.output
+    assert "--config" in done.output
+    assert not Path("ran").exists()
 
 
 def test_check_passes_the_projects_file_and_names_by_their_aliases() -> None:

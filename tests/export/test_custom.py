@@ -24,7 +24,7 @@ from sakuga_core.networks.families import CustomUpscaler, Segmenter
 from sakuga_core.repository import networks, writer
 from sakuga_export.cli import main
 from sakuga_export.custom import add, checkpoint
-from sakuga_export.custom.add import Wish
+from sakuga_export.custom.add import CustomOptions
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, segmenters
 from sakuga_server.pipelines.settings import Settings
@@ -310,7 +310,7 @@ def test_half_precision_is_taken_to_floats(tmp_path: Path) -> None:
         third_party_networks.write_checkpoint("compact", tmp_path, half=True)
     )
     assert descriptor.dtype == torch.float32
-    row = add.add(tmp_path / "compact.pth", Wish(name="half"), tmp_path / "models")
+    row = add.add(tmp_path / "compact.pth", CustomOptions(name="half"), tmp_path / "models")
     file = tmp_path / "models" / row.folder / "1" / row.file
     image = next(graph.trial_pictures(20, 40))
     expected = graph.bare(descriptor.model, image)
@@ -334,7 +334,9 @@ def test_configs_follow_from_what_was_measured() -> None:
 
 def test_rows_come_back_as_they_were(project: Path) -> None:
     cutter(project / "mine.onnx")
-    row = add.add(project / "mine.onnx", Wish(name="mine", title="Größe"), project / "models")
+    row = add.add(
+        project / "mine.onnx", CustomOptions(name="mine", title="Größe"), project / "models"
+    )
     assert add.rows(project / "models") == [row]
     values = json.loads((project / "models" / "mine" / "network.json").read_text())
     assert values["weights"][0]["file"] == "mine.onnx"

@@ -14,7 +14,7 @@ from networks_for_tests import AURA, SMALL_AURA
 from pictures import off
 from sakuga import Config
 from sakuga_core.networks.families import Enhancer, Weights
-from sakuga_core.networks.registry import ENHANCERS, chosen
+from sakuga_core.networks.registry import ENHANCERS, configured
 from sakuga_export import export
 from sakuga_export.architectures import aura as architecture
 from sakuga_export.errors import ExportError
@@ -110,9 +110,9 @@ def test_every_batch_gives_the_same_bits(exported: Path) -> None:
 
 def test_the_style_is_selectable_and_changes_the_picture(aura: Path) -> None:
     config = Config()
-    assert chosen(ROW, config) == ROW
+    assert configured(ROW, config) == ROW
     config.aurasr.style, config.aurasr.backend = 7, "pytorch"
-    other = chosen(ROW, config)
+    other = configured(ROW, config)
     assert (other.style, other.file) == (7, "model.pt")
     results = [graph.bare(enhancers.load(row, aura), noise(1)) for row in (ROW, other)]
     assert off(*results) > 10

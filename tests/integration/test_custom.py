@@ -15,7 +15,7 @@ from sakuga import Config, Images, connect
 from sakuga_core.errors import BadOption
 from sakuga_core.repository import writer
 from sakuga_export.custom import add, checkpoint, upscalers
-from sakuga_export.custom.add import Wish
+from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import graph
 from sakuga_server.runtime.embedded import free_port, run_triton
 
@@ -48,9 +48,11 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
     config.server.repository = folder / "models"
     files = {name: third_party_networks.write_checkpoint(name, folder) for name in UPSCALERS}
     for name, file in files.items():
-        add.add(file, Wish(name=f"my-{name}", title="Mine", licence="mine"), folder / "models")
+        add.add(
+            file, CustomOptions(name=f"my-{name}", title="Mine", licence="mine"), folder / "models"
+        )
     onnx.save(onnx.parser.parse_model(BRIGHT), folder / "bright.onnx")
-    add.add(folder / "bright.onnx", Wish(name="my-bright"), folder / "models")
+    add.add(folder / "bright.onnx", CustomOptions(name="my-bright"), folder / "models")
     writer.write(folder / "models", config)
     with run_triton(config, free_port()) as server:
         async with connect(config, url=server.url) as images:

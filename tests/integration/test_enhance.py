@@ -9,7 +9,7 @@ import pytest
 
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import AuraSRProvider, Config, Images, connect
-from sakuga_core.networks.registry import ENHANCERS, chosen
+from sakuga_core.networks.registry import ENHANCERS, configured
 from sakuga_core.repository import writer
 from sakuga_export.families import enhancers, graph
 from sakuga_server.runtime.embedded import free_port, run_triton
@@ -92,7 +92,7 @@ async def scripted(tmp_path_factory: pytest.TempPathFactory, aura: Path) -> Asyn
     folder, config = tmp_path_factory.mktemp("scripted"), Config()
     config.aurasr.backend, config.server.repository = "pytorch", folder
     writer.write(folder, config)
-    row = chosen(ROW, config)
+    row = configured(ROW, config)
     enhancers.place(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
     with run_triton(config, free_port(), models=["upscale", row.folder]) as server:
         async with connect(config, url=server.url) as images:

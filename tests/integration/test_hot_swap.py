@@ -19,7 +19,7 @@ from sakuga import (
     connect,
 )
 from sakuga.triton import Triton
-from sakuga_core.config.file import SETTLED_SECONDS
+from sakuga_core.config.file import STABLE_SECONDS
 from sakuga_core.config.server import Server
 from sakuga_server.runtime.embedded import free_port
 from serving_for_tests import SAKUGA, Serve, started
@@ -220,7 +220,7 @@ async def test_another_server_in_the_file_is_where_the_next_call_goes(serve: Ser
         with pytest.raises(ServerUnavailable):
             await images.process(data, "upscale", options)
         file.write_text(f"server: {{url: '{serve.url}'}}")
-        await asyncio.sleep(2 * SETTLED_SECONDS)
+        await asyncio.sleep(2 * STABLE_SECONDS)
         assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
         images.config.server.url = "127.0.0.1:1"
         with pytest.raises(ServerUnavailable):

@@ -19,7 +19,7 @@ from sakuga_core.networks.registry import by_name
 from sakuga_core.protocol import Inner, inner_shape
 from sakuga_export.custom import add, checkpoint
 from sakuga_export.custom import upscalers as custom_upscalers
-from sakuga_export.custom.add import Wish
+from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import graph, segmenters, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.output import ONNX
@@ -88,7 +88,7 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Mine]:
         if name not in made:
             suffix = ".safetensors" if len(name) % 2 else ".pth"
             file = third_party_networks.write_checkpoint(name, folder, suffix)
-            row = add.add(file, Wish(name=name), folder / "models")
+            row = add.add(file, CustomOptions(name=name), folder / "models")
             assert isinstance(row, CustomUpscaler)
             session = onnxruntime.InferenceSession(folder / "models" / row.folder / "1" / ONNX)
             made[name] = Mine(row, session, checkpoint.load(file))
@@ -192,7 +192,7 @@ def test_a_built_in_networks_file_comes_out_as_the_built_in_network(
     (weights,) = network.weights
     state = upscalers.load(network, weights, fetch(weights))
     torch.save({"params_ema": dict(state)}, tmp_path / "built-in.pth")
-    row = add.add(tmp_path / "built-in.pth", Wish(name="mine"), tmp_path)
+    row = add.add(tmp_path / "built-in.pth", CustomOptions(name="mine"), tmp_path)
     assert row.facts == network.facts
     upscalers.place(network, [state], tmp_path / ONNX)
     files = (tmp_path / ONNX, tmp_path / "mine" / "1" / ONNX)
@@ -207,7 +207,7 @@ def test_u2net_by_file_gives_the_built_in_masks(tmp_path: Path) -> None:
     network = by_name("u2net")
     assert isinstance(network, Segmenter)
     file = fetch(network.weights[0]).path
-    row = add.add(file, Wish(name="mine", mean=network.mean, std=network.std), tmp_path)
+    row = add.add(file, CustomOptions(name="mine", mean=network.mean, std=network.std), tmp_path)
     assert isinstance(row, Segmenter)
     segmenters.place(network, file, tmp_path / ONNX)
     rng = np.random.default_rng(0)

@@ -18,7 +18,8 @@ from sakuga_export.architectures import rrdb
 from sakuga_export.families import graph
 from sakuga_export.output import ONNX
 from sakuga_server.backends import engines
-from sakuga_server.backends.engines import EngineOptions, OnnxRuntime, OpenVINO, engine
+from sakuga_server.backends.engines import EngineOptions, OnnxRuntime, engine
+from sakuga_server.backends.openvino_engine import OpenVINO, tail_strips
 
 CPU: engines.Providers = ["CPUExecutionProvider"]
 
@@ -89,7 +90,7 @@ def test_several_outputs_of_several_pictures_come_at_once() -> None:
 @pytest.mark.parametrize("inner", list(product((False, True), repeat=4)))
 @pytest.mark.parametrize("rows", [5, 127, 128, 300])
 def test_strips_are_the_whole(rows: int, inner: protocol.Inner) -> None:
-    strips = list(engines.tail_strips(rows, inner))
+    strips = list(tail_strips(rows, inner))
     assert protocol.TAIL_PADDING == rrdb.TAIL_PADDING
     padding, windows = protocol.TAIL_PADDING, [(strip.rows, strip.inner) for strip in strips]
     kept = [
@@ -133,16 +134,16 @@ def test_its_two_parts_go_first(tmp_path: Path) -> None:
 def test_the_fastest_engine_is_chosen_where_it_is_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    file, said = exported("realesr-animevideov3"), []
-    for options in (EngineOptions(), EngineOptions({"openvino": {}}, free=False)):
-        assert isinstance(engine(file, options, said.append), OpenVINO)
-    assert isinstance(engine(file, EngineOptions(free=False), said.append), OnnxRuntime)
-    assert not said
+    file, warnings = exported("realesr-animevideov3"), []
+    for options in (EngineOptions(), EngineOptions({"openvino": {}}, any_engine=False)):
+        assert isinstance(engine(file, options, warnings.append), OpenVINO)
+    assert isinstance(engine(file, EngineOptions(any_engine=False), warnings.append), OnnxRuntime)
+    assert not warnings
     monkeypatch.setattr(engines, "has_openvino", lambda: False)
-    assert isinstance(engine(file, EngineOptions(bf16=True), said.append), OnnxRuntime)
-    assert not said
-    assert isinstance(engine(file, EngineOptions({"openvino": {}}), said.append), OnnxRuntime)
-    assert said == ["openvino isn't installed here; onnxruntime runs it"]
+    assert isinstance(engine(file, EngineOptions(bf16=True), warnings.append), OnnxRuntime)
+    assert not warnings
+    assert isinstance(engine(file, EngineOptions({"openvino": {}}), warnings.append), OnnxRuntime)
+    assert warnings == ["openvino isn't installed here; onnxruntime runs it"]
 
 
 def test_on_a_gpu_openvino_is_never_chosen() -> None:

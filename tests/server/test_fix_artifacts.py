@@ -11,7 +11,7 @@ from PIL import Image
 from drawn import jpeg, opaque, posterised, psnr, ramp, resaved
 from networks_for_tests import nearest
 from pictures import encoded, encoded_16, off, pixels_of, sample
-from sakuga import BadOption, Config, DetectorError, SakugaError
+from sakuga import BadOption, Cancelled, Config, DetectorError
 from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, UPSCALERS
 from sakuga_server.damage import artifacts
 from sakuga_server.jpeg import coefficients as jpegs
@@ -236,5 +236,5 @@ async def test_bad_options_are_named(fix: FixArtifacts) -> None:
 
 
 async def test_a_cancelled_picture_stops(fix: FixArtifacts) -> None:
-    with pytest.raises(SakugaError, match="doesn't wait"):
+    with pytest.raises(Cancelled, match="caller has gone"):
         await fix(encoded(sample("sunset")), {}, cancelled=lambda: True)

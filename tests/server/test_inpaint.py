@@ -5,16 +5,16 @@ import pytest
 
 from drawn import varied
 from pictures import gradient
-from sakuga import BadOption, ModelNotInstalled, ModelNotLoaded, Region, SakugaError
+from sakuga import BadOption, Cancelled, ModelNotInstalled, ModelNotLoaded, Region
 from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Inpainting
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.inpainting.inpaint import RIM, Inpaint, check, read_mask
 
 PINK = (255, 0, 255)
-FACTS = {
-    "migan": InpainterFacts(side=128, largest=128),
+FACTS = {  # the preferred one first
     "lama-anime": InpainterFacts(side=64, largest=256),
+    "migan": InpainterFacts(side=128, largest=128),
 }
 
 
@@ -199,6 +199,6 @@ def test_masks_are_bright_where_to_paint() -> None:
 async def test_a_cancelled_picture_stops() -> None:
     painter = Painter("migan")
     fill = Inpaint(painter, FACTS, "auto", lambda: True)
-    with pytest.raises(SakugaError, match="doesn't wait"):
+    with pytest.raises(Cancelled, match="caller has gone"):
         await fill(Picture(gradient(200, 200)), [Region(box=(50, 50, 40, 40))], None)
     assert painter.seen == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sakuga import BadOption, Config, ModelNotInstalled, ModelNotLoaded
-from sakuga_core.repository import writer
+from sakuga_core.repository import pipelines
 from sakuga_server.runtime.inventory import Inventory, memory_of_stubs
 
 VIDEO = "realesr-animevideov3"
@@ -20,7 +20,7 @@ def inventory(tmp_path: Path) -> Inventory:
     file = tmp_path / "realesr_animevideov3" / "1" / "model.onnx"
     file.parent.mkdir(parents=True)
     file.write_bytes(bytes(3 << 20))
-    return Inventory.from_parameters(tmp_path, writer.networks(Config())["parameters"])
+    return Inventory.from_parameters(tmp_path, pipelines.networks(Config())["parameters"])
 
 
 def test_it_tells_installed_from_loaded(inventory: Inventory) -> None:
@@ -41,7 +41,7 @@ def test_a_cut_out_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
 
 def test_what_can_not_be_loaded_is_said(inventory: Inventory) -> None:
     inventory.check_loadable(VIDEO)
-    with pytest.raises(ModelNotInstalled, match="sakuga-export u2net"):
+    with pytest.raises(ModelNotInstalled, match="sakuga export u2net"):
         inventory.check_loadable("u2net")
     with pytest.raises(BadOption, match="'waifu2x'; allowed: realesrgan-x4plus-anime"):
         inventory.served_by("waifu2x")

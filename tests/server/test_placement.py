@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sakuga import Config, ImageAction
+from sakuga import Config
 from sakuga_core.networks.registry import by_name
 from sakuga_core.repository import writer
-from sakuga_server.runtime.placement import needed, servable, wanted
+from sakuga_server.runtime.placement import servable, wanted
 
 PIPELINES = {"upscale", "fix_artifacts", "rembg_prepare", "alpha_matting", "networks"}
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3", "u2net", "isnet-anime", "migan")
@@ -27,16 +27,16 @@ def config(tmp_path: Path) -> Config:
 
 
 def networks(config: Config) -> set[str]:
-    return set(wanted(config)) - PIPELINES
+    return set(wanted(config, config.server.repository)) - PIPELINES
 
 
 def test_pipelines_and_what_the_actions_name_are_wanted(config: Config) -> None:
-    assert set(wanted(config)) >= PIPELINES
+    assert set(wanted(config, config.server.repository)) >= PIPELINES
     assert networks(config) == {"realesrgan_x4plus_anime", "isnet_anime", "rembg_isnet_anime"}
 
 
 def test_an_ensemble_comes_after_its_steps(config: Config) -> None:
-    names = wanted(config)
+    names = wanted(config, config.server.repository)
     for step in ("isnet_anime", "rembg_prepare", "alpha_matting"):
         assert names.index(step) < names.index("rembg_isnet_anime")
 
@@ -62,28 +62,17 @@ def test_preload_adds_networks_or_all(config: Config) -> None:
     config.server.preload = ["realesr-animevideov3", "u2net"]
     assert networks(config) == before | {"realesr_animevideov3", "u2net", "rembg_u2net"}
     config.server.preload = "all"
-    assert set(wanted(config)) == set(servable(config.server.repository))
+    assert set(wanted(config, config.server.repository)) == set(servable(config.server.repository))
 
 
 def test_networks_that_paint_are_loaded_first_where_requests_can_not(config: Config) -> None:
-    assert "migan" not in wanted(config)
+    assert "migan" not in wanted(config, config.server.repository)
     config.server.load_on_demand = False
-    assert "migan" in wanted(config)
+    assert "migan" in wanted(config, config.server.repository)
     config.providers.image.fix_artifacts.inpaint = "opencv"
-    assert "migan" not in wanted(config)
+    assert "migan" not in wanted(config, config.server.repository)
 
 
 def test_what_is_not_exported_is_not_wanted(config: Config) -> None:
     (config.server.repository / "isnet_anime" / "1" / "model.onnx").unlink()
     assert networks(config) == {"realesrgan_x4plus_anime"}
-
-
-def test_one_action_needs_its_pipeline_and_its_network(config: Config) -> None:
-    name = "realesr-animevideov3"
-    assert set(needed(config, ImageAction.UPSCALE, name)) == {
-        *("upscale", "networks", "realesr_animevideov3")
-    }
-    assert needed(config, ImageAction.REMBG, "isnet-anime")[-1] == "rembg_isnet_anime"
-    assert set(needed(config, ImageAction.FIX_ARTIFACTS, "never-exported")) == {
-        *("fix_artifacts", "networks")
-    }

@@ -119,8 +119,8 @@ def test_a_halo_too_small_shows() -> None:
 
 
 @pytest.mark.parametrize(("length", "count"), [(700, 1), (701, 2), (1024, 2), (4096, 8)])
-def test_pictures_up_to_tile_and_halos_stay_whole(length: int, count: int) -> None:
-    assert len(tiling.spans(length, tile_size=512, receptive_field=94)) == count
+def test_pictures_up_to_tile_and_padding_stay_whole(length: int, count: int) -> None:
+    assert len(tiling.spans(length, tile_size=512, padding=94)) == count
 
 
 def box_sum(picture: np.ndarray, radius: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from networks_for_tests import EXPORTED, nearest
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
-from sakuga import BadOption, ModelNotLoaded, SakugaError, TooLarge
+from sakuga import BadOption, Cancelled, ModelNotLoaded, TooLarge
 from sakuga_core.protocol import Inner
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.pipelines.upscale import Upscale, in_flight
@@ -155,7 +155,7 @@ async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
 
 
 async def test_a_cancelled_picture_stops(upscale: Upscale) -> None:
-    with pytest.raises(SakugaError, match="doesn't wait"):
+    with pytest.raises(Cancelled, match="caller has gone"):
         await upscale(encoded(gradient(40, 40)), {}, cancelled=lambda: True)
 
 

@@ -141,7 +141,7 @@ def repository_of(served: Path, folder: Path) -> Path:
 async def nearest(
     model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
 ) -> np.ndarray:
-    """A network of arithmetic, each pixel four times; padded like the anime network's, if at all."""
+    """A network of arithmetic, each pixel four times; with the anime network's padding, if any."""
     if tile.shape[-1] == 6:
         tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
     result = tile.repeat(4, axis=1).repeat(4, axis=2)

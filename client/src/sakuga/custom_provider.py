@@ -105,7 +105,7 @@ def _made(field: str, config: Config, triton: Triton, path: str) -> ImageProvide
         provider = found(config, triton) if issubclass(found, TritonProvider) else found()
     if not isinstance(provider, ImageProvider):
         raise ConfigError(
-            f"{field} is {path!r}, which has no `process`; allowed: a class or an object with "
+            f"{_place(config, field)}{field} is {path!r}, which has no `process`; allowed: a class or an object with "
             "`async process(image, action, config) -> bytes`"
         )
     return provider
@@ -120,8 +120,14 @@ def _imported(field: str, config: Config, path: str) -> Any:
             found = getattr(found, part)
     except Exception as error:  # whatever the module does when it is imported
         why = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"{field} is {path!r}, which can't be imported ({why})") from error
+        raise ConfigError(
+            f"{_place(config, field)}{field} is {path!r}, which can't be imported ({why})"
+        ) from error
     return found
+
+
+def _place(config: Config, field: str) -> str:
+    return f"{config.source.place(field)}: " if config.source else ""
 
 
 def _search_beside(config: Config) -> None:

@@ -34,7 +34,7 @@ def check(settings: Settings) -> None:
 
 
 def _problems(config: Config) -> Iterator[str]:
-    """What reading the file can't see: names of networks and providers that don't exist."""
+    """What reading the file can't see: networks and providers that don't exist."""
     place = config.source.place if config.source else str
     kinds = {name: row.kind for name, row in known(config).items()}
     for path, problem in unknown_networks(config, kinds):
@@ -44,7 +44,7 @@ def _problems(config: Config) -> Iterator[str]:
             try:
                 _import_provider(config, action)
             except SakugaError as error:
-                yield f"{place(f'providers.image.{action.value}.provider')}: {error}"
+                yield str(error)
 
 
 def _import_provider(config: Config, action: Any) -> None:

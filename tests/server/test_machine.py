@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from sakuga import ConfigError
-from sakuga_server.runtime.embedded import check_gpus, check_port, free_port
+from sakuga_server.runtime.machine import check_gpus, check_port, free_port
 
 
 def test_without_a_gpu_one_line_says_that_the_cpu_works(
