@@ -37,7 +37,7 @@ async def servers(
         folder = tmp_path_factory.mktemp(f"server-{number}")
         repository_of(served, folder / "repository")
         servers.append(Serve(folder, free_port()))
-        servers[-1].write(VIDEO, pipelines=1, metrics_port=free_port())
+        servers[-1].write(VIDEO, upscale_workers=1, metrics_port=free_port())
     await asyncio.gather(*map(started, servers))
     yield servers
     await asyncio.gather(*(asyncio.to_thread(server.end) for server in servers))
@@ -111,7 +111,7 @@ async def stopped(server: Serve) -> None:
     """As a rollout does it."""
     assert server.process is not None
     server.process.send_signal(signal.SIGTERM)
-    assert await ended(server) == 0, server.said()
+    assert await ended(server) == 0, server.printed
 
 
 async def ended(server: Serve) -> int:

@@ -17,7 +17,7 @@ from sakuga_core.repository import writer
 from sakuga_export.custom import add, checkpoint, upscalers
 from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import graph
-from sakuga_server.runtime.embedded import free_port, run_triton
+from sakuga_server.runtime.embedded import run_triton
 
 UPSCALERS = ("realesrgan-x2", "compact", "swinir")
 BRIGHT = """
@@ -54,7 +54,7 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
     onnx.save(onnx.parser.parse_model(BRIGHT), folder / "bright.onnx")
     add.add(folder / "bright.onnx", CustomOptions(name="my-bright"), folder / "models")
     writer.write(folder / "models", config)
-    with run_triton(config, free_port()) as server:
+    with run_triton(config) as server:
         async with connect(config, url=server.url) as images:
             yield Mine(images, files)
 

@@ -12,7 +12,7 @@ from sakuga import AuraSRProvider, Config, Images, connect
 from sakuga_core.networks.registry import ENHANCERS, configured
 from sakuga_core.repository import writer
 from sakuga_export.families import enhancers, graph
-from sakuga_server.runtime.embedded import free_port, run_triton
+from sakuga_server.runtime.embedded import run_triton
 
 (ROW,) = ENHANCERS
 PICTURE = encoded(sample("heroine", (60, 100, 190, 210)))
@@ -94,7 +94,7 @@ async def scripted(tmp_path_factory: pytest.TempPathFactory, aura: Path) -> Asyn
     writer.write(folder, config)
     row = configured(ROW, config)
     enhancers.place(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
-    with run_triton(config, free_port(), models=["upscale", row.folder]) as server:
+    with run_triton(config, models=["upscale", row.folder]) as server:
         async with connect(config, url=server.url) as images:
             yield images
 

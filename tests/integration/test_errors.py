@@ -1,7 +1,6 @@
 """Everything a caller or the world can do wrong, against a real Triton that must stay up."""
 
 import asyncio
-import sys
 
 import numpy as np
 import pytest
@@ -41,7 +40,7 @@ BAD_REQUESTS = {
     "unknown option": (PICTURE, {"sclae": 2}, BadOption, "'sclae' is unknown; allowed: model"),
     "scale 7": (PICTURE, {"scale": 7}, BadOption, "a number from 1 to 4"),
     "unknown model": (PICTURE, {"model": "waifu2x"}, BadOption, "allowed: realesrgan-x4plus-anime"),
-    "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga-export"),
+    "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga export"),
     "no json": (PICTURE, b"{scale: 2", BadOption, "a JSON object"),
     "a list": (PICTURE, b"[1]", BadOption, "a JSON object"),
 }
@@ -119,7 +118,7 @@ async def test_no_server_is_said_with_how_to_start_one() -> None:
 async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
     few = config.model_copy(deep=True)
     few.server.preload = []
-    with run_triton(few, free_port()) as server:
+    with run_triton(few) as server:
         async with connect(few, url=server.url) as images:
             work = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
             await asyncio.sleep(1)
@@ -148,7 +147,7 @@ async def test_a_full_queue_answers_at_once(
     writer.write(folder, narrow)
     (folder / models[0] / "1").symlink_to(config.server.repository / models[0] / "1")
     narrow.server.repository = folder
-    with run_triton(narrow, free_port(), models=models) as server:
+    with run_triton(narrow, models=models) as server:
         async with connect(narrow, url=server.url) as images:
             data = encoded(sample("sunset"))
             work = [images.process(data, action, options) for _ in range(pictures)]
@@ -168,7 +167,7 @@ async def test_an_unknown_failure_is_answered_without_its_reason(
     (folder / "realesr_animevideov3" / "1").symlink_to(source)
     broken.server.repository = folder
     models = ["upscale", "realesr_animevideov3"]
-    with run_triton(broken, free_port(), sys.stderr, models) as server:
+    with run_triton(broken, models=models) as server:
         async with connect(broken, url=server.url) as images:
             with pytest.raises(SakugaError) as caught:
                 await images.process(PICTURE, "upscale", VIDEO)

@@ -239,7 +239,7 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(
 
 
 async def test_a_model_that_is_not_loaded_is_said_so(images: Images) -> None:
-    with pytest.raises(ModelNotLoaded, match="sakuga-export realesrgan-x4plus"):
+    with pytest.raises(ModelNotLoaded, match="sakuga export realesrgan-x4plus"):
         await images.process(DAMAGED, "fix_artifacts", {"model": "realesrgan-x4plus"})
 
 

@@ -20,7 +20,7 @@ from sakuga_core.repository import writer
 from sakuga_export import export
 from sakuga_export.architectures.aura import style_vector
 from sakuga_export.families import enhancers
-from sakuga_server.runtime.embedded import free_port, run_triton
+from sakuga_server.runtime.embedded import run_triton
 
 (ROW,) = ENHANCERS
 SAKUGA = Path(sys.executable).with_name("sakuga")
@@ -60,7 +60,7 @@ def test_the_command_enlarges_4_times(checkpoint: Path, tmp_path: Path, backend:
         model = onnx.load(config.server.repository / row.folder / "1" / row.file)
         assert sum(len(t.raw_data) for t in model.graph.initializer) <= 4 * 206e6
     (tmp_path / "a.png").write_bytes(encoded(sample("heroine", (60, 100, 160, 220))))
-    with run_triton(config, free_port()) as server:
+    with run_triton(config) as server:
         command = [SAKUGA, "--url", server.url, "enhance", "a.png", "-o", "out.png"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

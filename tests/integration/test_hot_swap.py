@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tritonclient.grpc.aio import InferenceServerClient
 
 import third_party_networks
 from networks_for_tests import Bare, repository_of
@@ -22,9 +23,8 @@ from sakuga.triton import Triton
 from sakuga_core.config.file import STABLE_SECONDS
 from sakuga_core.config.server import Server
 from sakuga_server.runtime.embedded import free_port
-from serving_for_tests import SAKUGA, Serve, started
+from serving_for_tests import Serve, started
 
-EXPORT = SAKUGA.with_name("sakuga-export")
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
 
 
@@ -71,7 +71,7 @@ async def test_switching_models_under_load_loses_nothing(
         named = (GENERAL, VIDEO)[turn % 2]
         serve.write(named, **server)
         # Until clients get what it names, and the server has unloaded what it doesn't.
-        while answers[-1:] != [named] or serve.said().count("unloaded realesr_") <= turn:
+        while answers[-1:] != [named] or serve.printed.count("unloaded realesr_") <= turn:
             assert not any(c.done() for c in clients), [c.exception() for c in clients if c.done()]
             await asyncio.sleep(0.05)
     done.set()
@@ -90,17 +90,17 @@ async def test_broken_edits_change_nothing_and_settings_reach_the_running_server
     async with connect(serve.file) as images:
         serve.file.write_text(serve.file.read_text().replace("upscale", "upscael"))
         await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
-        assert "Nothing was changed" in serve.said()
+        assert "Nothing was changed" in serve.printed
         assert (await images.run(data, "upscale")).report["model"] == VIDEO
     asked = {"batch": 3, "accelerator": "openvino"}
     serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
     await serve.until(lambda text: "loaded realesr_animevideov3" in text)
-    assert "server.url takes effect when the server is started again" in serve.said()
-    triton = Triton(Server(url=serve.url, timeout=60))
-    config = await triton.client.get_model_config("realesr_animevideov3")
-    await triton.close()
+    assert "server.url takes effect when the server is started again" in serve.printed
+    client = InferenceServerClient(serve.url)
+    config = await client.get_model_config("realesr_animevideov3")
+    await client.close()
     assert config.config.max_batch_size == 3
-    assert "isn't installed here" not in serve.said()
+    assert "isn't installed here" not in serve.printed
     async with connect(serve.file, url=serve.url) as images:
         await images.process(data, "upscale")
 
@@ -113,7 +113,7 @@ async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> N
     await started(serve)
     data, options = encoded(sample("sunset", (100, 60, 140, 90))), {"model": VIDEO}
     async with connect(serve.file) as images:
-        with pytest.raises(ModelNotInstalled, match="sakuga-export"):
+        with pytest.raises(ModelNotInstalled, match="sakuga export"):
             await images.process(data, "upscale", options)
         folder.symlink_to(exported)
         assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
@@ -127,10 +127,10 @@ async def test_a_network_of_ones_own_comes_and_goes_while_the_server_runs(serve:
     async with connect(serve.file) as images:
         with pytest.raises(BadOption, match="'mine'; allowed: realesrgan-x4plus-anime"):
             await images.process(data, "upscale", options)
-        assert serve.run(str(file), "--name", "mine", program=EXPORT).returncode == 0
+        assert serve.run("export", str(file), "--name", "mine").returncode == 0
         await serve.until(lambda text: "loaded upscale" in text)
         assert (await images.run(data, "upscale", options)).report["model"] == "mine"
-        assert serve.run("--remove", "mine", program=EXPORT).returncode == 0
+        assert serve.run("export", "--remove", "mine").returncode == 0
         await serve.until(
             lambda text: "unloaded mine" in text and text.count("loaded upscale") == 2
         )
@@ -144,7 +144,7 @@ async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: 
     async with connect(serve.file) as images:
         data = encoded(sample("sunset", (100, 60, 140, 90)))
         for _ in range(2):
-            before = serve.said().count("unloaded")
+            before = serve.printed.count("unloaded")
             results = await asyncio.gather(
                 images.process(data, "upscale", {"model": VIDEO}),
                 images.process(data, "upscale", {"model": VIDEO}),
@@ -155,13 +155,10 @@ async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(serve: 
             networks = await images.triton.networks()
             assert not networks[VIDEO]["loaded"]
             assert not networks["u2net"]["loaded"]
-    assert "unloaded realesr_general" not in serve.said()
+    assert "unloaded realesr_general" not in serve.printed
 
 
-async def test_without_on_demand_it_says_what_to_do_and_that_works(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
+async def test_without_on_demand_the_error_says_what_to_do_and_that_works(serve: Serve) -> None:
     serve.write(GENERAL, load_on_demand=False, unload_after=0.5)
     await started(serve)
     data = encoded(sample("sunset", (100, 60, 140, 90)))
@@ -181,11 +178,10 @@ async def test_without_on_demand_it_says_what_to_do_and_that_works(
 async def test_models_are_told_and_administration_needs_the_users_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(serve.folder / "cache"))
     serve.write(VIDEO)
     await started(serve)
-    key = serve.folder / "cache" / "sakuga" / "keys" / str(serve.port)
-    assert key.stat().st_mode & 0o777 == 0o600
+    record = serve.folder / "cache" / "sakuga" / "servers" / f"{serve.port}.json"
+    assert record.stat().st_mode & 0o777 == 0o600
     triton = Triton(Server(url=serve.url, timeout=60))
     with pytest.raises(PermissionDenied, match="SAKUGA_ADMIN_KEY"):
         await triton.unload("upscale")

@@ -12,7 +12,7 @@ from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config, Images, connect
 from sakuga_core.protocol import folder
 from sakuga_core.repository import writer
-from sakuga_server.runtime.embedded import free_port, run_triton
+from sakuga_server.runtime.embedded import run_triton
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ async def quick(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
     config.server.repository = repository_of(served, tmp_path_factory.mktemp("quick"))
     writer.write(config.server.repository, config)
     models = ["upscale", "networks", *map(folder, EXPORTED)]
-    with run_triton(config, free_port(), models=models) as server:
+    with run_triton(config, models=models) as server:
         assert server.models == models
         async with connect(config, url=server.url) as images:
             yield images

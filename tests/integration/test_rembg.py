@@ -152,7 +152,7 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case:
 
 async def test_models_that_are_not_there_are_told_apart(images: Images) -> None:
     picture = encoded(gradient(9, 9))
-    with pytest.raises(ModelNotLoaded, match="sakuga-export isnet-general-use"):
+    with pytest.raises(ModelNotLoaded, match="sakuga export isnet-general-use"):
         await images.process(picture, "rembg", {"model": "isnet-general-use"})
     with pytest.raises(BadOption, match="'u3net'; allowed: isnet-anime, isnet-general-use, u2net"):
         await images.process(picture, "rembg", {"model": "u3net"})

@@ -23,7 +23,7 @@ async def raw(url: str, model: str, image: bytes, options: object) -> None:
         inputs.append(tensor)
     triton = Triton(Server(url=url, timeout=60))
     try:
-        async with triton._errors(model):
-            await triton.client.infer(model, inputs)
+        async with triton._connected(model) as client:
+            await client.infer(model, inputs)
     finally:
         await triton.close()

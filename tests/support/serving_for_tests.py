@@ -2,23 +2,53 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SAKUGA = Path(sys.executable).with_name("sakuga")
 TILE = 48
-SMALL = {
+ONE_WORKER = {
     "upscale_workers": 2,
     "matting_workers": 1,
     "fix_artifacts_workers": 1,
     "precision": "fp32",
 }
 NONE = {"model": "realesrgan-x4plus"}  # which isn't there to be loaded
+LONGEST = 120  # seconds that a line may take to come; a test that waits so long has failed
+
+
+class Log:
+    """The lines of a process, and whoever waits for one."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.changed = threading.Condition()
+
+    def follow(self, process: "subprocess.Popen[str]") -> None:
+        """Collects what the process writes, until it ends."""
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+
+    def _read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout
+        for line in process.stdout:
+            with self.changed:
+                self.text += line
+                self.changed.notify_all()
+
+    async def until(self, condition: Callable[[str], bool]) -> None:
+        """Waits until all lines together meet a condition."""
+
+        def wait() -> bool:
+            with self.changed:
+                return self.changed.wait_for(lambda: condition(self.text), LONGEST)
+
+        assert await asyncio.to_thread(wait), self.text
 
 
 @dataclass
@@ -27,8 +57,9 @@ class Serve:
 
     folder: Path
     port: int
-    process: subprocess.Popen[str] | None = None
+    process: "subprocess.Popen[str] | None" = None
     http_port: int | None = None
+    log: Log = field(default_factory=Log)
 
     @property
     def file(self) -> Path:
@@ -38,18 +69,17 @@ class Serve:
     def url(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def said(self) -> str:
-        return (self.folder / "log").read_text()
+    @property
+    def printed(self) -> str:
+        """What the server has printed."""
+        return self.log.text
 
-    async def until(self, said: Callable[[str], bool], seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while not said(self.said()):
-            assert time.monotonic() < end, self.said()
-            await asyncio.sleep(0.1)
+    async def until(self, condition: Callable[[str], bool]) -> None:
+        await self.log.until(condition)
 
     def write(self, upscale: str, **server: object) -> None:
         """Replaces the file as editors do: the new one whole, under the old one's name."""
-        settings = {"url": self.url, "repository": "repository", **SMALL, **server}
+        settings = {"url": self.url, "repository": "repository", **ONE_WORKER, **server}
         others = {"enhance": NONE, "fix_artifacts": NONE | {"inpaint": "opencv"}}
         blocks = {
             "providers": {"image": {"upscale": {"model": upscale}, **others}},
@@ -61,20 +91,35 @@ class Serve:
         new.write_text(json.dumps(blocks))  # JSON is YAML
         new.replace(self.file)
 
-    def run(self, *arguments: str, program: Path = SAKUGA) -> subprocess.CompletedProcess[str]:
-        command = [program, *arguments]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """`sakuga` with these arguments, where this config.yaml is."""
+        command = [SAKUGA, *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Each server has its own folder for caches, so its record is found there alone."""
+        return {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")}
 
     def end(self) -> None:
         """As Ctrl-C does."""
         if self.process is not None:
             self.process.send_signal(signal.SIGINT)
-            assert self.process.wait(60) == 0, self.said()
+            assert self.process.wait(60) == 0, self.printed
 
 
 async def started(serve: Serve) -> None:
-    with (serve.folder / "log").open("w") as log:
-        serve.process = subprocess.Popen(
-            [SAKUGA, "serve"], cwd=serve.folder, stdout=log, stderr=log, text=True
-        )
+    """Starts it, and waits until it serves."""
+    serve.log = Log()
+    serve.process = subprocess.Popen(
+        [SAKUGA, "serve"],
+        cwd=serve.folder,
+        env=serve.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    serve.log.follow(serve.process)
     await serve.until(lambda text: "Serving at" in text)
