@@ -21,7 +21,7 @@ import third_party_networks
 from sakuga import Config
 from sakuga_core.networks.facts import NetworkFacts, SegmenterFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter
-from sakuga_core.repository import networks, writer
+from sakuga_core.repository import networks, pipelines, writer
 from sakuga_export.cli import main
 from sakuga_export.custom import add, checkpoint
 from sakuga_export.custom.add import CustomOptions
@@ -67,7 +67,7 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     third_party_networks.write_checkpoint("compact", project)
     done = export("compact.pth", "--name", "my-4x", "--title", "Mine", "--licence", "MIT")
     assert done.exit_code == 0, done.output
-    assert "my-4x: RealESRGAN Compact, 4x, padding 5; exported in" in done.output
+    assert "my-4x: RealESRGAN Compact, 4x, receptive field 5; exported in" in done.output
     facts = NetworkFacts(scale=4, receptive_field=5)
     (row,) = add.rows(models)
     assert (row.listing.title, row.listing.licence) == ("Mine", "MIT")
@@ -109,7 +109,7 @@ def test_a_cutout_is_added_listed_and_removed(project: Path) -> None:
     (row,) = add.rows(models)
     assert isinstance(row, Segmenter)
     assert (row.mean, row.std, row.side) == ((0.5, 0.5, 0.5), (1, 2, 3), SIDE)
-    settings = writer.rembg_prepare(Config(), [row])["parameters"]
+    settings = pipelines.rembg_prepare(Config(), [row])["parameters"]
     known = Settings[SegmenterFacts].from_parameters(settings).network("my-cutout")
     assert (known.side, row.listing.title) == (SIDE, "mine.onnx")
     text = (models / "rembg_my_cutout" / "config.pbtxt").read_text()
@@ -280,7 +280,7 @@ def test_a_broken_row_is_told_by_its_file(project: Path, text: str) -> None:
     for arguments in (["--check"], ["u2net"]):
         done = export(*arguments)
         assert done.exit_code == 1
-        assert "network.json isn't what `sakuga-export` writes" in done.output
+        assert "network.json isn't what `sakuga export` writes" in done.output
 
 
 def test_a_row_belongs_to_its_folder(project: Path) -> None:

@@ -16,7 +16,7 @@ from sakuga_export.families import inpainters
 from sakuga_export.fetch import FetchError, fetch
 from sakuga_export.output import origin_of
 
-MIGAN, LAMA = INPAINTERS
+LAMA, MIGAN = INPAINTERS
 
 
 @pytest.fixture(scope="module")

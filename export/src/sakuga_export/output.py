@@ -1,5 +1,6 @@
 """How an export comes to its place in the model repository: whole, compared, and marked."""
 
+import hashlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -8,15 +9,26 @@ from pathlib import Path
 
 import onnx
 
+from sakuga_core.atomic import locked
+from sakuga_core.paths import cache_folder
+
 ONNX, TORCHSCRIPT = "model.onnx", "model.pt"
 ORIGIN = "sakuga.origin"
+
+
+@contextmanager
+def one_at_a_time(repository: Path) -> Iterator[None]:
+    """Lets one process at a time change a repository; the others wait."""
+    name = hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:16]
+    with locked(cache_folder() / "locks" / name):
+        yield
 
 
 @contextmanager
 def placed(target: Path) -> Iterator[Path]:
     """A file to write and compare; it gets its name only if all of it went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
         file = Path(folder) / target.name
         yield file
         file.rename(target)

@@ -37,8 +37,7 @@ def main() -> int:
 
 def _serve(request: dict[str, Any]) -> None:
     config = Config.model_validate(request["config"])
-    # Whoever closes the pipe has its results, or is gone, so nothing has to be finished.
-    with run_triton(config, models=request["models"], finish=False) as running:
+    with run_triton(config, models=request["models"]) as running:
         _answer({"url": running.url})
         ended = os.pidfd_open(running.process.pid)
         poll = select.poll()

@@ -41,7 +41,9 @@ def _serve(config: "Config", port: int) -> None:
     from sakuga_server.runtime.following import Follower, drain
     from sakuga_server.runtime.record import recorded
 
-    with run_triton(config, port) as running, recorded(running):
+    # Once it is drained, only traces are left to send.
+    is_traced = config.server.trace_url is not None
+    with run_triton(config, port, finish=is_traced) as running, recorded(running):
         click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
         try:
             follower = Follower(config, running.control, running.repository, click.echo)

@@ -76,7 +76,7 @@ def _refuse(name: str, descriptor: Any) -> None:
     if descriptor.scale < 2:
         raise ExportError(f"{name} is {kind} of scale 1; `upscale` serves networks that upscale")
     if kind == "AuraSR":
-        raise ExportError(f"{name} is AuraSR; `sakuga-export aura-sr-v2` serves that")
+        raise ExportError(f"{name} is AuraSR; `sakuga export aura-sr-v2` serves that")
     if channels not in ((3, 3), (1, 1)):
         raise ExportError(f"{name} takes {channels[0]} channels and gives {channels[1]}; 3 or 1 do")
 

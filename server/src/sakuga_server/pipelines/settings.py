@@ -1,4 +1,4 @@
-"""What a pipeline is told by its config.pbtxt, which `sakuga-export` writes from config.yaml."""
+"""The parameters of a pipeline in its config.pbtxt."""
 
 import json
 from collections.abc import Mapping

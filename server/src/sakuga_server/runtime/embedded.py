@@ -64,7 +64,7 @@ def run_triton(
     log: TextIO | None = None,
     models: Sequence[str] = (),
     *,
-    finish: bool = True,
+    finish: bool = False,
 ) -> Iterator[Embedded]:
     """Starts Triton, waits until it serves, and stops it when the block ends.
 
@@ -74,8 +74,8 @@ def run_triton(
         log: where Triton's warnings and errors go; if unset, standard error.
         models: Triton's models to load at the start, as far as they can be served; if empty, what
             config.yaml names.
-        finish: whether it ends after its requests in flight, and its models' own clearing up,
-            which takes seconds; else at once.
+        finish: whether it ends after its requests in flight and its models' own clearing up, which
+            takes seconds, and sends the last traces; else at once.
 
     Raises:
         ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton is

@@ -14,7 +14,7 @@ from watchfiles import awatch
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
-from sakuga_core.protocol import NETWORKS
+from sakuga_core.protocol import NETWORKS, ensemble
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.placement import is_public, optional, wanted
 from sakuga_server.runtime.repository import bring_up, exports
@@ -169,9 +169,13 @@ class Follower:
             else (images[name], now)
             for name in spare
         }
+        loaded = set(images)
         for name in _ensembles_first(spare):
-            if now - self.idle[name][1] > self.config.server.unload_after:
+            # Without its network an ensemble would be unloaded by Triton, with an error.
+            is_needed = ensemble(name) in loaded
+            if not is_needed and now - self.idle[name][1] > self.config.server.unload_after:
                 await self._try(name, self.control.unload, "unloaded")
+                loaded.discard(name)
 
 
 async def drain(control: Control, seconds: float) -> None:

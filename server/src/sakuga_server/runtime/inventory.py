@@ -12,6 +12,7 @@ from sakuga_core import protocol
 from sakuga_core.errors import BadOption, ModelNotInstalled, ModelNotLoaded
 from sakuga_core.networks.facts import Listing
 from sakuga_core.protocol import Kind, canonical
+from sakuga_server.runtime.repository import take_over
 
 # How Triton's Python backend calls its processes, and where in their arguments the model is.
 STUB = "triton_python_backend_stub"
@@ -71,7 +72,8 @@ class Inventory:
             ModelNotInstalled: it was never exported.
             ModelNotLoaded: requests may not have it loaded here.
         """
-        if not self.file(canonical(model)).exists():
+        file = self.file(canonical(model))
+        if not (file.exists() or take_over(file)):
             raise ModelNotInstalled.exportable(model)
         if not self.on_demand:
             raise ModelNotLoaded.loadable(model)

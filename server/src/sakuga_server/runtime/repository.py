@@ -4,6 +4,7 @@ Configuration is written from config.yaml; exported networks are links to those 
 repository, which may be read-only, and stays as it is.
 """
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from sakuga_core.networks.custom import FILE
 from sakuga_core.repository import writer
 
 WRITTEN = ("config.pbtxt", "model.py")  # which the writer makes
+SOURCE = "source"  # beside a runtime repository: a link to the model repository
 
 
 def bring_up(repository: Path, config: Config) -> None:
@@ -22,19 +24,41 @@ def bring_up(repository: Path, config: Config) -> None:
         OSError: nobody can write there.
     """
     repository.mkdir(parents=True, exist_ok=True)
+    _link(repository.with_name(SOURCE), config.server.repository.resolve())
     exported = set(exports(config.server.repository))
     for link in [each for each in _links(repository) if each not in exported]:
         (repository / link).unlink()
         _remove_unless_written(repository, link.parts[0], exported)
     for path in exported:
-        link, source = repository / path, (config.server.repository / path).resolve()
-        if not link.is_symlink():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(source)
-        elif link.readlink() != source:
-            link.unlink()
-            link.symlink_to(source)
+        _link(repository / path, (config.server.repository / path).resolve())
     writer.write(repository, config)
+
+
+def take_over(file: Path) -> bool:
+    """Brings in a network that was exported a moment ago, before the server looks for changes.
+
+    Args:
+        file: where it has to be in the runtime repository.
+
+    Returns:
+        Whether it is there now.
+    """
+    repository = file.parents[2]
+    source = repository.with_name(SOURCE) / file.relative_to(repository)
+    for each in source.parent.glob("[!.]*") if source.exists() else ():
+        if each.name not in WRITTEN:
+            _link(file.with_name(each.name), each.resolve())
+    return file.exists()
+
+
+def _link(link: Path, target: Path) -> None:
+    """Makes a symbolic link, or turns it to another target."""
+    if link.is_symlink() and link.readlink() == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    beside = link.with_name(f".{link.name}.{secrets.token_hex(4)}")
+    beside.symlink_to(target)
+    beside.replace(link)
 
 
 def exports(source: Path) -> Iterator[Path]:
