@@ -5,7 +5,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +21,7 @@ from sakuga import Config
 from sakuga_core.networks.facts import NetworkFacts, SegmenterFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter
 from sakuga_core.repository import networks, pipelines, writer
+from sakuga_core.repository.text import as_text
 from sakuga_export.cli import main
 from sakuga_export.custom import add, checkpoint
 from sakuga_export.custom.add import CustomOptions
@@ -71,8 +71,8 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     facts = NetworkFacts(scale=4, receptive_field=5)
     (row,) = add.rows(models)
     assert (row.listing.title, row.listing.licence) == ("Mine", "MIT")
-    assert facts_of(models, writer.upscale)["my-4x"] == facts
-    assert facts_of(models, writer.fix_artifacts)["my-4x"] == facts
+    assert facts_of(models, "upscale")["my-4x"] == facts
+    assert facts_of(models, "fix_artifacts")["my-4x"] == facts
     assert (models / "my_4x" / "1" / "model.onnx").exists()
     assert export("--check").exit_code == 0
 
@@ -93,11 +93,11 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     assert export("--check").exit_code == 0
 
 
-def facts_of(models: Path, pipeline: Callable[..., dict[str, Any]]) -> dict[str, NetworkFacts]:
-    """What a pipeline is told of networks; it is what its config.pbtxt says."""
-    model = pipeline(Config(), add.rows(models))
-    text = writer.as_text(model)
-    assert (models / model["name"] / "config.pbtxt").read_text() == text
+def facts_of(models: Path, pipeline: str) -> dict[str, NetworkFacts]:
+    """The parameters of a pipeline, which are those of its config.pbtxt, of each network."""
+    found = pipelines.pipelines(Config(), add.rows(models))
+    model = next(each for each in found if each["name"] == pipeline)
+    assert (models / pipeline / "config.pbtxt").read_text() == writer.HEADER + as_text(model)
     return Settings[NetworkFacts].from_parameters(model["parameters"]).networks
 
 

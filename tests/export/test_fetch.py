@@ -205,7 +205,7 @@ def test_an_md5_is_checked_where_it_is_all_there_is(address: str, tmp_path: Path
     md5 = hashlib.md5(CONTENT).hexdigest()
     weights = Weights("weights.pth", address, None, md5=md5)
     assert fetch(weights, tmp_path / "cache").sha256 == SHA256
-    with pytest.raises(FetchError, match="(?i)md5"):
+    with pytest.raises(FetchError, match=r"(?i)md5"):
         fetch(dataclasses.replace(weights, md5="0" * 32), tmp_path / "cache")
-    with pytest.raises(FetchError, match="(?i)md5"):
+    with pytest.raises(FetchError, match=r"(?i)md5"):
         fetch(dataclasses.replace(weights, md5="0" * 32), tmp_path / "other")

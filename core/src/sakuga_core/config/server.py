@@ -148,3 +148,5 @@ class Limits(Block):
     """Width times height of the result, at the network's scale or the requested one."""
     tile_size: Annotated[int, Field(ge=32, le=2048)] = 1024
     """The largest `tile_size` of a request, in pixels: it bounds a network's memory."""
+    regions: Count = 256
+    """How many `regions` a request of `fix_artifacts` may have."""

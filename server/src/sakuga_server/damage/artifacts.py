@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from sakuga_core.errors import DetectorError
 from sakuga_core.options import Detectors, Region
+from sakuga_server.cancellation import stop_if
 from sakuga_server.damage import banding, specks
 from sakuga_server.imaging.decode import orient
 from sakuga_server.imaging.encode import to_8_bit
@@ -125,7 +127,7 @@ DETECTORS: dict[str, Detector] = {"jpeg": _jpeg, "banding": _banding, "speck": _
 
 
 @dataclass
-class Repaired:
+class Restored:
     """A picture whose damage was undone."""
 
     picture: Picture
@@ -134,14 +136,29 @@ class Repaired:
     """What is known of the pictures it may have been."""
 
 
-def restore(picture: Picture, source: Jpeg | None, regions: list[Region]) -> Repaired:
+def restore(
+    picture: Picture,
+    source: Jpeg | None,
+    regions: list[Region],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Restored:
     """Undoes compression and banding, within the regions of these kinds; the picture stays of its
-    kind and size."""
-    repaired = Repaired(picture)
+    kind and size.
+
+    Raises:
+        Cancelled: the caller has gone; each region is a step.
+    """
+    repaired = Restored(picture)
     colour = picture.colour
+    decoded = cache(lambda: _decoded(picture, source))
     for region in (r for r in regions if r.kind == "jpeg"):
+        stop_if(cancelled)
         own = region.grid is None and source is not None
-        redone = _by_file(colour, picture, source, region) if own else _by_pixels(colour, region)
+        redone = (
+            _by_file(colour, picture, source, region, decoded)
+            if own
+            else _by_pixels(colour, region)
+        )
         if redone is not None:
             colour, evidence = redone
             repaired.evidence.append(evidence)
@@ -163,14 +180,21 @@ def _restored(region: Region, by: str) -> dict[str, Any]:
     return {"what": "restored", "kind": region.kind, "box": region.box, "by": by}
 
 
+def _decoded(picture: Picture, source: Jpeg | None) -> Array | None:
+    """The picture decoded anew from the file's coefficients, upright."""
+    return None if source is None else orient(dequantise.decode(source), picture.orientation)
+
+
 def _by_file(
-    colour: Array, picture: Picture, source: Jpeg | None, region: Region
+    colour: Array,
+    picture: Picture,
+    source: Jpeg | None,
+    region: Region,
+    decode: Callable[[], Array | None],
 ) -> tuple[Array, Evidence] | None:
     """`colour` with a region decoded anew from the file's coefficients."""
-    if source is None:
-        return None
-    decoded = orient(dequantise.decode(source), picture.orientation)
-    if decoded.shape != colour.shape:
+    decoded = decode()
+    if source is None or decoded is None or decoded.shape != colour.shape:
         return None
     place = slice(0, source.height), slice(0, source.width)
     luma, inside = source.planes[0], _inside(colour, region)
@@ -212,15 +236,25 @@ def _trace_of(colour: Array, region: Region) -> tuple[tuple[int, int], int] | No
     return ((x + columns.start) % BLOCK, (y + rows.start) % BLOCK), found[0].quality
 
 
-def agreeing(large: Picture, painted: Picture, repaired: Repaired) -> Picture:
-    """The upscaled picture, held to what its file says; see `agreement`.
+def consistent(
+    large: Picture,
+    inpainted: Picture,
+    repaired: Restored,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Picture:
+    """The upscaled picture, made consistent with its file; see `jpeg.consistency`.
 
     Args:
-        painted: what was upscaled: `repaired`, and what was painted since, of which no file speaks.
+        inpainted: what was upscaled: `repaired`, and what was inpainted since, of which the file
+            has nothing.
+
+    Raises:
+        Cancelled: the caller has gone; each region is a step.
     """
     colour = large.colour
     for evidence in repaired.evidence:
-        new = np.atleast_3d(painted.colour != repaired.picture.colour).any(axis=2)
+        stop_if(cancelled)
+        new = np.atleast_3d(inpainted.colour != repaired.picture.colour).any(axis=2)
         colour = agreed(colour, replace(evidence, inside=evidence.inside & ~new))
     return replace(large, colour=colour)
 

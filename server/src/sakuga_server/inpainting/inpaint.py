@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sakuga_core.errors import BadOption, Cancelled, ModelNotLoaded
+from sakuga_core.errors import BadOption, ModelNotLoaded
 from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Box, Inpainting, Region
+from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.alpha import bleed
 from sakuga_server.imaging.encode import to_8_bit
 from sakuga_server.imaging.picture import Array, Picture, rgb, window
@@ -74,8 +75,7 @@ class Inpaint:
             done += [_done(r.box, OPENCV) for r in regions if r.kind == "speck"]
         grown = _grown(holes, RIM)
         for box in _groups(holes):
-            if self.cancelled():
-                raise Cancelled("the caller has gone; the work was stopped")
+            stop_if(self.cancelled)
             done.append(_done(box, await self._fill(painted, holes, grown, box, picture.warnings)))
         weight = np.maximum(_fading(specks, SPECK_RIM), _fading(holes, RIM))
         return _laid_over(picture, painted, weight), done
@@ -122,12 +122,19 @@ class Inpaint:
         target[inside] = result[inner][inside]
 
 
-def check(regions: list[Region], picture: Picture) -> list[Region]:
+def check(regions: list[Region], picture: Picture, most: int) -> list[Region]:
     """The caller's regions, as far as they lie in the picture; what was cut is a warning.
 
+    Args:
+        most: how many there may be.
+
     Raises:
-        BadOption: one lies outside.
+        BadOption: there are more, or one lies outside.
     """
+    if len(regions) > most:
+        raise BadOption(
+            f"option 'regions' has {len(regions)} regions; allowed: {most}, or the same as a mask"
+        )
     inside = []
     for region in regions:
         x, y, width, height = region.box

@@ -1,4 +1,4 @@
-"""The last step of cutting out: from a network's prediction and the picture to a file."""
+"""The last step of removing a background: from a network's prediction and the picture to a file."""
 
 import time
 from dataclasses import replace
@@ -13,7 +13,7 @@ from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
 from sakuga_server.matting import closed_form, reference
 from sakuga_server.matting import mask as masks
-from sakuga_server.pipelines.rembg_prepare import Job
+from sakuga_server.pipelines.rembg_prepare import RembgContext
 from sakuga_server.pipelines.report import Stages, report
 
 NOTHING_FOUND = "the network found no figure; the result is empty"
@@ -23,7 +23,7 @@ NOTHING_FOUND = "the network found no figure; the result is empty"
 HIDDEN_RIM = 3
 
 
-def finish(prediction: Array, packed: Array, job: Job) -> tuple[bytes, dict[str, Any]]:
+def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[bytes, dict[str, Any]]:
     """Everything after the network.
 
     Args:
@@ -31,46 +31,46 @@ def finish(prediction: Array, packed: Array, job: Job) -> tuple[bytes, dict[str,
         packed: the picture, from `prepare`.
 
     Returns:
-        The cut-out, or the mask, as an encoded file, and the report.
+        The foreground, or the mask, as an encoded file, and the report.
 
     Raises:
         TooLarge: the format can't hold the result.
     """
-    stages = Stages(job.milliseconds)
-    stages["network"] = round(1000 * (time.monotonic() - job.sent), 1)
-    picture, options = _unpacked(packed, job), job.options
+    stages = Stages(context.milliseconds)
+    stages["network"] = round(1000 * (time.monotonic() - context.sent), 1)
+    picture, options = _unpacked(packed, context), context.options
     with stages("mask"):
-        mask = _mask(prediction, picture, job)
+        mask = _mask(prediction, picture, context)
     # A colour profile says nothing of a mask, and one for RGB is an error in a gray file.
     result = Picture(mask, None, replace(picture.metadata, icc=None), picture.warnings)
     if not options.only_mask:
         with stages("matting"):
             visible = _visible(picture)
-            alpha = _alpha(visible, mask, job)
+            alpha = _alpha(visible, mask, context)
         with stages("colour"):
-            cut = _cut_out(picture, visible, alpha, options)
-            result = _laid_over(cut, options.background_color)
+            foreground = _foreground_of(picture, visible, alpha, options)
+            result = _laid_over(foreground, options.background_color)
     with stages("encode"):
         encoded = encode(result, options.format, options.quality, options.keep_metadata)
-    stages["total"] = round(1000 * (time.monotonic() - job.started), 1)
-    sizes = (job.bytes_in, len(encoded))
-    return encoded, report(job, "rembg", picture, result, stages, sizes)
+    stages["total"] = round(1000 * (time.monotonic() - context.started), 1)
+    sizes = (context.bytes_in, len(encoded))
+    return encoded, report(context, "rembg", picture, result, stages, sizes)
 
 
-def _unpacked(packed: Array, job: Job) -> Picture:
-    pixels = packed.view(np.uint16) if job.deep else packed
-    colour = pixels[..., 0] if job.gray else pixels[..., :3]
-    alpha = np.ascontiguousarray(pixels[..., -1]) if job.alpha else None
-    metadata = Metadata(job.icc, job.exif)
-    return Picture(np.ascontiguousarray(colour), alpha, metadata, job.warnings)
+def _unpacked(packed: Array, context: RembgContext) -> Picture:
+    pixels = packed.view(np.uint16) if context.deep else packed
+    colour = pixels[..., 0] if context.gray else pixels[..., :3]
+    alpha = np.ascontiguousarray(pixels[..., -1]) if context.alpha else None
+    metadata = Metadata(context.icc, context.exif)
+    return Picture(np.ascontiguousarray(colour), alpha, metadata, context.warnings)
 
 
-def _mask(prediction: Array, picture: Picture, job: Job) -> Array:
-    mask = masks.read(prediction, job.window, picture.width, picture.height, job.letterbox)
+def _mask(prediction: Array, picture: Picture, context: RembgContext) -> Array:
+    mask = masks.read(prediction, context.window, picture.width, picture.height, context.letterbox)
     if mask is None:
         picture.warnings.append(NOTHING_FOUND)
         return np.zeros((picture.height, picture.width), np.uint8)
-    return masks.post_process(mask) if job.options.post_process_mask else mask
+    return masks.post_process(mask) if context.options.post_process_mask else mask
 
 
 def _visible(picture: Picture) -> Array:
@@ -81,15 +81,15 @@ def _visible(picture: Picture) -> Array:
     return rgb(bleed(picture.colour, picture.alpha))
 
 
-def _alpha(visible: Array, mask: Array, job: Job) -> Array:
+def _alpha(visible: Array, mask: Array, context: RembgContext) -> Array:
     """float32 (H, W) in 0…1: the mask, or what the matting makes of it."""
-    options = job.options
+    options = context.options
     plain = mask.astype(np.float32) / 255
     if not options.alpha_matting or not mask.any():
         return plain
     over = options.alpha_matting_foreground_threshold
     if over >= 255:
-        job.notes.append(_unreachable(over, options.reference_thresholds))
+        context.notes.append(_unreachable(over, options.reference_thresholds))
     parts = masks.trimap(mask, options)
     missing = [
         name
@@ -97,9 +97,9 @@ def _alpha(visible: Array, mask: Array, job: Job) -> Array:
         if not (parts == value).any()
     ]
     if missing:
-        job.notes.append(
+        context.notes.append(
             f"after eroding by {options.alpha_matting_erode_size} pixels no certain "
-            f"{' or '.join(missing)} is left; the cut-out has no alpha matting"
+            f"{' or '.join(missing)} is left; the result has no alpha matting"
         )
         return plain
     if options.matting == "pymatting":
@@ -114,7 +114,9 @@ def _unreachable(over: int, reference: bool) -> str:
     return f"{what}: only where the network is fully certain is certainly figure"
 
 
-def _cut_out(picture: Picture, visible: Array, matte: Array, options: RembgOptions) -> Picture:
+def _foreground_of(
+    picture: Picture, visible: Array, matte: Array, options: RembgOptions
+) -> Picture:
     """The picture with `matte`, float32 (H, W), times its own alpha."""
     colour, most = picture.colour, np.iinfo(picture.colour.dtype).max
     if options.estimate_foreground and matte.any():

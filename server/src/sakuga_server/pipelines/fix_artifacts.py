@@ -1,4 +1,4 @@
-"""The way of a damaged picture: find, restore, paint, then upscale."""
+"""The way of a damaged picture: find, restore, inpaint, then upscale."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self
@@ -9,15 +9,16 @@ from sakuga_server.damage import artifacts, banding
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.picture import Array, Picture
-from sakuga_server.inpainting import inpaint
+from sakuga_server.inpainting import inpaint as inpainting
 from sakuga_server.inpainting.inpaint import Inpaint
 from sakuga_server.jpeg import block_grid, coefficients, dequantise
 from sakuga_server.networks import InpaintNet, Net, Networks
 from sakuga_server.pipelines.report import report
+from sakuga_server.pipelines.request import UpscaleRequest
 from sakuga_server.pipelines.settings import FixSettings
-from sakuga_server.pipelines.upscale import Job, Upscale
+from sakuga_server.pipelines.upscale import Upscale
 
-FixJob = Job[FixArtifactsOptions]
+Request = UpscaleRequest[FixArtifactsOptions]
 
 
 class FixArtifacts:
@@ -25,13 +26,13 @@ class FixArtifacts:
 
     Args:
         net: runs a super-resolution network on one tile.
-        paint: runs an inpainting network on one window.
+        inpaint: runs an inpainting network on one window.
         settings: networks, default options and limits.
     """
 
-    def __init__(self, net: Net, paint: InpaintNet, settings: FixSettings) -> None:
+    def __init__(self, net: Net, inpaint: InpaintNet, settings: FixSettings) -> None:
         self.upscale = Upscale(net, settings)
-        self.paint = paint
+        self.inpaint = inpaint
         self.settings = settings
 
     @classmethod
@@ -54,46 +55,50 @@ class FixArtifacts:
         Args:
             data: an encoded file; see `decode`.
             options: of `FixArtifactsOptions`, over the defaults of the settings.
-            cancelled: asked before each tile; True ends the work.
+            cancelled: chosen before each tile; True ends the work.
 
         Returns:
-            What the option `result` asks for, as an encoded file, and the report.
+            What the option `result` names, as an encoded file, and the report.
 
         Raises:
             SakugaError: BadOption, BadImage, TooLarge, ModelNotLoaded or DetectorError.
         """
-        job = self.upscale.job(FixArtifactsOptions, options, cancelled)
-        asked = job.options
-        with job.stages("total"):
-            with job.stages("decode"):
-                picture, mask = self._decoded(data, job)
+        request = self.upscale.request_of(FixArtifactsOptions, options, cancelled)
+        chosen = request.options
+        with request.stages("total"):
+            with request.stages("decode"):
+                picture, mask = self._decoded(data, request)
                 source = coefficients.read(data)
-            with job.stages("detect"):
-                regions = inpaint.check(asked.regions or [], picture)
-                regions = artifacts.detect(picture, source, asked.detector) + regions
+            with request.stages("detect"):
+                regions = inpainting.check(
+                    chosen.regions or [], picture, self.settings.limits.regions
+                )
+                regions = artifacts.detect(picture, source, chosen.detector) + regions
             done: list[dict[str, Any]] = []
-            if asked.result == "regions":
+            if chosen.result == "regions":
                 result = artifacts.drawn(picture, regions)
             else:
-                result, done = await self._repaired(picture, mask, source, regions, job)
-            with job.stages("encode"):
-                encoded = encode(result, asked.format, asked.quality, asked.keep_metadata)
-        said = report(job, "fix_artifacts", picture, result, job.stages, (len(data), len(encoded)))
+                result, done = await self._repaired(picture, mask, source, regions, request)
+            with request.stages("encode"):
+                encoded = encode(result, chosen.format, chosen.quality, chosen.keep_metadata)
+        about = report(
+            request, "fix_artifacts", picture, result, request.stages, (len(data), len(encoded))
+        )
         found = [region.model_dump(mode="json", exclude_none=True) for region in regions]
-        return encoded, {**said, "regions": found, "done": done, **job.tiling}
+        return encoded, {**about, "regions": found, "done": done, **request.tiling}
 
-    def _decoded(self, data: bytes, job: FixJob) -> tuple[Picture, Array | None]:
-        """The picture, and where the caller's mask wants it painted."""
+    def _decoded(self, data: bytes, request: Request) -> tuple[Picture, Array | None]:
+        """The picture, and where the caller's mask wants it inpainted."""
         picture = decode(data, self.settings.limits)
-        if job.options.result == "upscaled":
-            self.upscale.target(picture, job)
-        if job.options.mask is None:
+        if request.options.result == "upscaled":
+            self.upscale.target(picture, request)
+        if request.options.mask is None:
             return picture, None
         try:
-            mask = decode(job.options.mask, self.settings.limits)
+            mask = decode(request.options.mask, self.settings.limits)
         except BadImage as error:
             raise BadOption(f"option 'mask': {error}") from error
-        return picture, inpaint.read_mask(mask, picture)
+        return picture, inpainting.read_mask(mask, picture)
 
     async def _repaired(
         self,
@@ -101,25 +106,29 @@ class FixArtifacts:
         mask: Array | None,
         source: coefficients.Jpeg | None,
         regions: list[Region],
-        job: FixJob,
+        request: Request,
     ) -> tuple[Picture, list[dict[str, Any]]]:
-        """The picture without its damage, upscaled if that is asked for; and what was done."""
-        asked, repaired = job.options, artifacts.Repaired(picture)
-        with job.stages("restore"):
-            if asked.restore:
-                repaired = artifacts.restore(picture, source, regions)
-        with job.stages("inpaint"):
+        """The picture without its damage, upscaled unless only that is wanted; what was done."""
+        chosen, repaired = request.options, artifacts.Restored(picture)
+        with request.stages("restore"):
+            if chosen.restore:
+                repaired = artifacts.restore(picture, source, regions, request.cancelled)
+        with request.stages("inpaint"):
             inpainters = self.settings.inpainters
-            fill = Inpaint(self.paint, inpainters, asked.inpaint, job.cancelled)
-            picture, painted = await fill(repaired.picture, regions, mask)
-        if asked.result == "restored":
-            return picture, repaired.done + painted
-        large = await self.upscale.upscaled(picture, job)
-        with job.stages("agree"):
-            if asked.jpeg_consistency:
-                large = artifacts.agreeing(large, picture, repaired)
-        upscaled = {"what": "upscaled", "by": job.model, "scale": asked.scale or job.facts.scale}
-        return large, [*repaired.done, *painted, upscaled]
+            fill = Inpaint(self.inpaint, inpainters, chosen.inpaint, request.cancelled)
+            picture, inpainted = await fill(repaired.picture, regions, mask)
+        if chosen.result == "restored":
+            return picture, repaired.done + inpainted
+        large = await self.upscale.upscaled(picture, request)
+        with request.stages("jpeg_consistency"):
+            if chosen.jpeg_consistency:
+                large = artifacts.consistent(large, picture, repaired, request.cancelled)
+        upscaled = {
+            "what": "upscaled",
+            "by": request.model,
+            "scale": chosen.scale or request.facts.scale,
+        }
+        return large, [*repaired.done, *inpainted, upscaled]
 
 
 def warm_up() -> None:

@@ -1,6 +1,6 @@
-"""The first step of cutting out: from a file to what the network sees.
+"""The first step of removing a background: from a file to the network's input.
 
-`alpha_matting` is the last; `Job` is what the one has to tell the other.
+`alpha_matting` is the last; `RembgContext` goes from the one to the other.
 """
 
 import time
@@ -23,8 +23,8 @@ from sakuga_server.pipelines.report import Stages
 from sakuga_server.pipelines.settings import Settings
 
 
-class Job(BaseModel):
-    """One request: its options, and what the report will say."""
+class RembgContext(BaseModel):
+    """One request: its options, and what its report will have."""
 
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -52,7 +52,7 @@ class Job(BaseModel):
 
 def prepare(
     data: bytes, options: Mapping[str, Any], model: str, settings: Settings[SegmenterFacts]
-) -> tuple[Array, Array, Job]:
+) -> tuple[Array, Array, RembgContext]:
     """Everything before the network.
 
     Args:
@@ -67,18 +67,18 @@ def prepare(
         SakugaError: BadOption, BadImage or TooLarge.
     """
     stages, start = Stages(), time.monotonic()
-    asked = _options(options, model, settings)
+    chosen = _options(options, model, settings)
     with stages("decode"):
         picture = decode(data, settings.limits)
     with stages("prepare"):
         side = settings.network(model).side
-        letterbox = asked.preprocess == "letterbox"
+        letterbox = chosen.preprocess == "letterbox"
         size = (picture.width, picture.height)
         window = masks.letterbox(side, *size) if letterbox else masks.whole(side)
         image = masks.square(rgb(_shallow(picture.colour)), side, window)
         packed = _packed(picture)
-    job = Job(
-        options=asked,
+    context = RembgContext(
+        options=chosen,
         model=model,
         window=window,
         bytes_in=len(data),
@@ -92,16 +92,16 @@ def prepare(
         started=start,
         sent=time.monotonic(),
     )
-    return image, packed, job
+    return image, packed, context
 
 
 def _options(
     values: Mapping[str, Any], model: str, settings: Settings[SegmenterFacts]
 ) -> RembgOptions:
-    own = parse_options(RembgOptions, values)
-    if own.model is not None and canonical(own.model) != model:
-        raise BadOption(f"option 'model' is {own.model!r}; allowed in this ensemble: {model}")
-    given = own.model_dump(exclude_unset=True)
+    named = parse_options(RembgOptions, values)
+    if named.model is not None and canonical(named.model) != model:
+        raise BadOption(f"option 'model' is {named.model!r}; allowed in this ensemble: {model}")
+    given = named.model_dump(exclude_unset=True)
     options = parse_options(RembgOptions, settings.defaults | given | {"model": model})
     if options.preprocess == "letterbox" and not settings.network(model).letterbox:
         raise BadOption(f"option 'preprocess' is 'letterbox'; allowed for {model}: rembg")

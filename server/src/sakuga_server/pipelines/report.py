@@ -1,4 +1,4 @@
-"""What a pipeline says of its work, beside the picture."""
+"""A pipeline's report on its work, beside the picture."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Stages(dict[str, float]):
         self[name] = round(1000 * (time.perf_counter() - start), 1)
 
 
-class Job(Protocol):
+class Request(Protocol):
     """One request, as far as its report has to know it."""
 
     @property
@@ -31,21 +31,26 @@ class Job(Protocol):
 
 
 def report(
-    job: Job, action: str, source: Picture, result: Picture, stages: Stages, sizes: tuple[int, int]
+    request: Request,
+    action: str,
+    source: Picture,
+    result: Picture,
+    stages: Stages,
+    sizes: tuple[int, int],
 ) -> dict[str, Any]:
-    """What every action says.
+    """What every action reports.
 
     Args:
         sizes: of the two files, in bytes.
     """
     return {
         "action": action,
-        "model": job.model,
+        "model": request.model,
         "input": _facts(source, sizes[0]),
-        "output": {**_facts(result, sizes[1]), "format": job.options.format},
+        "output": {**_facts(result, sizes[1]), "format": request.options.format},
         "milliseconds": stages,
         "warnings": result.warnings,
-        "notes": job.notes,
+        "notes": request.notes,
     }
 
 

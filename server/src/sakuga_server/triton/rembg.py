@@ -9,13 +9,13 @@ import numpy as np
 from sakuga_core import protocol
 from sakuga_core.networks.facts import SegmenterFacts
 from sakuga_server.imaging.picture import Array
-from sakuga_server.pipelines.rembg_prepare import Job, prepare
+from sakuga_server.pipelines.rembg_prepare import RembgContext, prepare
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.triton.model import PictureModel, array_of, bytes_of, options_of, text_tensor
 
 
 class RembgPrepareModel(PictureModel):
-    """Triton's `rembg_prepare`: the first step of every ensemble that cuts out."""
+    """Triton's `rembg_prepare`: the first step of every ensemble that removes backgrounds."""
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         self.settings = Settings[SegmenterFacts].from_parameters(parameters)
@@ -25,18 +25,18 @@ class RembgPrepareModel(PictureModel):
         wanted = request.requested_output_names()
         name = next(n for n in wanted if n in self.outputs)
         image, options = bytes_of(request, protocol.IMAGE), options_of(request)
-        square, picture, job = prepare(image, options, self.outputs[name], self.settings)
+        square, picture, context = prepare(image, options, self.outputs[name], self.settings)
         tensors = {
             name: square,
-            protocol.NET_LETTERBOX: np.array([[job.letterbox]], np.uint8),
+            protocol.NET_LETTERBOX: np.array([[context.letterbox]], np.uint8),
             protocol.PICTURE: picture,
-            protocol.CONTEXT: text_tensor(job.model_dump_json().encode()),
+            protocol.CONTEXT: text_tensor(context.model_dump_json().encode()),
         }
         return {name: tensors[name] for name in wanted}
 
 
 class AlphaMattingModel(PictureModel):
-    """Triton's `alpha_matting`: the last step of every ensemble that cuts out."""
+    """Triton's `alpha_matting`: the last step of every ensemble that removes backgrounds."""
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         # Imported here, so that the other pipelines go without numba's 100 MB.
@@ -51,8 +51,8 @@ class AlphaMattingModel(PictureModel):
             array_of(request, protocol.NET_MASK)[0],
             array_of(request, protocol.PICTURE),
         )
-        job = Job.model_validate_json(bytes_of(request, protocol.CONTEXT))
-        result, report = self.finish(prediction, picture, job)
+        context = RembgContext.model_validate_json(bytes_of(request, protocol.CONTEXT))
+        result, report = self.finish(prediction, picture, context)
         return {
             protocol.RESULT: text_tensor(result),
             protocol.REPORT: text_tensor(json.dumps(report).encode()),
