@@ -120,7 +120,7 @@ def aura(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def cutouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def published_segmenters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Networks in rembg's own form: u2net as published, isnet-anime on generated weights."""
     generated = generated_isnet(tmp_path_factory.mktemp("isnet"))
     return {"u2net": fetch(by_name("u2net").weights[0]).path, "isnet-anime": generated}
@@ -137,7 +137,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
     with (shared / "repository.lock").open("w") as lock:
         flock(lock, LOCK_EX)
         if not whole.exists():
-            states, weights = map(request.getfixturevalue, ("general_states", "cutouts"))
+            states, weights = map(
+                request.getfixturevalue, ("general_states", "published_segmenters")
+            )
             _fill(folder, states, weights["isnet-anime"], request.getfixturevalue("aura"))
             _inpainters(folder, tmp_path_factory.mktemp("lama"))
             whole.touch()
@@ -156,11 +158,11 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
     (enhancer,) = ENHANCERS
     target = folder / enhancer.folder / "1" / enhancer.file
     enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
-    cutout = by_name("isnet-anime")
-    assert isinstance(cutout, Segmenter)
-    target = folder / cutout.folder / "1" / ONNX
+    segmenter = by_name("isnet-anime")
+    assert isinstance(segmenter, Segmenter)
+    target = folder / segmenter.folder / "1" / ONNX
     target.parent.mkdir()
-    onnx.save(segmenters.served(cutout, onnx.load(anime)), target)
+    onnx.save(segmenters.served(segmenter, onnx.load(anime)), target)
 
 
 def _inpainters(folder: Path, weights: Path) -> None:

@@ -100,15 +100,15 @@ async def test_ours_are_given_the_configuration_and_the_connection(file: Path) -
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "message"),
     [
         ("no_such_module:Thing", "can't be imported"),
         ("json:nothing", "can't be imported"),
         ("json:dumps", "has no `process`"),
     ],
 )
-async def test_what_is_no_provider_is_said(file: Path, path: str, said: str) -> None:
+async def test_what_is_no_provider_is_an_error(file: Path, path: str, message: str) -> None:
     async with connect(write(file, "Shout")) as images:
         images.config.providers.image.upscale.provider = path
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             await images.process(b"data", "upscale")

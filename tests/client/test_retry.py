@@ -64,7 +64,7 @@ def test_a_pause_that_would_outlast_the_deadline_costs_no_token() -> None:
         (ServerError, False),
     ],
 )
-def test_only_what_may_succeed_elsewhere_is_retryable(
+def test_only_what_another_server_may_do_is_retryable(
     error: type[SakugaError], again: bool
 ) -> None:
     assert is_retryable(error("")) is again

@@ -161,7 +161,7 @@ def test_a_bad_request_option_is_an_error() -> None:
         Config().options_for("upscale", {"scale": 9})
 
 
-def test_a_cut_outs_options_come_from_family_action_and_request_in_that_order(
+def test_rembg_options_come_from_family_action_and_request_in_that_order(
     tmp_path: Path,
 ) -> None:
     config = load_config(write(tmp_path, USERS_WORDS))

@@ -61,7 +61,7 @@ def test_every_name_and_folder_is_of_one_network() -> None:
 
 
 @pytest.mark.parametrize("network", SEGMENTERS, ids=lambda network: network.name)
-def test_a_cutout_is_one_file_as_rembg_names_it(network: Segmenter) -> None:
+def test_a_segmenter_is_one_file_as_rembg_names_it(network: Segmenter) -> None:
     (weights,) = network.weights
     assert weights.file == f"{network.name}.onnx"
     assert weights.url.endswith(weights.file)

@@ -82,7 +82,7 @@ def test_an_error_survives_the_wire(kind: type[errors.SakugaError]) -> None:
     assert str(found) == "too bad: it's 7"
 
 
-def test_a_foreign_text_is_no_error_of_ours() -> None:
+def test_other_texts_are_no_error_of_sakuga() -> None:
     assert errors.from_message("Failed: something else") is None
 
 

@@ -55,8 +55,8 @@ def passes(*command: object, **options: Any) -> str:
 
 @cache
 def rendered(values: Path, *settings: str) -> str:
-    asked = [word for setting in settings for word in ("--set", setting)]
-    command = ["template", "sakuga", CHART, "--namespace", "pictures", "--values", values, *asked]
+    wanted = [word for setting in settings for word in ("--set", setting)]
+    command = ["template", "sakuga", CHART, "--namespace", "pictures", "--values", values, *wanted]
     done = run(tools.tool("helm"), *command)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -87,8 +87,8 @@ def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @each_values
 def test_helm_finds_nothing_to_mend(helm: Path, values: Path) -> None:
-    said = passes(helm, "lint", "--strict", CHART, "--values", values)
-    assert "1 chart(s) linted, 0 chart(s) failed" in said
+    printed = passes(helm, "lint", "--strict", CHART, "--values", values)
+    assert "1 chart(s) linted, 0 chart(s) failed" in printed
 
 
 @each_values
@@ -134,11 +134,11 @@ def test_pods_may_do_nothing_that_they_need_not(values: Path) -> None:
 
 @each_values
 def test_a_server_has_one_gpu_or_none_and_shared_memory(values: Path) -> None:
-    asked = DEFAULTS["gpu"] | (yaml.safe_load(values.read_text()) or {}).get("gpu", {})
+    wanted = DEFAULTS["gpu"] | (yaml.safe_load(values.read_text()) or {}).get("gpu", {})
     (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
     limits = pod["containers"][0]["resources"]["limits"]
     gpus = {name: count for name, count in limits.items() if "/" in name}
-    assert gpus == ({asked["resource"]: 1} if asked["resource"] else {})
+    assert gpus == ({wanted["resource"]: 1} if wanted["resource"] else {})
     (shm,) = [volume for volume in pod["volumes"] if volume["name"] == "shm"]
     assert shm["emptyDir"]["medium"] == "Memory"
 
@@ -153,12 +153,12 @@ def test_envoy_takes_its_configuration(values: Path, tmp_path: Path) -> None:
         issued.private_key_pem.write_to_path(tmp_path / "tls.key")
         issued.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
     (tmp_path / "envoy.yaml").write_text(text.replace("/tls/", f"{tmp_path}/"))
-    said = passes(
+    printed = passes(
         *(tools.needed("envoy"), "--mode", "validate", "-c", tmp_path / "envoy.yaml"),
         *("--log-level", "warn"),
     )
-    assert "OK" in said
-    assert "deprecated" not in said.lower()
+    assert "OK" in printed
+    assert "deprecated" not in printed.lower()
 
 
 def test_envoy_is_validated_in_the_version_that_is_deployed() -> None:
@@ -182,10 +182,10 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
 def test_every_alert_is_explained() -> None:
     rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
     alerts = [rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule]
-    told = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    documented = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
     for alert in alerts:
         name = alert["alert"]
-        assert f"\n### {name}\n" in told
+        assert f"\n### {name}\n" in documented
         assert alert["annotations"]["runbook_url"] == f"docs/operations.md#{name.lower()}"
 
 
@@ -193,9 +193,9 @@ def test_the_dashboard_asks_for_what_is_recorded() -> None:
     board = json.loads((CHART / "dashboards" / "sakuga.json").read_text(encoding="utf-8"))
     text = (CHART / "files" / "rules.yaml").read_text(encoding="utf-8")
     records = {r.get("record") for g in yaml.safe_load(text)["groups"] for r in g["rules"]}
-    asked = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-    assert asked
-    for expression in asked:
+    wanted = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    assert wanted
+    for expression in wanted:
         if expression.startswith("sakuga:"):
             assert expression.partition("{")[0] in records
 
@@ -256,8 +256,8 @@ def test_a_queue_scales_the_servers() -> None:
 @each_values
 def test_kubernetes_takes_every_object(values: Path, tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(rendered(values))
-    said = passes(CHECKERS / "kubernetes-validate", "--strict", tmp_path / "all.yaml")
-    warned = [line for line in said.splitlines() if line.startswith("WARN")]
+    printed = passes(CHECKERS / "kubernetes-validate", "--strict", tmp_path / "all.yaml")
+    warned = [line for line in printed.splitlines() if line.startswith("WARN")]
     assert [line for line in warned if not any(kind in line for kind in CUSTOM)] == []
 
 

@@ -50,7 +50,7 @@ def files(folder: Path) -> dict[Path, bytes]:
 
 
 def cutter(file: Path, side: int | str = SIDE, output: str = "batch, 1, H, W", of: int = 1) -> Path:
-    """Writes a network that cuts out what is bright: batch of 1, as rembg's are."""
+    """Writes a segmentation network what is bright: batch of 1, as rembg's are."""
     sizes = f"1, 3, {side}, {side}"
     model = onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["": 13]>
@@ -101,27 +101,27 @@ def facts_of(models: Path, pipeline: str) -> dict[str, NetworkFacts]:
     return Settings[NetworkFacts].from_parameters(model["parameters"]).networks
 
 
-def test_a_cutout_is_added_listed_and_removed(project: Path) -> None:
+def test_a_segmenter_is_added_listed_and_removed(project: Path) -> None:
     before, models = files(project / "models"), project / "models"
     cutter(project / "mine.onnx")
-    done = export("mine.onnx", "--name", "my-cutout", "--mean", "0.5", "--std", "1,2,3")
+    done = export("mine.onnx", "--name", "my-segmenter", "--mean", "0.5", "--std", "1,2,3")
     assert done.exit_code == 0, done.output
     (row,) = add.rows(models)
     assert isinstance(row, Segmenter)
     assert (row.mean, row.std, row.side) == ((0.5, 0.5, 0.5), (1, 2, 3), SIDE)
     settings = pipelines.rembg_prepare(Config(), [row])["parameters"]
-    known = Settings[SegmenterFacts].from_parameters(settings).network("my-cutout")
+    known = Settings[SegmenterFacts].from_parameters(settings).network("my-segmenter")
     assert (known.side, row.listing.title) == (SIDE, "mine.onnx")
-    text = (models / "rembg_my_cutout" / "config.pbtxt").read_text()
-    assert 'value: "MY_CUTOUT"' in text
-    assert (models / "rembg_my_cutout" / "1").is_dir()
+    text = (models / "rembg_my_segmenter" / "config.pbtxt").read_text()
+    assert 'value: "MY_SEGMENTER"' in text
+    assert (models / "rembg_my_segmenter" / "1").is_dir()
     assert export("--check").exit_code == 0
-    assert export("--remove", "my-cutout").exit_code == 0
+    assert export("--remove", "my-segmenter").exit_code == 0
     assert files(models) == before
-    assert not (models / "rembg_my_cutout").exists()
+    assert not (models / "rembg_my_segmenter").exists()
 
 
-def test_a_cutout_takes_the_place_of_an_upscaler(project: Path) -> None:
+def test_a_segmenter_takes_the_place_of_an_upscaler(project: Path) -> None:
     third_party_networks.write_checkpoint("compact", project)
     cutter(project / "mine.onnx")
     for file in ("mine.onnx", "compact.pth", "mine.onnx", "compact.pth"):
@@ -138,7 +138,7 @@ def test_imagenets_mean_and_deviation_are_said_where_none_is_given(project: Path
     assert "ImageNet" not in export("mine.onnx", "--name", "mine", *options).output
 
 
-def test_a_cutout_of_any_size_asks_for_one(project: Path) -> None:
+def test_a_segmenter_of_any_size_asks_for_one(project: Path) -> None:
     cutter(project / "free.onnx", "S")
     refused = export("free.onnx", "--name", "free")
     assert refused.exit_code == 1
@@ -199,13 +199,13 @@ BAD = {
     "restoring.pth": "`upscale` serves networks that upscale",
     "missing.pth": "there is no file ",
     "text.onnx": "text.onnx isn't an ONNX file",
-    "empty.onnx": "empty.onnx takes []; a network that cuts out takes [1, 3, S, S]",
-    "two-masks.onnx": "two-masks.onnx gives [1, 2, 32, 32]; a network that cuts out",
+    "empty.onnx": "empty.onnx takes []; a segmentation network takes [1, 3, S, S]",
+    "two-masks.onnx": "two-masks.onnx gives [1, 2, 32, 32]; a segmentation network",
     "oblong.onnx": "oblong.onnx takes [1, 3, 32, 48], not squares of one size",
     "mine.onnx --side 64": "mine.onnx takes [1, 3, 32, 32], not squares of one size",
     "mine.onnx --std 0": "--std is (0.0, 0.0, 0.0); allowed: numbers over 0",
     "four.pth": "four.pth takes 4 channels and gives 3; 3 or 1 do",
-    "compact.pth --side 64": "--side is of networks that cut out",
+    "compact.pth --side 64": "--side is for segmentation networks",
 }
 
 
@@ -291,7 +291,7 @@ def test_a_row_belongs_to_its_folder(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("purpose", "what"), [("FaceSR", "restores faces"), ("Inpainting", "paints what is missing")]
+    ("purpose", "what"), [("FaceSR", "restores faces"), ("Inpainting", "inpaints")]
 )
 def test_networks_for_something_else_are_refused(purpose: str, what: str) -> None:
     other = SimpleNamespace(

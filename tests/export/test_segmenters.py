@@ -78,7 +78,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def placed(published: Path) -> Path:
+def exported(published: Path) -> Path:
     file = published.parent / "1" / "model.onnx"
     segmenters.place(ANIME, published, file, "from here")
     return file
@@ -95,10 +95,10 @@ def test_the_generated_file_has_the_sizes_of_one_picture_fixed(published: Path) 
 @pytest.mark.parametrize("count", [1, 4])
 @pytest.mark.parametrize("letterbox", [0, 1])
 def test_a_batch_gives_what_the_original_gives_one_by_one(
-    published: Path, placed: Path, count: int, letterbox: int
+    published: Path, exported: Path, count: int, letterbox: int
 ) -> None:
     batch, original = pictures(4, ANIME.side)[:count], session(published)
-    found = segmenters.run_file(ANIME, session(placed), batch, np.full(count, letterbox))
+    found = segmenters.run_file(ANIME, session(exported), batch, np.full(count, letterbox))
     expected = [
         segmenters.reference(ANIME, original, picture, bool(letterbox)) for picture in batch
     ]
@@ -108,12 +108,12 @@ def test_a_batch_gives_what_the_original_gives_one_by_one(
     assert np.ptp(found[0]) > 0.3
 
 
-def test_the_arithmetic_is_chosen_picture_by_picture(placed: Path) -> None:
+def test_the_arithmetic_is_chosen_picture_by_picture(exported: Path) -> None:
     batch = pictures(4, ANIME.side)[1:3]
     run = [
-        segmenters.run_file(ANIME, session(placed), batch, np.array(a)) for a in ([0, 0], [1, 1])
+        segmenters.run_file(ANIME, session(exported), batch, np.array(a)) for a in ([0, 0], [1, 1])
     ]
-    mixed = segmenters.run_file(ANIME, session(placed), batch, np.array([0, 1]))
+    mixed = segmenters.run_file(ANIME, session(exported), batch, np.array([0, 1]))
     assert np.abs(run[0] - run[1]).max(axis=(1, 2)).min() > 0.05
     assert np.allclose(mixed[0], run[0][0], atol=1e-5)
     assert np.allclose(mixed[1], run[1][1], atol=1e-5)
@@ -139,12 +139,14 @@ def test_checkpoints_are_read_in_every_form(form: str, tmp_path: Path) -> None:
     assert all(torch.equal(read[name], value) for name, value in state.items())
 
 
-def test_a_checkpoint_comes_to_the_same_as_its_published_form(placed: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_comes_to_the_same_as_its_published_form(
+    exported: Path, tmp_path: Path
+) -> None:
     torch.save(generated_isnet_net().state_dict(), tmp_path / "isnet-anime.ckpt")
     segmenters.place(ANIME, tmp_path / "isnet-anime.ckpt", tmp_path / "model.onnx")
     batch = pictures(2, ANIME.side)
     found = segmenters.run_file(ANIME, session(tmp_path / "model.onnx"), batch)
-    assert np.allclose(found, segmenters.run_file(ANIME, session(placed), batch), atol=1e-4)
+    assert np.allclose(found, segmenters.run_file(ANIME, session(exported), batch), atol=1e-4)
 
 
 def test_checkpoints_of_other_networks_are_refused(tmp_path: Path) -> None:
@@ -249,4 +251,4 @@ def test_a_checkpoint_put_there_by_hand_goes_first(row: Segmenter, tmp_path: Pat
 
 def test_a_missing_file_is_told_where_it_belongs(row: Segmenter, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"tiny\.onnx can't be fetched .* Put the file at "):
-        export.export(row, tmp_path / "repository", tmp_path / "elsewhere")
+        export.export(row, tmp_path / "repository", tmp_path / "weights")

@@ -41,7 +41,7 @@ def sakuga(folder: Path, *arguments: object, url: str = "") -> subprocess.Comple
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def test_files_and_folders_are_enlarged(folder: Path, url: str) -> None:
+def test_files_and_folders_are_upscaled(folder: Path, url: str) -> None:
     done = sakuga(folder, "upscale", "in", "-o", "out", "--scale", 2, *VIDEO, url=url)
     assert done.returncode == 0, done.stderr
     assert Image.open(folder / "out" / "a.png").size == (24, 20)
@@ -69,7 +69,7 @@ def test_pictures_are_enhanced_and_every_option_is_a_flag(folder: Path, url: str
     assert '"model": "aura-sr-v2"' in done.stdout
 
 
-def test_figures_are_cut_out_and_every_option_is_a_flag(folder: Path, url: str) -> None:
+def test_backgrounds_are_removed_and_every_option_is_a_flag(folder: Path, url: str) -> None:
     (folder / "girl.png").write_bytes(encoded(sample("heroine")))
     flags = ["--model", "u2net", "--alpha-matting", "--alpha-matting-erode-size", 5]
     flags += ["--alpha-matting-foreground-threshold", 250, "--matting", "fast"]
@@ -89,7 +89,7 @@ def test_figures_are_cut_out_and_every_option_is_a_flag(folder: Path, url: str) 
     assert "option 'background_color' is 'red'; allowed: #rgb" in wrong.stderr
 
 
-def test_damage_is_mended_and_every_option_is_a_flag(folder: Path, url: str) -> None:
+def test_damage_is_repaired_and_every_option_is_a_flag(folder: Path, url: str) -> None:
     (folder / "girl.jpg").write_bytes(jpeg(sample("heroine", (60, 100, 200, 240)), 25))
     mask = np.zeros((140, 140), np.uint8)
     mask[100:110, 20:40] = 255
@@ -101,7 +101,7 @@ def test_damage_is_mended_and_every_option_is_a_flag(folder: Path, url: str) -> 
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert [region["kind"] for region in report["regions"]] == ["jpeg", "user", "user"]
-    assert [d["what"] for d in report["done"]] == ["restored", *["painted"] * 3, "upscaled"]
+    assert [d["what"] for d in report["done"]] == ["restored", *["inpainted"] * 3, "upscaled"]
     assert Image.open(folder / "out" / "girl.png").size == (420, 420)
     folders = sakuga(folder, "fix-artifacts", "in", "-o", "repaired", *VIDEO, url=url)
     assert folders.returncode == 0, folders.stderr
@@ -113,11 +113,11 @@ def test_damage_is_mended_and_every_option_is_a_flag(folder: Path, url: str) -> 
     assert "outside the picture" in absent.stderr
 
 
-def test_what_is_wrong_is_told_as_json_and_drawn(folder: Path, url: str) -> None:
+def test_what_is_wrong_is_printed_as_json_and_drawn(folder: Path, url: str) -> None:
     (folder / "girl.jpg").write_bytes(jpeg(sample("heroine", (60, 100, 200, 240)), 25))
-    told = sakuga(folder, "fix-artifacts", "girl.jpg", "--detect-only", url=url)
-    assert told.returncode == 0, told.stderr
-    answer = json.loads(told.stdout)
+    detected = sakuga(folder, "fix-artifacts", "girl.jpg", "--detect-only", url=url)
+    assert detected.returncode == 0, detected.stderr
+    answer = json.loads(detected.stdout)
     assert answer["file"] == "girl.jpg"
     assert answer["regions"][0]["quality"] == 25
     assert not (folder / "out").exists()
@@ -168,7 +168,7 @@ def test_a_bad_config_is_one_line(folder: Path) -> None:
 
 
 @contextmanager
-def serving(config: Config, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def served_from(config: Config, folder: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """`sakuga serve`, once it serves, and its port."""
     port = free_port()
     repository_of(config.server.repository, folder / "repository")
@@ -199,13 +199,13 @@ def closes(port: int) -> bool:
 
 
 def test_a_server_killed_hard_takes_triton_along(config: Config, folder: Path) -> None:
-    with serving(config, folder) as (port, server):
+    with served_from(config, folder) as (port, server):
         server.kill()
         assert closes(port)
 
 
 def test_serve_runs_until_ctrl_c(config: Config, folder: Path) -> None:
-    with serving(config, folder) as (port, server):
+    with served_from(config, folder) as (port, server):
         assert server.stdout is not None
         assert sakuga(folder, "upscale", "in/a.png", *VIDEO).returncode == 0
         taken = sakuga(folder, "serve")

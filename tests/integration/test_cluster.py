@@ -159,18 +159,18 @@ async def test_no_picture_is_lost_while_servers_come_and_go(
     assert min(shares) > 15, shares
 
 
-def test_rules_and_dashboard_ask_for_what_envoy_and_triton_tell(
+def test_rules_and_dashboard_use_what_envoy_and_triton_expose(
     servers: list[Serve], envoy: Envoy
 ) -> None:
     port = json.loads(servers[2].file.read_text())["server"]["metrics_port"]
-    told = envoy.metrics + urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
+    exposed = envoy.metrics + urlopen(f"http://127.0.0.1:{port}/metrics").read().decode()
     texts = [(CHART / file).read_text() for file in ("files/rules.yaml", "dashboards/sakuga.json")]
-    asked = {name for text in texts for name in METRIC.findall(text)}
-    assert len(asked) > 8
+    used = {name for text in texts for name in METRIC.findall(text)}
+    assert len(used) > 8
     # There is no GPU, and no picture ended as INTERNAL; the last one is a label.
     absent = re.compile(r"nv_gpu_.+|.+_ModelInfer_\d+|envoy_cluster_name")
-    asked = {name for name in asked if not absent.fullmatch(name)}
-    assert {name for name in asked if f"\n{name}{{" not in told} == set()
+    used = {name for name in used if not absent.fullmatch(name)}
+    assert {name for name in used if f"\n{name}{{" not in exposed} == set()
 
 
 async def test_administration_is_not_reached_through_envoy(envoy: Envoy) -> None:

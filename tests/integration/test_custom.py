@@ -1,4 +1,4 @@
-"""Networks of one's own, exported into a fresh repository and served by a real Triton."""
+"""Custom networks, exported into a fresh repository and served by a real Triton."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ BRIGHT = """
 
 
 @dataclass
-class Mine:
-    """A server with networks of one's own alone, and the checkpoints that they came from."""
+class Custom:
+    """A server with custom networks alone, and the checkpoints that they came from."""
 
     images: Images
     files: dict[str, Path]
@@ -42,7 +42,7 @@ class Mine:
 
 
 @pytest.fixture(scope="module")
-async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
+async def custom(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Custom]:
     folder = tmp_path_factory.mktemp("own")
     config = Config()
     config.server.repository = folder / "models"
@@ -56,11 +56,11 @@ async def mine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mine]:
     writer.write(folder / "models", config)
     with run_triton(config) as server:
         async with connect(config, url=server.url) as images:
-            yield Mine(images, files)
+            yield Custom(images, files)
 
 
-async def test_they_are_listed_and_there(mine: Mine) -> None:
-    networks = await mine.images.triton.networks()
+async def test_they_are_listed_and_there(custom: Custom) -> None:
+    networks = await custom.images.triton.networks()
     for name in (*UPSCALERS, "bright"):
         assert networks[f"my-{name}"]["installed"]
     facts = networks["my-realesrgan-x2"]
@@ -69,50 +69,52 @@ async def test_they_are_listed_and_there(mine: Mine) -> None:
 
 
 @pytest.mark.parametrize("name", ["realesrgan-x2", "compact"])
-async def test_a_tiled_picture_equals_the_bare_descriptors(mine: Mine, name: str) -> None:
+async def test_a_tiled_picture_equals_the_bare_descriptors(custom: Custom, name: str) -> None:
     pixels = sample("heroine", (100, 150, 251, 283))
     options = {"model": f"my-{name}", "tile_size": 45}
-    reply = await mine.images.run(encoded(pixels), "upscale", options)
+    reply = await custom.images.run(encoded(pixels), "upscale", options)
     assert reply.report["tiles"] > 1
-    assert off(pixels_of(reply.result), mine.expected(name, pixels)) <= 1
+    assert off(pixels_of(reply.result), custom.expected(name, pixels)) <= 1
 
 
-async def test_a_network_of_one_size_of_tiles_and_batches_of_one(mine: Mine) -> None:
+async def test_a_network_of_one_size_of_tiles_and_batches_of_one(custom: Custom) -> None:
     pixels = sample("heroine", (100, 150, 228, 278))
     options = {"model": "my-swinir"}
-    reply = await mine.images.run(encoded(pixels), "upscale", options)
-    assert off(pixels_of(reply.result), mine.expected("swinir", pixels)) <= 1
-    larger = await mine.images.run(encoded(sample("heroine", (0, 0, 200, 130))), "upscale", options)
+    reply = await custom.images.run(encoded(pixels), "upscale", options)
+    assert off(pixels_of(reply.result), custom.expected("swinir", pixels)) <= 1
+    larger = await custom.images.run(
+        encoded(sample("heroine", (0, 0, 200, 130))), "upscale", options
+    )
     assert pixels_of(larger.result).shape == (260, 400, 3)
     assert larger.report["tiles"] == 4
 
 
-async def test_a_pictures_transparency_goes_through(mine: Mine) -> None:
+async def test_a_pictures_transparency_goes_through(custom: Custom) -> None:
     pixels = sample("mascot", (20, 60, 148, 160))
-    result = await mine.images.process(encoded(pixels), "upscale", {"model": "my-realesrgan-x2"})
+    result = await custom.images.process(encoded(pixels), "upscale", {"model": "my-realesrgan-x2"})
     assert pixels_of(result).shape == (200, 256, 4)
 
 
-async def test_mending_enlarges_with_them(mine: Mine) -> None:
+async def test_fix_artifacts_upscales_with_them(custom: Custom) -> None:
     data = encoded(sample("heroine", (100, 180, 180, 240)))
     options = {"model": "my-compact", "scale": 4, "detector": "none"}
-    repaired = await mine.images.process(data, "fix_artifacts", options)
-    upscaled = await mine.images.process(data, "upscale", {"model": "my-compact"})
+    repaired = await custom.images.process(data, "fix_artifacts", options)
+    upscaled = await custom.images.process(data, "upscale", {"model": "my-compact"})
     assert np.array_equal(pixels_of(repaired), pixels_of(upscaled))
 
 
-async def test_the_ensemble_cuts_out(mine: Mine) -> None:
+async def test_the_ensemble_removes_the_background(custom: Custom) -> None:
     pixels = np.full((64, 64, 3), 20, np.uint8)
     cv2.circle(pixels, (32, 32), 20, (220, 230, 240), -1)
     options = {"model": "my-bright", "only_mask": True}
-    found = pixels_of(await mine.images.process(encoded(pixels), "rembg", options))
+    found = pixels_of(await custom.images.process(encoded(pixels), "rembg", options))
     # Its mask is the brightness, stretched from 0 to 255: that of the disk and of the ground.
     assert off(found, np.where(pixels[..., 0] > 100, 255, 0).astype(np.uint8)) <= 1
-    cut = pixels_of(await mine.images.process(encoded(pixels), "rembg", {"model": "my-bright"}))
+    cut = pixels_of(await custom.images.process(encoded(pixels), "rembg", {"model": "my-bright"}))
     assert cut.shape == (64, 64, 4)
     assert (cut[32, 32, 3], cut[2, 2, 3]) == (255, 0)
 
 
-async def test_unknown_names_are_told_with_ones_own(mine: Mine) -> None:
+async def test_unknown_names_are_listed_with_the_custom_ones(custom: Custom) -> None:
     with pytest.raises(BadOption, match=r"allowed: .*my-compact"):
-        await mine.images.process(encoded(sample("heroine")), "upscale", {"model": "my-other"})
+        await custom.images.process(encoded(sample("heroine")), "upscale", {"model": "my-other"})

@@ -25,7 +25,7 @@ async def test_a_tile_equals_the_bare_network(images: Images, aura: Path) -> Non
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 70), (32, 32), (33, 31), (65, 64), (140, 90)])
-async def test_any_size_is_enlarged_4_times(images: Images, size: tuple[int, int]) -> None:
+async def test_any_size_is_upscaled_4_times(images: Images, size: tuple[int, int]) -> None:
     result = pixels_of(await images.process(encoded(gradient(*size)), "enhance"))
     assert result.shape == (size[0] * 4, size[1] * 4, 3)
 
@@ -38,11 +38,11 @@ async def test_scales_come_by_reduction(images: Images, scale: float) -> None:
 
 
 async def test_every_kind_of_picture_stays_of_its_kind(images: Images) -> None:
-    cut_out = sample("mascot", (20, 60, 120, 150))
+    transparent = sample("mascot", (20, 60, 120, 150))
     deep = gradient(40, 50, np.uint16)
     kinds = {
         "gray 8 bit": encoded(sample("lineart", (60, 100, 150, 180))),
-        "rgb+alpha 8 bit": encoded(cut_out),
+        "rgb+alpha 8 bit": encoded(transparent),
         "rgb 16 bit": encoded_16(deep),
         "gray 16 bit": encoded_16(deep[..., 0]),
         "rgb+alpha 16 bit": encoded_16(np.dstack((deep, deep[..., :1]))),

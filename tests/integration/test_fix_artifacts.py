@@ -49,7 +49,7 @@ def quick(config: Config, url: str) -> Config:
     return own
 
 
-async def test_a_damaged_picture_is_mended_and_enlarged_twice(images: Images) -> None:
+async def test_a_damaged_picture_is_repaired_and_upscaled_twice(images: Images) -> None:
     reply = await images.run(DAMAGED, "fix_artifacts", {"scale": 2})
     assert pixels_of(reply.result).shape == (400, 400, 3)
     (region,) = reply.report["regions"]
@@ -85,7 +85,7 @@ async def test_migan_paints_a_region_and_nothing_else(images: Images) -> None:
     box = (200, 40, 60, 50)
     options = {"regions": [box], "inpaint": "migan", "result": "restored"}
     reply = await images.run(encoded(picture), "fix_artifacts", options)
-    assert reply.report["done"] == [{"what": "painted", "box": list(box), "by": "migan"}]
+    assert reply.report["done"] == [{"what": "inpainted", "box": list(box), "by": "migan"}]
     result = pixels_of(reply.result)
     away = np.ones(picture.shape[:2], bool)
     away[35:95, 195:265] = False
@@ -125,15 +125,15 @@ async def test_the_function_does_what_the_action_does(quick: Config, images: Ima
 
 
 class Twice:
-    """An upscaler that is none of ours; keeps what it was asked."""
+    """An upscaler that is none of ours; keeps its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[bytes, str, Mapping[str, Any]]] = []
+        self.calls: list[tuple[bytes, str, Mapping[str, Any]]] = []
 
     async def process(
         self, image: bytes, action: ImageAction | str, config: Mapping[str, Any] | None = None
     ) -> bytes:
-        self.asked.append((image, action, config or {}))
+        self.calls.append((image, action, config or {}))
         return encoded(pixels_of(image).repeat(2, axis=0).repeat(2, axis=1))
 
 
@@ -155,9 +155,9 @@ class Fails:
 async def test_any_upscaler_gets_the_mended_picture(images: Images) -> None:
     upscaler = Twice()
     result = await fix_artifacts(DAMAGED, upscaler, triton=images.triton)
-    ((repaired, action, asked),) = upscaler.asked
+    ((repaired, action, options),) = upscaler.calls
     assert action is ImageAction.UPSCALE
-    assert asked == {"scale": 2, "denoise_strength": 0.7}
+    assert options == {"scale": 2, "denoise_strength": 0.7}
     restored = await images.process(DAMAGED, "fix_artifacts", {"result": "restored"})
     assert off(pixels_of(repaired), pixels_of(restored)) == 0
     assert pixels_of(result).shape == (400, 400, 3)
@@ -168,7 +168,7 @@ async def test_any_detector_says_what_is_mended(images: Images, quick: Config) -
     data = encoded(sample("sunset", (0, 0, 200, 160)))
     upscaler = Twice()
     await fix_artifacts(data, upscaler, Finds(Region(box=box)), triton=images.triton)
-    changed = (pixels_of(upscaler.asked[0][0]) != pixels_of(data)).any(axis=2)
+    changed = (pixels_of(upscaler.calls[0][0]) != pixels_of(data)).any(axis=2)
     rows, columns = np.nonzero(changed)
     assert rows.min() >= 45
     assert rows.max() < 85
@@ -243,7 +243,7 @@ async def test_a_model_that_is_not_loaded_is_said_so(images: Images) -> None:
         await images.process(DAMAGED, "fix_artifacts", {"model": "realesrgan-x4plus"})
 
 
-async def test_config_chooses_what_enlarges(config: Config, url: str) -> None:
+async def test_config_chooses_what_upscales(config: Config, url: str) -> None:
     own = config.model_copy(deep=True)
     own.providers.image.fix_artifacts.model = "realesr-animevideov3"
     own.providers.image.fix_artifacts.scale = 3

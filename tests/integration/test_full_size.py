@@ -50,7 +50,7 @@ def test_baked_equals_dynamic(checkpoint: Path) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("backend", ["onnxruntime", "pytorch"])
-def test_the_command_enlarges_4_times(checkpoint: Path, tmp_path: Path, backend: str) -> None:
+def test_the_command_upscales_4_times(checkpoint: Path, tmp_path: Path, backend: str) -> None:
     config = Config()
     config.aurasr.backend, config.server.repository = backend, tmp_path / "repository"
     writer.write(config.server.repository, config)

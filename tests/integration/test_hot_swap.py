@@ -92,8 +92,8 @@ async def test_broken_edits_change_nothing_and_settings_reach_the_running_server
         await serve.until(lambda text: "'providers.image.upscael' is unknown" in text)
         assert "Nothing was changed" in serve.printed
         assert (await images.run(data, "upscale")).report["model"] == VIDEO
-    asked = {"batch": 3, "accelerator": "openvino"}
-    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: asked})
+    overrides = {"batch": 3, "accelerator": "openvino"}
+    serve.write(VIDEO, url="127.0.0.1:1", networks={VIDEO: overrides})
     await serve.until(lambda text: "loaded realesr_animevideov3" in text)
     assert "server.url takes effect when the server is started again" in serve.printed
     client = InferenceServerClient(serve.url)
@@ -119,7 +119,7 @@ async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve) -> N
         assert (await images.run(data, "upscale", options)).report["model"] == VIDEO
 
 
-async def test_a_network_of_ones_own_comes_and_goes_while_the_server_runs(serve: Serve) -> None:
+async def test_a_custom_network_comes_and_goes_while_the_server_runs(serve: Serve) -> None:
     file = third_party_networks.write_checkpoint("compact", serve.folder)
     serve.write(GENERAL)
     await started(serve)
@@ -175,7 +175,7 @@ async def test_without_on_demand_the_error_says_what_to_do_and_that_works(serve:
                 await images.process(data, action, {"model": model})
 
 
-async def test_models_are_told_and_administration_needs_the_users_key(
+async def test_models_are_listed_and_administration_needs_the_users_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve.write(VIDEO)
@@ -186,14 +186,14 @@ async def test_models_are_told_and_administration_needs_the_users_key(
     with pytest.raises(PermissionDenied, match="SAKUGA_ADMIN_KEY"):
         await triton.unload("upscale")
     await triton.close()
-    told = json.loads(serve.run("models", "--json", "--measure").stdout)
-    video = told[VIDEO]
+    listed_networks = json.loads(serve.run("models", "--json", "--measure").stdout)
+    video = listed_networks[VIDEO]
     assert (video["installed"], video["loaded"], video["device"]) == (True, True, "CPU")
     assert video["source"].startswith("https://")
     assert 20 < video["memory"] < 4000
     assert float(video["speed"].removesuffix(" kpx/s")) > 1
-    assert (told["u2net"]["loaded"], told["u2net"]["memory"]) == (False, None)
-    assert not told["realesrgan-x4plus"]["installed"]
+    assert (listed_networks["u2net"]["loaded"], listed_networks["u2net"]["memory"]) == (False, None)
+    assert not listed_networks["realesrgan-x4plus"]["installed"]
     listed = serve.run("models").stdout
     assert "realesr-animevideov3" in listed
     assert "calls" in listed

@@ -1,4 +1,4 @@
-"""Cutting out through a real Triton: ensembles of a picture step, a network and a matting step."""
+"""Background removal through a real Triton: a picture step, a network, a matting step."""
 
 import asyncio
 import time
@@ -77,7 +77,7 @@ async def test_pictures_in_one_batch_get_their_own_masks(images: Images) -> None
         assert off(pixels_of(other), pixels_of(one)) <= 1
 
 
-async def test_the_heroine_is_cut_out(images: Images) -> None:
+async def test_the_heroine_keeps_no_background(images: Images) -> None:
     found = pixels_of(await images.process(encoded(sample("heroine")), "rembg", U2NET))
     alpha = found[..., 3]
     assert (alpha[220:260, 160:200] >= 254).all()  # her face; rembg truncates 0.999 to 254
@@ -99,7 +99,7 @@ async def test_16_bits_gray_and_transparency(images: Images) -> None:
     assert (found[..., 3] <= own[..., 3]).all()
 
 
-async def test_a_blank_picture_is_an_empty_cut_out_with_a_warning(images: Images) -> None:
+async def test_a_blank_picture_is_an_empty_result_with_a_warning(images: Images) -> None:
     blank = encoded(np.full((50, 70, 3), 255, np.uint8))
     reply = await images.run(blank, "rembg", U2NET | {"alpha_matting": True})
     assert not pixels_of(reply.result).any()

@@ -103,7 +103,9 @@ async def test_metadata_is_kept_and_can_be_left_out(images: Images) -> None:
 
 
 @pytest.mark.parametrize("background", [(0, 0, 0), (255, 255, 255), (255, 0, 255)])
-async def test_a_cut_out_has_no_fringes(images: Images, background: tuple[int, ...]) -> None:
+async def test_a_transparent_picture_has_no_fringes(
+    images: Images, background: tuple[int, ...]
+) -> None:
     # A disk of one colour, black beneath its transparency, as most programs leave it.
     colour, size = np.array([90, 200, 160]), 64
     distance = np.hypot(*(np.mgrid[0:size, 0:size] - size / 2 + 0.5))

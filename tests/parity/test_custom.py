@@ -1,4 +1,4 @@
-"""Networks of one's own against spandrel's own descriptors of the same files, and cut-outs against
+"""Custom networks against spandrel's own descriptors of the same files, and masks against
 the built-in ones."""
 
 from collections.abc import Callable

@@ -52,7 +52,7 @@ async def test_at_most_one_level_from_the_reference(
     options = {"model": network.name, "reference_alpha": True}
     found = pixels_of(await images.process(data, "upscale", options))
     expected = reference.enhance(reference_of, pixels)
-    # A level is 1 of 255; 16 bits are held to that, and do far better.
+    # A level is 1 of 255; 16 bits have to keep to that, and do far better.
     level = 257 if pixels.dtype == np.uint16 else 1
     assert off(found, expected) <= level
     if level > 1:

@@ -1,4 +1,4 @@
-"""Same weights, same cut-outs as the rembg library, through a real Triton."""
+"""Same weights, same results as the rembg library, through a real Triton."""
 
 import io
 from collections.abc import Callable
@@ -21,11 +21,11 @@ AS_REMBG = {"premultiplied": True, "estimate_foreground": False}
 
 @pytest.fixture(scope="session")
 def session_of(
-    cutouts: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+    published_segmenters: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Any]:
     """Makes the library's sessions, on the very files that ours were converted from."""
     home = tmp_path_factory.mktemp("u2net")
-    for name, file in cutouts.items():
+    for name, file in published_segmenters.items():
         (home / f"{name}.onnx").symlink_to(file)
 
     def session(name: str) -> Any:
@@ -64,7 +64,7 @@ async def test_masks_are_the_same(images: Images, peer: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-async def test_plain_cut_outs_are_the_same(images: Images, peer: Any, name: str) -> None:
+async def test_plain_results_are_the_same(images: Images, peer: Any, name: str) -> None:
     data = file_of(name)
     expected = theirs(data, peer)
     found = np.asarray(as_rgba(await images.process(data, "rembg", options(peer, AS_REMBG))))

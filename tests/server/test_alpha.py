@@ -19,8 +19,8 @@ def test_hidden_pixels_take_the_nearest_visible_colour(dtype: type) -> None:
 
 
 def test_visible_pixels_stay() -> None:
-    cut_out = sample("mascot")
-    colour, alpha = np.ascontiguousarray(cut_out[..., :3]), cut_out[..., 3]
+    transparent = sample("mascot")
+    colour, alpha = np.ascontiguousarray(transparent[..., :3]), transparent[..., 3]
     filled = bleed(colour, alpha)
     assert np.array_equal(filled[alpha >= 16], colour[alpha >= 16])
     assert filled[alpha == 0].any(axis=-1).all()  # the file holds black there

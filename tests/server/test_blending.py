@@ -88,17 +88,17 @@ async def test_16_bits_go_through_whole(settings: Settings, shape: tuple[int, ..
 
 async def test_gray_and_alpha_stay(settings: Settings) -> None:
     upscale = Upscale(nearest, settings)
-    gray, cut_out = sample("lineart", (0, 0, 80, 70)), sample("mascot", (20, 60, 148, 160))
+    gray, transparent = sample("lineart", (0, 0, 80, 70)), sample("mascot", (20, 60, 148, 160))
     result, report = await upscale(encoded(gray), MODEL)
     assert off(pixels_of(result), gray.repeat(SCALE, axis=0).repeat(SCALE, axis=1)) == 0
     assert report["output"]["mode"] == "gray 8 bit"
-    result, _ = await upscale(encoded(cut_out), MODEL)
-    expected = cut_out.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+    result, _ = await upscale(encoded(transparent), MODEL)
+    expected = transparent.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
     assert off(pixels_of(result)[..., 3], expected[..., 3]) == 0
 
 
 def of_its_own_colour(tile: np.ndarray) -> float:
-    """What a network would give that paints each tile in one level, which its pixels decide."""
+    """What a network would give that fills each tile in one level, which its pixels decide."""
     return float(np.modf(tile.astype(np.float64).sum() / 255 * 0.37)[0])
 
 

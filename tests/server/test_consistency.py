@@ -1,4 +1,4 @@
-"""Upscaled pictures, held to the JPEG files that they came from."""
+"""Upscaled pictures, consistent with the JPEG files that they came from."""
 
 import numpy as np
 import pytest

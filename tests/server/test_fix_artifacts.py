@@ -127,7 +127,7 @@ async def test_specks_are_found_and_painted(fix: FixArtifacts) -> None:
     assert np.abs(pixels_of(result)[30:32, 60:62].astype(int) - picture[28, 60]).max() < 20
 
 
-async def test_regions_are_in_the_inputs_pixels_and_land_in_the_enlarged_result(
+async def test_regions_are_in_the_inputs_pixels_and_land_in_the_upscaled_result(
     fix: FixArtifacts,
 ) -> None:
     x, y, width, height = 120, 60, 40, 30

@@ -1,4 +1,4 @@
-"""Painting holes, with a painter that paints everything in one colour and tells what it saw."""
+"""Inpainting holes, with a network that fills everything with one colour and keeps what it saw."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ FACTS = {  # the preferred one first
 }
 
 
-class Painter:
+class Network:
     """Knows some networks; keeps the windows and holes that it was shown."""
 
     def __init__(self, *known: str) -> None:
@@ -32,15 +32,15 @@ class Painter:
         return np.broadcast_to(np.array(PINK, np.uint8), image.shape)
 
 
-async def painted(
+async def inpainted(
     colour: np.ndarray,
     *boxes: tuple[int, int, int, int],
     method: Inpainting = "auto",
-    painter: Painter | None = None,
+    network: Network | None = None,
     kind: str = "user",
 ) -> tuple[np.ndarray, list[dict[str, object]]]:
     regions = [Region(kind=kind, box=box) for box in boxes]
-    fill = Inpaint(painter or Painter("migan"), FACTS, method)
+    fill = Inpaint(network or Network("migan"), FACTS, method)
     picture, done = await fill(Picture(colour), regions, None)
     return picture.colour, done
 
@@ -57,40 +57,40 @@ async def test_the_hole_is_painted_and_beyond_its_rim_nothing_changes(
     box: tuple[int, int, int, int],
 ) -> None:
     colour = gradient(300, 400)
-    result, done = await painted(colour, box)
+    result, done = await inpainted(colour, box)
     x, y, width, height = box
     assert (result[y : y + height, x : x + width] == PINK).all()
     away = outside(colour.shape, box, RIM + 1)
     assert np.array_equal(result[away], colour[away])
-    assert done == [{"what": "painted", "box": box, "by": "migan"}]
+    assert done == [{"what": "inpainted", "box": box, "by": "migan"}]
 
 
 async def test_the_rim_fades_out() -> None:
-    result, _ = await painted(np.zeros((300, 400, 3), np.uint8), (100, 60, 40, 30))
+    result, _ = await inpainted(np.zeros((300, 400, 3), np.uint8), (100, 60, 40, 30))
     row = result[75, 80:101, 0].astype(int)
     assert (np.diff(row) >= 0).all()
     assert set(np.diff(row)[-RIM - 1 :]) == {51}
 
 
 async def test_windows_are_cut_around_holes_at_the_pictures_own_scale() -> None:
-    colour, painter = gradient(300, 400), Painter("migan")
-    await painted(colour, (200, 150, 20, 20), painter=painter)
-    _, image, hole = painter.seen[0]
+    colour, network = gradient(300, 400), Network("migan")
+    await inpainted(colour, (200, 150, 20, 20), network=network)
+    _, image, hole = network.seen[0]
     assert np.array_equal(image, colour[96:224, 146:274])
     assert hole[54:74, 54:74].all()
     assert hole.sum() < 35 * 35
 
 
 async def test_at_borders_the_window_stays_in_the_picture() -> None:
-    colour, painter = gradient(300, 400), Painter("migan")
-    await painted(colour, (0, 280, 20, 20), painter=painter)
-    assert np.array_equal(painter.seen[0][1], colour[172:300, 0:128])
+    colour, network = gradient(300, 400), Network("migan")
+    await inpainted(colour, (0, 280, 20, 20), network=network)
+    assert np.array_equal(network.seen[0][1], colour[172:300, 0:128])
 
 
 async def test_small_pictures_are_mirrored_to_the_windows_size() -> None:
-    colour, painter = gradient(50, 40), Painter("migan")
-    result, _ = await painted(colour, (10, 10, 15, 15), painter=painter)
-    _, image, _ = painter.seen[0]
+    colour, network = gradient(50, 40), Network("migan")
+    result, _ = await inpainted(colour, (10, 10, 15, 15), network=network)
+    _, image, _ = network.seen[0]
     assert image.shape == (128, 128, 3)
     assert np.array_equal(image[39:89, 44:84], colour)
     assert np.array_equal(image[38, 44:84], colour[1])
@@ -98,82 +98,82 @@ async def test_small_pictures_are_mirrored_to_the_windows_size() -> None:
 
 
 async def test_a_hole_larger_than_the_network_is_seen_smaller() -> None:
-    colour, painter = gradient(300, 400), Painter("migan")
-    result, _ = await painted(colour, (50, 50, 200, 180), painter=painter)
-    _, image, hole = painter.seen[0]
+    colour, network = gradient(300, 400), Network("migan")
+    result, _ = await inpainted(colour, (50, 50, 200, 180), network=network)
+    _, image, hole = network.seen[0]
     assert image.shape == (128, 128, 3)
     assert 0.4 < hole.mean() < 0.6
     assert (result[60:220, 60:240] == PINK).all()
 
 
 async def test_a_network_that_can_is_shown_larger_windows() -> None:
-    painter = Painter("lama-anime")
-    await painted(gradient(300, 400), (50, 50, 100, 80), painter=painter)
-    assert painter.seen[0][1].shape == (168, 168, 3)
+    network = Network("lama-anime")
+    await inpainted(gradient(300, 400), (50, 50, 100, 80), network=network)
+    assert network.seen[0][1].shape == (168, 168, 3)
 
 
 async def test_near_holes_are_painted_together_and_far_ones_apart() -> None:
-    painter = Painter("migan")
+    network = Network("migan")
     boxes = [(20, 20, 20, 20), (50, 20, 20, 20), (300, 200, 30, 30)]
-    _, done = await painted(gradient(300, 400), *boxes, painter=painter)
+    _, done = await inpainted(gradient(300, 400), *boxes, network=network)
     assert [d["box"] for d in done] == [(20, 20, 50, 20), (300, 200, 30, 30)]
 
 
 async def test_hairlines_and_specks_need_no_network() -> None:
     colour = np.full((200, 300, 3), (90, 140, 190), np.uint8)
     colour[100:102, 50:250] = 255
-    result, done = await painted(colour, (50, 100, 200, 2), painter=Painter())
+    result, done = await inpainted(colour, (50, 100, 200, 2), network=Network())
     assert done[0]["by"] == "opencv"
     assert np.abs(result.astype(int) - (90, 140, 190)).max() <= 2
     speckled = np.full((200, 300, 3), (90, 140, 190), np.uint8)
     speckled[100, 50] = 0
-    result, _ = await painted(speckled, (50, 100, 1, 1), painter=Painter(), kind="speck")
+    result, _ = await inpainted(speckled, (50, 100, 1, 1), network=Network(), kind="speck")
     assert np.abs(result.astype(int) - (90, 140, 190)).max() <= 1
 
 
-async def test_without_a_network_opencv_paints_and_says_so() -> None:
-    fill = Inpaint(Painter(), FACTS, "auto")
+async def test_without_a_network_opencv_inpaints_and_says_so() -> None:
+    fill = Inpaint(Network(), FACTS, "auto")
     picture = Picture(varied()["heroine x1"])
     result, done = await fill(picture, [Region(box=(100, 100, 40, 40))], None)
     assert done[0]["by"] == "opencv"
     assert "no inpainting network is loaded" in result.warnings[0]
     with pytest.raises(ModelNotLoaded):
-        await painted(gradient(200, 200), (50, 50, 40, 40), method="migan", painter=Painter())
+        await inpainted(gradient(200, 200), (50, 50, 40, 40), method="migan", network=Network())
 
 
 async def test_drawings_get_the_network_for_drawings_if_there_is_one() -> None:
-    painter = Painter("migan", "lama-anime")
-    await painted(gradient(300, 400), (50, 50, 40, 40), painter=painter)
-    assert painter.seen[0][0] == "lama-anime"
+    network = Network("migan", "lama-anime")
+    await inpainted(gradient(300, 400), (50, 50, 40, 40), network=network)
+    assert network.seen[0][0] == "lama-anime"
 
 
-async def test_none_paints_nothing_and_compression_is_not_painted() -> None:
+async def test_none_inpaints_nothing_and_compression_is_not_inpainted() -> None:
     colour = gradient(100, 100)
     for method, kind in (("none", "user"), ("auto", "jpeg"), ("auto", "banding")):
-        result, done = await painted(colour, (10, 10, 30, 30), method=method, kind=kind)  # type: ignore[arg-type]
+        result, done = await inpainted(colour, (10, 10, 30, 30), method=method, kind=kind)  # type: ignore[arg-type]
         assert done == []
         assert np.array_equal(result, colour)
 
 
 async def test_gray_16_bit_and_transparent_pictures_stay_what_they_are() -> None:
     deep = gradient(200, 200, np.uint16)
-    result, _ = await painted(deep, (50, 50, 40, 40))
+    result, _ = await inpainted(deep, (50, 50, 40, 40))
     assert result.dtype == np.uint16
     assert (result[60:80, 60:80] == (65535, 0, 65535)).all()
     away = outside(deep.shape, (50, 50, 40, 40), RIM + 1)
     assert np.array_equal(result[away], deep[away])
-    gray, _ = await painted(deep[..., 0], (50, 50, 40, 40))
+    gray, _ = await inpainted(deep[..., 0], (50, 50, 40, 40))
     assert gray.shape == (200, 200)
     alpha = np.full((200, 200), 130, np.uint8)
-    fill = Inpaint(Painter("migan"), FACTS, "auto")
+    fill = Inpaint(Network("migan"), FACTS, "auto")
     picture = Picture(gradient(200, 200), alpha)
     repaired, _ = await fill(picture, [Region(box=(50, 50, 40, 40))], None)
     assert repaired.alpha is alpha
 
 
-async def test_nothing_left_to_paint_from_is_refused() -> None:
+async def test_nothing_left_to_inpaint_from_is_refused() -> None:
     with pytest.raises(BadOption, match="cover the whole picture"):
-        await painted(gradient(100, 100), (0, 0, 100, 100))
+        await inpainted(gradient(100, 100), (0, 0, 100, 100))
 
 
 def test_regions_are_cut_at_the_picture_and_refused_beyond_it() -> None:
@@ -197,8 +197,8 @@ def test_masks_are_bright_where_to_paint() -> None:
 
 
 async def test_a_cancelled_picture_stops() -> None:
-    painter = Painter("migan")
-    fill = Inpaint(painter, FACTS, "auto", lambda: True)
+    network = Network("migan")
+    fill = Inpaint(network, FACTS, "auto", lambda: True)
     with pytest.raises(Cancelled, match="caller has gone"):
         await fill(Picture(gradient(200, 200)), [Region(box=(50, 50, 40, 40))], None)
-    assert painter.seen == []
+    assert network.seen == []

@@ -24,13 +24,13 @@ def inventory(tmp_path: Path) -> Inventory:
 
 
 def test_it_tells_installed_from_loaded(inventory: Inventory) -> None:
-    told = inventory.listed(lambda model: model == "realesr_animevideov3")
-    assert (told[VIDEO]["installed"], told[VIDEO]["loaded"]) == (True, True)
-    assert told[VIDEO]["megabytes"] == 3
-    assert (told["u2net"]["installed"], told["u2net"]["loaded"]) == (False, False)
+    listed = inventory.listed(lambda model: model == "realesr_animevideov3")
+    assert (listed[VIDEO]["installed"], listed[VIDEO]["loaded"]) == (True, True)
+    assert listed[VIDEO]["megabytes"] == 3
+    assert (listed["u2net"]["installed"], listed["u2net"]["loaded"]) == (False, False)
 
 
-def test_a_cut_out_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
+def test_a_segmenter_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
     file = inventory.file("u2net")
     file.parent.mkdir(parents=True)
     file.touch()

@@ -1,4 +1,4 @@
-"""Former JPEGs, told by their pixels alone."""
+"""Former JPEGs, found by their pixels alone."""
 
 import numpy as np
 import pytest

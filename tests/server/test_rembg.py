@@ -1,4 +1,4 @@
-"""The two halves of cutting out, around a function in the network's place."""
+"""The two halves of background removal, around a function in the network's place."""
 
 import io
 from typing import Any
@@ -37,7 +37,7 @@ def nothing(square: np.ndarray) -> np.ndarray:
     return np.full(square.shape[1:3], 0.01, np.float32)
 
 
-def cut_out(
+def remove_background(
     data: bytes, options: dict[str, Any], network: Any = figure, model: str = "isnet-anime"
 ) -> tuple[np.ndarray, dict[str, Any]]:
     square, picture, job = prepare(data, options, model, SETTINGS)
@@ -46,10 +46,10 @@ def cut_out(
     return pixels_of(result), report
 
 
-def test_a_plain_cut_out_is_the_picture_and_its_mask() -> None:
+def test_a_plain_result_is_the_picture_and_its_mask() -> None:
     picture = sample("heroine", (60, 60, 160, 140))
-    mask, _ = cut_out(encoded(picture), {"only_mask": True})
-    found, report = cut_out(encoded(picture), PLAIN)
+    mask, _ = remove_background(encoded(picture), {"only_mask": True})
+    found, report = remove_background(encoded(picture), PLAIN)
     assert found.shape == (80, 100, 4)
     assert off(found[..., 3], mask) == 0
     seen = mask > 0
@@ -61,17 +61,17 @@ def test_a_plain_cut_out_is_the_picture_and_its_mask() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3)])
 @pytest.mark.parametrize("options", [{}, {"alpha_matting": True}, {"preprocess": "letterbox"}])
 def test_odd_and_tiny_sizes(size: tuple[int, int], options: dict[str, Any]) -> None:
-    found, _ = cut_out(encoded(gradient(*size)), options)
+    found, _ = remove_background(encoded(gradient(*size)), options)
     assert found.shape == (*size, 4)
 
 
 def test_colours_are_straight_and_can_be_premultiplied() -> None:
     picture = np.full((60, 60, 3), (200, 100, 50), np.uint8)
-    straight, _ = cut_out(encoded(picture), {})
+    straight, _ = remove_background(encoded(picture), {})
     soft = (straight[..., 3] > 0) & (straight[..., 3] < 255)
     assert soft.any()
     assert off(straight[..., :3][soft], picture[soft]) <= 1
-    dark, _ = cut_out(encoded(picture), {"premultiplied": True, **PLAIN})
+    dark, _ = remove_background(encoded(picture), {"premultiplied": True, **PLAIN})
     expected = picture * (dark[..., 3:] / 255)
     assert np.abs(dark[..., :3] - expected).max() <= 0.5
 
@@ -79,8 +79,8 @@ def test_colours_are_straight_and_can_be_premultiplied() -> None:
 def test_the_background_is_taken_out_of_soft_edges() -> None:
     alpha = figure(np.zeros((1, 64, 64, 3)))[..., None]
     picture = np.rint(alpha * (255, 0, 0) + (1 - alpha) * (0, 0, 255)).astype(np.uint8)
-    kept, _ = cut_out(encoded(picture), PLAIN)
-    found, _ = cut_out(encoded(picture), {})
+    kept, _ = remove_background(encoded(picture), PLAIN)
+    found, _ = remove_background(encoded(picture), {})
     soft = (found[..., 3] > 30) & (found[..., 3] < 225)
     assert kept[..., 2][soft].mean() > 80
     assert found[..., 2][soft].mean() < kept[..., 2][soft].mean() / 3
@@ -90,16 +90,16 @@ def test_transparency_is_kept_as_a_product() -> None:
     own = np.full((60, 60), 128, np.uint8)
     own[:, 30:] = 255
     picture = np.dstack((gradient(60, 60), own))
-    mask, _ = cut_out(encoded(picture), {"only_mask": True})
+    mask, _ = remove_background(encoded(picture), {"only_mask": True})
     for options in ({}, {"alpha_matting": True}):
-        found, _ = cut_out(encoded(picture), options)
-        whole, _ = cut_out(encoded(np.ascontiguousarray(picture[..., :3])), options)
+        found, _ = remove_background(encoded(picture), options)
+        whole, _ = remove_background(encoded(np.ascontiguousarray(picture[..., :3])), options)
         assert np.abs(found[..., 3] - whole[..., 3] * (own / 255)).max() <= 1
     assert mask.max() == 255
 
 
 def test_nothing_found_is_empty_and_said() -> None:
-    found, report = cut_out(encoded(gradient(40, 50)), {"alpha_matting": True}, nothing)
+    found, report = remove_background(encoded(gradient(40, 50)), {"alpha_matting": True}, nothing)
     assert not found.any()
     assert report["warnings"] == [NOTHING_FOUND]
     assert found.shape == (40, 50, 4)
@@ -109,22 +109,24 @@ def test_an_unreachable_threshold_still_mattes_and_is_said() -> None:
     picture = encoded(sample("heroine", (60, 60, 260, 240)))
     options = {"alpha_matting": True, "alpha_matting_erode_size": 4}
     unreachable = {"alpha_matting_foreground_threshold": 270}
-    found, report = cut_out(picture, options | unreachable)
+    found, report = remove_background(picture, options | unreachable)
     (note,) = report["notes"]
     assert "is 270, which no mask exceeds: only where the network is fully certain" in note
-    plain, _ = cut_out(picture, {})
+    plain, _ = remove_background(picture, {})
     assert off(found[..., 3], plain[..., 3]) > 5
-    skipped, report = cut_out(picture, options | unreachable | {"reference_thresholds": True})
+    skipped, report = remove_background(
+        picture, options | unreachable | {"reference_thresholds": True}
+    )
     assert off(skipped[..., 3], plain[..., 3]) == 0
     assert "as in rembg, the matting is skipped" in report["notes"][0]
 
 
-def test_without_certain_foreground_the_cut_out_is_plain_and_that_is_said() -> None:
+def test_without_certain_foreground_the_result_is_plain_with_a_note() -> None:
     picture = encoded(sample("heroine", (60, 60, 100, 100)))
     options = {"alpha_matting": True, "alpha_matting_erode_size": 60}
-    found, report = cut_out(picture, options)
+    found, report = remove_background(picture, options)
     assert "eroding by 60 pixels no certain foreground" in report["notes"][0]
-    plain, _ = cut_out(picture, {})
+    plain, _ = remove_background(picture, {})
     assert off(found, plain) == 0
 
 
@@ -132,8 +134,8 @@ def test_without_certain_foreground_the_cut_out_is_plain_and_that_is_said() -> N
 def test_matting_keeps_what_is_certain(matting: str) -> None:
     picture = sample("heroine", (60, 60, 260, 260))
     options = {"alpha_matting": True, "matting": matting}
-    found, _ = cut_out(encoded(picture), options)
-    mask, _ = cut_out(encoded(picture), {"only_mask": True})
+    found, _ = remove_background(encoded(picture), options)
+    mask, _ = remove_background(encoded(picture), {"only_mask": True})
     assert (found[..., 3][80:120, 80:120] == 255).all()
     assert (mask[80:120, 80:120] == 255).all()
     assert (found[..., 3][:10, :10] == 0).all()
@@ -143,8 +145,8 @@ def test_matting_keeps_what_is_certain(matting: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"alpha_matting": True}, {"only_mask": True}])
 def test_16_bits_stay_16(options: dict[str, Any]) -> None:
     picture = sample("heroine", (60, 60, 160, 160))
-    deep, _ = cut_out(encoded_16(picture.astype(np.uint16) * 257), options)
-    found, _ = cut_out(encoded(picture), options)
+    deep, _ = remove_background(encoded_16(picture.astype(np.uint16) * 257), options)
+    found, _ = remove_background(encoded(picture), options)
     if "only_mask" in options:
         assert off(deep, found) == 0
         return
@@ -200,7 +202,7 @@ def test_a_colour_profile_never_gets_into_a_file_of_another_kind(
 )
 def test_a_background_colour_lies_under_the_figure(colour: object, mode: int) -> None:
     picture = np.full((60, 60, 3), (200, 100, 50), np.uint8)
-    found, _ = cut_out(encoded(picture), {"background_color": colour})
+    found, _ = remove_background(encoded(picture), {"background_color": colour})
     assert found.shape[2] == mode
     assert tuple(found[0, 0]) == (0, 255, 0, 128)[:mode]
     assert tuple(found[30, 30]) == (200, 100, 50, 255)[:mode]
@@ -208,7 +210,7 @@ def test_a_background_colour_lies_under_the_figure(colour: object, mode: int) ->
 
 
 def test_jpeg_has_no_transparency_and_says_so() -> None:
-    found, report = cut_out(encoded(gradient(40, 40)), {"format": "jpeg"})
+    found, report = remove_background(encoded(gradient(40, 40)), {"format": "jpeg"})
     assert found.shape == (40, 40, 3)
     assert "laid over white" in report["warnings"][0]
 
@@ -232,7 +234,7 @@ def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
 
 
 def test_far_from_the_figure_nothing_is_left_of_the_picture() -> None:
-    found, _ = cut_out(encoded(np.full((100, 100, 3), 255, np.uint8)), {})
+    found, _ = remove_background(encoded(np.full((100, 100, 3), 255, np.uint8)), {})
     clear = found[..., 3] == 0
     assert clear[0, 0]
     assert not found[0, 0].any()

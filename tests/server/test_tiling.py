@@ -7,11 +7,11 @@ from sakuga_server.imaging import tiling
 
 LENGTHS = st.integers(1, 5000)
 TILES = st.integers(32, 700)
-HALOS = st.integers(0, 350)
+PADDINGS = st.integers(0, 350)
 MULTIPLES = st.sampled_from([1, 2, 3, 4, 7, 8, 16, 64])
 
 
-@given(LENGTHS, TILES, HALOS, MULTIPLES)
+@given(LENGTHS, TILES, PADDINGS, MULTIPLES)
 def test_kept_parts_cover_the_axis_once(
     length: int, tile: int, padding: int, multiple: int
 ) -> None:
@@ -22,7 +22,7 @@ def test_kept_parts_cover_the_axis_once(
     assert all(left[1] == right[0] for left, right in zip(edges, edges[1:], strict=False))
 
 
-@given(LENGTHS, TILES, HALOS, MULTIPLES)
+@given(LENGTHS, TILES, PADDINGS, MULTIPLES)
 def test_windows_show_a_halo_except_at_the_border(
     length: int, tile: int, padding: int, multiple: int
 ) -> None:
@@ -32,7 +32,7 @@ def test_windows_show_a_halo_except_at_the_border(
         assert span.stop == length or span.stop - span.keep_stop >= padding
 
 
-@given(LENGTHS, TILES, HALOS, MULTIPLES)
+@given(LENGTHS, TILES, PADDINGS, MULTIPLES)
 def test_windows_begin_and_end_at_multiples(
     length: int, tile: int, padding: int, multiple: int
 ) -> None:
@@ -41,14 +41,14 @@ def test_windows_begin_and_end_at_multiples(
         assert span.stop % multiple == 0 or span.stop == length
 
 
-@given(LENGTHS, TILES, HALOS)
+@given(LENGTHS, TILES, PADDINGS)
 def test_windows_have_one_size_within_the_limit(length: int, tile: int, padding: int) -> None:
     sizes = {span.stop - span.start for span in tiling.spans(length, tile, padding)}
     assert len(sizes) == 1
     assert sizes.pop() <= tile + 2 * padding
 
 
-@given(LENGTHS, TILES, HALOS, MULTIPLES)
+@given(LENGTHS, TILES, PADDINGS, MULTIPLES)
 def test_windows_of_blocks_have_one_size_but_for_the_last(
     length: int, tile: int, padding: int, multiple: int
 ) -> None:
@@ -58,7 +58,7 @@ def test_windows_of_blocks_have_one_size_but_for_the_last(
     assert all(last <= other < last + multiple and other <= most for other in others)
 
 
-@given(LENGTHS, TILES, HALOS)
+@given(LENGTHS, TILES, PADDINGS)
 def test_no_cut_into_fewer_windows_is_possible(length: int, tile: int, padding: int) -> None:
     count, longest = len(tiling.spans(length, tile, padding)), tile + 2 * padding
     assert count == 1 or (count - 1) * longest - 2 * padding * (count - 2) < length

@@ -50,9 +50,9 @@ async def test_16_bits_go_through_whole(upscale: Upscale, channels: int) -> None
 
 
 async def test_alpha_goes_through_the_network_and_colour_is_bled(upscale: Upscale) -> None:
-    cut_out = sample("mascot")
-    result, report = await upscale(encoded(cut_out), {})
-    expected = upscaled(cut_out)
+    transparent = sample("mascot")
+    result, report = await upscale(encoded(transparent), {})
+    expected = upscaled(transparent)
     visible = expected[..., 3] >= 16
     found = pixels_of(result)
     assert off(found[..., 3], expected[..., 3]) == 0
@@ -68,9 +68,9 @@ async def test_opaque_alpha_needs_no_network(upscale: Upscale) -> None:
 
 
 async def test_reference_alpha_leaves_colours_as_they_are(upscale: Upscale) -> None:
-    cut_out = sample("mascot")
-    result, _ = await upscale(encoded(cut_out), {"reference_alpha": True})
-    assert off(pixels_of(result), upscaled(cut_out)) == 0
+    transparent = sample("mascot")
+    result, _ = await upscale(encoded(transparent), {"reference_alpha": True})
+    assert off(pixels_of(result), upscaled(transparent)) == 0
 
 
 @pytest.mark.parametrize("scale", [1, 1.5, 2, 2.72, 3, 4])
@@ -103,10 +103,10 @@ async def test_aliases_name_the_same_network(upscale: Upscale) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"), [({}, 0.5), ({"denoise_strength": 0}, 0), ({"denoise": 0.25}, 0.25)]
+    ("given", "strength"), [({}, 0.5), ({"denoise_strength": 0}, 0), ({"denoise": 0.25}, 0.25)]
 )
 async def test_the_denoise_strength_reaches_the_network(
-    settings: Settings, asked: dict[str, float], told: float
+    settings: Settings, given: dict[str, float], strength: float
 ) -> None:
     seen = []
 
@@ -116,9 +116,9 @@ async def test_the_denoise_strength_reaches_the_network(
         seen.append(denoise)
         return await nearest(model, tile, denoise, inner)
 
-    options = {"model": "realesr-general-x4v3", **asked}
+    options = {"model": "realesr-general-x4v3", **given}
     await Upscale(spy, settings)(encoded(gradient(9, 9)), options)
-    assert seen == [told]
+    assert seen == [strength]
 
 
 async def test_an_unknown_model_is_named_with_those_there_are(upscale: Upscale) -> None:

@@ -25,7 +25,7 @@ class Envoy:
 
     port: int
     observed: int
-    """Port of what may be asked of it."""
+    """Port of its administration."""
 
     @property
     def url(self) -> str:
@@ -60,19 +60,19 @@ def envoy(
         values: further arguments of helm's.
         tls: the folder that has what the chart's Secret has.
     """
-    asked, running = config(values), Envoy(free_port(), free_port())
-    listeners = {each["name"]: each for each in asked["static_resources"]["listeners"]}
+    rendered, running = config(values), Envoy(free_port(), free_port())
+    listeners = {each["name"]: each for each in rendered["static_resources"]["listeners"]}
     for name, port in (("grpc", running.port), ("observe", running.observed)):
         listeners[name]["address"] = address(port)
-    clusters = {each["name"]: each for each in asked["static_resources"]["clusters"]}
+    clusters = {each["name"]: each for each in rendered["static_resources"]["clusters"]}
     del clusters["servers"]["cluster_type"]  # which asks DNS
     clusters["servers"]["type"] = "STATIC"
     endpoints = [{"endpoint": {"address": address(port)}} for port in servers]
     clusters["servers"]["load_assignment"]["endpoints"] = [{"lb_endpoints": endpoints}]
-    asked["admin"]["address"] = address(free_port())
+    rendered["admin"]["address"] = address(free_port())
     for each in clusters["administration"]["load_assignment"]["endpoints"]:
-        each["lb_endpoints"] = [{"endpoint": {"address": asked["admin"]["address"]}}]
-    (folder / "envoy.yaml").write_text(yaml.safe_dump(asked).replace("/tls/", f"{tls}/"))
+        each["lb_endpoints"] = [{"endpoint": {"address": rendered["admin"]["address"]}}]
+    (folder / "envoy.yaml").write_text(yaml.safe_dump(rendered).replace("/tls/", f"{tls}/"))
     with (folder / "log").open("w") as log:
         how = ["--disable-hot-restart", "--log-level", "warn", "-c", folder / "envoy.yaml"]
         process = subprocess.Popen([tools.needed("envoy"), *how], stdout=log, stderr=log)

@@ -67,7 +67,7 @@ class Block(nn.Module):
 
 
 class Lama(nn.Module):
-    """Takes (B, 3, H, W) in 0…1 and (B, 1, H, W), 1 in the hole; gives the painted picture."""
+    """Takes (B, 3, H, W) in 0…1 and (B, 1, H, W), 1 in the hole; gives the inpainted picture."""
 
     def __init__(self, features: int, blocks: int) -> None:
         super().__init__()

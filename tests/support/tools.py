@@ -142,8 +142,8 @@ def pip_download(package: Package, folder: Path) -> Path:
 
 
 def npm_pack(package: Package, folder: Path) -> Path:
-    asked = f"{package.name}@{package.version}"
-    output(["npm", "pack", "--silent", asked, "--pack-destination", str(folder)])
+    requirement = f"{package.name}@{package.version}"
+    output(["npm", "pack", "--silent", requirement, "--pack-destination", str(folder)])
     return next(folder.glob("*.tgz"))
 
 

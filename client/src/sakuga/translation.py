@@ -17,7 +17,7 @@ def translated(status: str, text: str, model: str, url: str, tls: bool = False) 
     Args:
         status: gRPC's, as tritonclient writes it: `StatusCode.UNAVAILABLE`, or empty.
         text: gRPC's message.
-        model: the Triton model that was called, or another word for what was asked.
+        model: the Triton model that was called, or another word for it.
         url: the server.
         tls: whether the connection is encrypted.
     """

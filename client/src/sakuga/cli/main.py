@@ -42,7 +42,7 @@ class Commands(click.Group):
 
             return command_of(action)
         if name in COMMANDS:
-            return _own(name)
+            return _command_of_ours(name)
         if found := _entry_points().get(name):
             command: click.Command = found.load()
             return command
@@ -65,7 +65,7 @@ def _entry_points() -> dict[str, Any]:
     return {each.name: each for each in entry_points(group=GROUP)}
 
 
-def _own(name: str) -> click.Command:
+def _command_of_ours(name: str) -> click.Command:
     if name == "models":
         from sakuga.cli.models import models
 

@@ -38,8 +38,8 @@ def _request(name: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, Any], 
     if facts["kind"] == "upscale":
         whole = {"tile_size": SIDE, "scale": min(4, facts["scale"])}
         return protocol.UPSCALE, {"model": name, **whole}, "network"
-    paint = {"inpaint": name, "regions": [REGION], "restore": False, "detector": "none"}
-    return protocol.FIX_ARTIFACTS, {**paint, "result": "restored"}, "inpaint"
+    options = {"inpaint": name, "regions": [REGION], "restore": False, "detector": "none"}
+    return protocol.FIX_ARTIFACTS, {**options, "result": "restored"}, "inpaint"
 
 
 def picture() -> bytes:

@@ -29,7 +29,7 @@ class NetworkFacts(BaseModel):
 
 
 class SegmenterFacts(BaseModel):
-    """What server and client know of a cut-out network; travels in `rembg_prepare`'s config."""
+    """What server and client know of a segmenter; part of `rembg_prepare`'s config."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -184,7 +184,7 @@ class CustomUpscaler(Network):
 
 @dataclass(frozen=True, kw_only=True)
 class Segmenter(Network):
-    """A cut-out network: one ONNX file as rembg publishes it, of one picture at a time."""
+    """A segmentation network: one ONNX file as rembg publishes it, of one picture at a time."""
 
     kind = "segment"
 
@@ -206,7 +206,7 @@ class Segmenter(Network):
 
 @dataclass(frozen=True, kw_only=True)
 class Inpainter(Network):
-    """A network that paints what is missing."""
+    """An inpainting network."""
 
     kind = "inpaint"
 

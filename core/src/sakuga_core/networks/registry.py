@@ -197,7 +197,7 @@ SEGMENTERS: tuple[Segmenter, ...] = (
 INPAINTERS: tuple[Inpainter, ...] = (
     Inpainter(
         name="lama-anime",
-        title="LaMa for drawn pictures: paints lines and flat colours",
+        title="LaMa for drawn pictures: inpaints lines and flat colours",
         architecture="LaMa",
         weights=(
             Weights(
@@ -213,7 +213,7 @@ INPAINTERS: tuple[Inpainter, ...] = (
     ),
     Inpainter(
         name="migan",
-        title="MI-GAN, 512²: paints backgrounds, fast",
+        title="MI-GAN, 512²: inpaints backgrounds, fast",
         architecture="MI-GAN",
         weights=(
             Weights(

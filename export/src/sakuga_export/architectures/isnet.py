@@ -1,4 +1,4 @@
-"""IS-Net, a cut-out network of nested U-shapes (Qin et al. 2022, "Highly Accurate Dichotomous
+"""IS-Net, a segmentation network of nested U-shapes (Qin et al. 2022, "Highly Accurate Dichotomous
 Image Segmentation"), and its checkpoints.
 
 Parameter names are those of the published checkpoints, so `load_state_dict(strict=True)` takes
@@ -119,13 +119,13 @@ def load(checkpoint: Path) -> ISNet:
     net = ISNet().eval()
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        net.load_state_dict(_own(found.get("state_dict", found)), strict=True)
+        net.load_state_dict(_without_prefix(found.get("state_dict", found)), strict=True)
     except Exception as error:  # torch.load raises whatever the bytes lead it to
         raise ValueError(f"{checkpoint} isn't a checkpoint of IS-Net: {error}") from error
     return net
 
 
-def _own(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def _without_prefix(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     own = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
     return own or state
 

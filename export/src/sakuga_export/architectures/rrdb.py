@@ -59,7 +59,7 @@ OTHER_RADIUS = 4
 # see only TAIL_PADDING rows around each row, so they run on strips, one after another, and the
 # result is the same. On a 700x700 picture onnxruntime's peak falls from 11.0 GB to 2.9 GB, and the
 # time, too.
-TAIL_PADDING = 2  # as in `wire`, without which benchmarks/gpu.py takes this file
+TAIL_PADDING = 2  # as in `protocol`, without which benchmarks/gpu.py takes this file
 STRIPS = 8
 
 

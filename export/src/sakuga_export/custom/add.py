@@ -19,7 +19,7 @@ from sakuga_core.networks.families import CustomUpscaler, Network, Segmenter, We
 from sakuga_core.networks.registry import IMAGENET_MEAN, IMAGENET_STD, NETWORKS, SEGMENTERS
 from sakuga_export.errors import ExportError
 from sakuga_export.fetch import sha256
-from sakuga_export.output import placed
+from sakuga_export.output import placing
 
 CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
 SUFFIXES = (*CHECKPOINTS, ".onnx")
@@ -58,7 +58,7 @@ def add(source: Path, options: CustomOptions, repository: Path) -> CustomNetwork
     """Exports a network of one's own into a repository, in the place of one of that name.
 
     Args:
-        source: a super-resolution checkpoint, or the ONNX file of a network that cuts out.
+        source: a super-resolution checkpoint, or the ONNX file of a segmentation network.
 
     Raises:
         ExportError: the name is taken, or the file can't be served; the repository is as it was.
@@ -71,7 +71,7 @@ def add(source: Path, options: CustomOptions, repository: Path) -> CustomNetwork
         row = place(source, options, weights, model)
         if any(other.name == row.name for other in rows(repository)):
             remove(row.name, repository)
-        with placed(repository / row.folder / "1" / row.file) as file:
+        with placing(repository / row.folder / "1" / row.file) as file:
             shutil.copyfile(model, file)
         (repository / row.folder / FILE).write_text(text(row), encoding="utf-8")
     return row
@@ -82,8 +82,8 @@ def _upscaler(
 ) -> CustomNetwork:
     from sakuga_export.custom import upscalers
 
-    if said := [name for name in SEGMENTER_ONLY if getattr(options, name) is not None]:
-        raise ExportError(f"--{said[0]} is of networks that cut out")
+    if wrong := [name for name in SEGMENTER_ONLY if getattr(options, name) is not None]:
+        raise ExportError(f"--{wrong[0]} is for segmentation networks")
     row = CustomUpscaler(
         **options.facts(source), weights=weights, architecture="", scale=0, receptive_field=0
     )

@@ -69,7 +69,7 @@ def _refuse(name: str, descriptor: Any) -> None:
     kind = descriptor.architecture.name
     channels = (descriptor.input_channels, descriptor.output_channels)
     if descriptor.purpose in ("FaceSR", "Inpainting"):
-        does = {"FaceSR": "restores faces", "Inpainting": "paints what is missing"}
+        does = {"FaceSR": "restores faces", "Inpainting": "inpaints"}
         raise ExportError(
             f"{name} is {kind}, which {does[descriptor.purpose]}; `upscale` serves no such network"
         )

@@ -1,4 +1,4 @@
-"""Cut-out networks of one's own: an ONNX file of one picture at a time, as rembg's are."""
+"""Custom segmentation networks: an ONNX file of one picture at a time, as rembg's are."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +42,7 @@ def place(row: Segmenter, source: Path, target: Path, side: int | None = None) -
     return row
 
 
-def _side(source: Path, asked: int | None) -> int:
+def _side(source: Path, side: int | None) -> int:
     """The side of the square that a file takes."""
     try:
         model = onnx.load(source)
@@ -54,18 +54,18 @@ def _side(source: Path, asked: int | None) -> int:
         raise _another(source, f"takes {shapes}")
     if inputs[0].type.tensor_type.elem_type != FLOAT:
         raise ExportError(f"{source.name} doesn't take float32, as a served network has to")
-    fixed = {size for size in shapes[0][2:] if size} | ({asked} if asked else set())
+    fixed = {size for size in shapes[0][2:] if size} | ({side} if side else set())
     if not fixed:
         raise ExportError(f"{source.name} takes squares of any size; choose one with --side")
     if len(fixed) > 1:
-        raise _another(source, f"takes {shapes[0]}, not squares of one size", asked)
+        raise _another(source, f"takes {shapes[0]}, not squares of one size", side)
     return fixed.pop()
 
 
-def _another(source: Path, what: str, asked: int | None = None) -> ExportError:
-    size = asked or "S"
+def _another(source: Path, what: str, side: int | None = None) -> ExportError:
+    size = side or "S"
     return ExportError(
-        f"{source.name} {what}; a network that cuts out takes [1, 3, {size}, {size}] and gives "
+        f"{source.name} {what}; a segmentation network takes [1, 3, {size}, {size}] and gives "
         "one mask of that size (0 is any size)"
     )
 

@@ -138,7 +138,7 @@ class Fitted(nn.Module):
 
     @property
     def trimmed(self) -> int | None:
-        """Pixels of the input that a result lacks on inner sides; None: it can't be told these."""
+        """Pixels of the input that a result lacks on inner sides; None: no input for them."""
         block = 4 // self.scale
         return self.rrdb.receptive_field * block if self.rrdb else None
 
@@ -167,8 +167,8 @@ class Fitted(nn.Module):
     def result(self, image: Tensor, inner: Tensor | None = None) -> Tensor:
         """The same of a size that fits already."""
         if inner is not None:
-            told: Tensor = self.model(image, inner)
-            return told
+            trimmed: Tensor = self.model(image, inner)
+            return trimmed
         return self.by_channels(self.call, self.model, image)
 
     def by_channels(self, call: Call, model: nn.Module, image: Tensor) -> Tensor:
@@ -276,7 +276,7 @@ class Unpadded(nn.Module):
 def _export(row: CustomUpscaler, net: Fitted, file: Path) -> None:
     _write(row, net, file)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what fails is told by the exception
+    options.log_severity_level = 4  # the exception says what failed
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     _compare(row, net, session)
 

@@ -15,7 +15,7 @@ from sakuga_export.architectures import aura
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph
 from sakuga_export.families.graph import Array, Served
-from sakuga_export.output import mark_torchscript, placed
+from sakuga_export.output import mark_torchscript, placing
 
 CONFIG = "config.json"
 
@@ -57,7 +57,7 @@ def place(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "") -
         target: `model.pt` for TorchScript, else ONNX.
     """
     write = _write_torchscript if target.suffix == ".pt" else _write_onnx
-    with placed(target) as file:
+    with placing(target) as file:
         write(network, Served(net), file, origin)
         for image in graph.trial_pictures(network.side, network.side):
             found = run_file(file, image)

@@ -39,8 +39,8 @@ class Served(nn.Module):
         self.net = net
 
     def forward(self, image: Tensor, inner: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        told = () if inner is None else (inner,)
-        return self.levels(self.net(self.samples(image), *told))
+        inputs = () if inner is None else (inner,)
+        return self.levels(self.net(self.samples(image), *inputs))
 
     def samples(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1]."""
@@ -72,7 +72,7 @@ def write_onnx(
     Args:
         example: the tensors that it takes, by name, in order.
         free_axes: of its tensors, those of any size, and what they are called.
-        origin: see `placing.origin_of`.
+        origin: see `output.origin_of`.
         outputs: the names of what it gives.
     """
     with warnings.catch_warnings(), torch.no_grad():

@@ -1,4 +1,4 @@
-"""Networks that paint what is missing, as Triton serves them: picture and hole in, picture out."""
+"""Inpainting networks, as Triton serves them: picture and hole in, picture out."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from sakuga_core import protocol
 from sakuga_core.networks.families import Inpainter
 from sakuga_export.errors import ExportError
 from sakuga_export.families.graph import Array, check
-from sakuga_export.output import mark, mark_torchscript, placed
+from sakuga_export.output import mark, mark_torchscript, placing
 
 OPSET = 17
 # Of MI-GAN's published file: where its network begins and ends, between cutting a square around the
@@ -26,10 +26,10 @@ def place(network: Inpainter, source: Path, target: Path, origin: str = "") -> N
     """Converts and compares; `target` appears only if all of it went well.
 
     Raises:
-        ExportError: `source` isn't such a network, or its export paints otherwise.
+        ExportError: `source` isn't such a network, or its export inpaints otherwise.
     """
     convert = {"MI-GAN": _place_migan, "LaMa": _place_lama}[network.architecture]
-    with placed(target) as file:
+    with placing(target) as file:
         convert(network, source, file, origin)
 
 
@@ -48,7 +48,7 @@ def _place_migan(network: Inpainter, source: Path, file: Path, origin: str) -> N
 def served_migan(network: Inpainter, published: onnx.ModelProto) -> onnx.ModelProto:
     """The network alone, for batches.
 
-    Takes IMAGE, uint8 (B, side, side, 3), and HOLE, uint8 (B, side, side), 1 where it paints. Gives
+    Takes IMAGE, uint8 (B, side, side, 3), and HOLE, uint8 (B, side, side), 1 in the hole. Gives
     RESULT, uint8 (B, side, side, 3).
 
     Raises:
@@ -115,7 +115,7 @@ def _tail(side: int) -> onnx.ModelProto:
 
 
 def run_onnx(file: Path, image: Array, hole: Array) -> Array:
-    """What an exported file paints: uint8 (B, side, side, 3)."""
+    """What an exported file inpaints: uint8 (B, side, side, 3)."""
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     feed = {protocol.NET_IMAGE: image, protocol.NET_HOLE: hole}
     return np.asarray(session.run([protocol.NET_RESULT], feed)[0])
@@ -165,7 +165,7 @@ def bare_lama(net: nn.Module, image: Array, hole: Array) -> Array:
 
 
 def run_torchscript(file: Path, image: Array, hole: Array) -> Array:
-    """What an exported file paints: uint8 (B, H, W, 3)."""
+    """What an exported file inpaints: uint8 (B, H, W, 3)."""
     net = torch.jit.load(file)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         return np.asarray(net(torch.from_numpy(image), torch.from_numpy(hole)))

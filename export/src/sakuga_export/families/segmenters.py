@@ -1,5 +1,5 @@
-"""From a cut-out network as published, an ONNX file of one picture at a time, to one that Triton
-batches: picture in, mask out, rembg's arithmetic inside.
+"""From a segmentation network as published, an ONNX file of one picture at a time, to one that
+Triton batches: picture in, mask out, rembg's arithmetic inside.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from sakuga_core import protocol
 from sakuga_core.networks.families import Segmenter
 from sakuga_export.architectures import isnet
 from sakuga_export.errors import ExportError
-from sakuga_export.output import mark, placed
+from sakuga_export.output import mark, placing
 
 OPSET = 11
 BATCHES = (1, 4)
@@ -34,14 +34,14 @@ def place(network: Segmenter, source: Path, target: Path, origin: str = "") -> N
         network: what `source` has to be.
         source: the published ONNX file, or a checkpoint of the network's architecture.
         target: the file to write.
-        origin: what it was made of, to be read by `placing.origin_of`.
+        origin: what it was made of, to be read by `output.origin_of`.
 
     Raises:
         ExportError: `source` isn't such a network, or can't be converted into the same function.
     """
     with tempfile.TemporaryDirectory() as folder:
         published = _published(network, source, Path(folder))
-        with placed(target) as file:
+        with placing(target) as file:
             model = served(network, onnx.load(published))
             mark(model, origin)
             onnx.save(model, file)
@@ -144,9 +144,12 @@ def _prelude(network: Segmenter) -> onnx.ModelProto:
     """rembg's `normalize`, or the author's, by picture."""
     side, image, letterbox = network.side, protocol.NET_IMAGE, protocol.NET_LETTERBOX
     inputs = f"uint8[batch, {side}, {side}, 3] {image}"
-    asked = "Constant <value = bool[1, 1] {0}> ()"
+    letterboxed = "Constant <value = bool[1, 1] {0}> ()"
     if network.letterbox:
-        inputs, asked = f"{inputs}, uint8[batch, 1] {letterbox}", f"Cast <to = 9> ({letterbox})"
+        inputs, letterboxed = (
+            f"{inputs}, uint8[batch, 1] {letterbox}",
+            f"Cast <to = 9> ({letterbox})",
+        )
     return onnx.parser.parse_model(f"""
         <ir_version: 6, opset_import: ["": {OPSET}]>
         prelude ({inputs}) => (float[batch, 3, {side}, {side}] pixels)
@@ -159,8 +162,8 @@ def _prelude(network: Segmenter) -> onnx.ModelProto:
             samples = Cast <to = 1> ({image})
             largest = ReduceMax <axes = [1, 2, 3]> (samples)
             unit = Max (largest, least)
-            asked = {asked}
-            by_author = Reshape (asked, over_pixels)
+            letterboxed = {letterboxed}
+            by_author = Reshape (letterboxed, over_pixels)
             divisor = Where (by_author, most, unit)
             centre = Where (by_author, zero, mean)
             spread = Where (by_author, one, std)
@@ -234,8 +237,8 @@ def run_file(
     """What an exported graph gives for uint8 (B, side, side, 3), and B times 0 or 1."""
     feed = {protocol.NET_IMAGE: pictures}
     if network.letterbox:
-        asked = np.zeros(len(pictures)) if authors is None else authors
-        feed[protocol.NET_LETTERBOX] = asked.astype(np.uint8).reshape(-1, 1)
+        letterboxed = np.zeros(len(pictures)) if authors is None else authors
+        feed[protocol.NET_LETTERBOX] = letterboxed.astype(np.uint8).reshape(-1, 1)
     (masks,) = session.run([protocol.NET_MASK], feed)
     return np.asarray(masks)
 

@@ -12,7 +12,7 @@ from sakuga_core import protocol
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.families import graph
 from sakuga_export.families.graph import Array, Served, Session
-from sakuga_export.output import placed
+from sakuga_export.output import placing
 
 FEATURE_AXES = {0: "batch", 2: "rows", 3: "columns"}
 
@@ -27,8 +27,8 @@ def place(net: RRDBNet, folder: Path, compare: Callable[[Session], None], origin
     """
     net.fold()
     with (
-        placed(folder / protocol.TAIL_FILE) as tail,
-        placed(folder / protocol.OPENVINO_FILE) as body,
+        placing(folder / protocol.TAIL_FILE) as tail,
+        placing(folder / protocol.OPENVINO_FILE) as body,
     ):
         _write_body(net, body, origin)
         _write_tail(net, tail, origin)

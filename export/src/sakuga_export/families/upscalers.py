@@ -16,7 +16,7 @@ from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, ncnn, split_rrdb
 from sakuga_export.families.graph import Array, Served, Session, run_file
 from sakuga_export.fetch import Fetched
-from sakuga_export.output import placed
+from sakuga_export.output import placing
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "RRDBNet": RRDBNet,
@@ -66,7 +66,7 @@ def place(network: Upscaler, states: list[State], target: Path, origin: str = ""
     net = build(network)
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
-    with placed(target) as file:
+    with placing(target) as file:
         _write(network, served, file, origin)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         _compare(network, states, session)

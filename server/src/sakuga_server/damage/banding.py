@@ -23,7 +23,7 @@ from sakuga_server.imaging.picture import Array
 BANDS, WIDTH, LOWEST, HIGHEST, UNEQUAL = 4, 3, 1.5, 48.0, 1.4
 # Samples between two bands, where somebody resized a posterised picture.
 BLURRED = 2
-TILE = 64  # side of the tiles by which regions are told
+TILE = 64  # side of the tiles by which regions are found
 COVER = 0.25  # of a tile that is banded at least
 SWEEPS = 240
 # Bands pull a sample back by 1 / (PULL · width)², so that the ends of a staircase stay level.

@@ -89,7 +89,7 @@ def _read(file: Image.Image, data: bytes) -> Picture:
 
 
 def _is_deep(file: Image.Image, data: bytes) -> bool:
-    # Pillow reads 16-bit RGB files as 8-bit ones, so the files themselves are asked.
+    # Pillow reads 16-bit RGB files as 8-bit ones, so the files themselves are read.
     if file.format == "PNG":
         return data[24] == 16  # IHDR's bit depth
     return file.mode in _DEEP_MODES or (file.format == "TIFF" and _tiff_bits(file) == 16)

@@ -32,7 +32,7 @@ BANDS, BAND = 4, 8  # the filters are tried on so many bands of so many rows
 
 
 def encode(picture: Picture, format: Format, quality: int | None, keep_metadata: bool) -> bytes:
-    """Encodes a picture. What the format can't hold is said in `picture.warnings`.
+    """Encodes a picture. What the format can't hold is a warning in `picture.warnings`.
 
     Args:
         picture: 8 or 16 bits; gray or RGB; with or without alpha.

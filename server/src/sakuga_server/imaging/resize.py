@@ -1,4 +1,4 @@
-"""From a network's own scale to the one that was asked for."""
+"""From a network's own scale to that of the request."""
 
 import cv2
 import numpy as np

@@ -1,8 +1,8 @@
-"""Painting parts of a picture anew: by a network, or by OpenCV where they are thin.
+"""Inpainting parts of a picture: by a network, or by OpenCV where they are thin.
 
 A network sees a window of the size it knows around each hole, at the picture's own scale; only a
-hole that is larger than that is seen smaller. What it paints is laid over the hole and a rim around
-it, where it fades out; no other pixel changes.
+hole that is larger than that is seen smaller. Its result is laid over the hole and a rim around it,
+where it fades out; no other pixel changes.
 """
 
 from collections.abc import Callable
@@ -26,23 +26,23 @@ OPENCV = "opencv"
 # Holes with no pixel farther from their border are hairlines, which need no network.
 THIN = 3.0
 RADIUS = 4  # of the neighbourhood that OpenCV's method (Telea 2004) looks at, in pixels
-RIM, SPECK_RIM = 4, 1  # pixels around a hole that are painted, too, fading out
+RIM, SPECK_RIM = 4, 1  # pixels around a hole that are inpainted, too, fading out
 CONTEXT = 1.5  # how many times wider than its hole a window is at least
-JOIN = 16  # pixels up to which holes are painted together
+JOIN = 16  # pixels up to which holes are inpainted together
 
 
 @dataclass
 class Inpaint:
-    """Paints the holes of one picture.
+    """Inpaints the holes of one picture.
 
     Args:
-        paint: runs a network.
+        inpaint: runs a network.
         inpainters: those that there are.
-        method: who paints.
-        cancelled: asked before each hole; True ends the work.
+        method: who inpaints.
+        cancelled: called before each hole; True ends the work.
     """
 
-    paint: InpaintNet
+    inpaint: InpaintNet
     inpainters: dict[str, InpainterFacts]
     method: Inpainting
     cancelled: Callable[[], bool] = lambda: False
@@ -52,15 +52,15 @@ class Inpaint:
     ) -> tuple[Picture, list[dict[str, Any]]]:
         """
         Args:
-            regions: of which kinds `speck` and `user` are painted.
+            regions: of which kinds `speck` and `user` are inpainted.
             mask: bool (H, W), what else is.
 
         Returns:
             The picture, of its kind, and what was done.
 
         Raises:
-            BadOption: nothing would be left to paint from.
-            ModelNotLoaded: of the network that was asked for by name.
+            BadOption: nothing would be left to inpaint from.
+            ModelNotLoaded: of the network that the request names.
         """
         specks, holes = _holes(picture, regions, mask)
         if self.method == "none" or not (specks.any() or holes.any()):
@@ -68,57 +68,59 @@ class Inpaint:
         if (specks | holes).all():
             raise BadOption("regions and mask cover the whole picture; allowed: parts of it")
         colour, done = _eight_bit(picture), []
-        painted = colour.copy()
+        inpainted = colour.copy()
         if specks.any():
             whole = (0, 0, picture.width, picture.height)
-            _by_opencv(painted, _grown(specks, SPECK_RIM), whole)
+            _by_opencv(inpainted, _grown(specks, SPECK_RIM), whole)
             done += [_done(r.box, OPENCV) for r in regions if r.kind == "speck"]
         grown = _grown(holes, RIM)
         for box in _groups(holes):
             stop_if(self.cancelled)
-            done.append(_done(box, await self._fill(painted, holes, grown, box, picture.warnings)))
+            done.append(
+                _done(box, await self._fill(inpainted, holes, grown, box, picture.warnings))
+            )
         weight = np.maximum(_fading(specks, SPECK_RIM), _fading(holes, RIM))
-        return _laid_over(picture, painted, weight), done
+        return _laid_over(picture, inpainted, weight), done
 
     async def _fill(
-        self, painted: Array, holes: Array, grown: Array, box: Box, warnings: list[str]
+        self, inpainted: Array, holes: Array, grown: Array, box: Box, warnings: list[str]
     ) -> str:
-        """Paints one group of holes, with their rims, in place; gives who did."""
+        """Inpaints one group of holes, with their rims, in place; gives who did."""
         named = self.method != "auto"
         if self.method == OPENCV or (not named and _thin(holes, box)):
-            _by_opencv(painted, grown, box)
+            _by_opencv(inpainted, grown, box)
             return OPENCV
         for name in (self.method,) if named else self.inpainters:
             try:
-                await self._by_network(name, painted, grown, box)
+                await self._by_network(name, inpainted, grown, box)
                 return name
             except ModelNotLoaded:
                 if named:
                     raise
-        warnings.append(f"no inpainting network is loaded; OpenCV painted {list(box)}")
-        _by_opencv(painted, grown, box)
+        warnings.append(f"no inpainting network is loaded; OpenCV inpainted {list(box)}")
+        _by_opencv(inpainted, grown, box)
         return OPENCV
 
-    async def _by_network(self, name: str, painted: Array, hole: Array, box: Box) -> None:
+    async def _by_network(self, name: str, inpainted: Array, hole: Array, box: Box) -> None:
         facts = self.inpainters[name]
         reach = max(facts.side, 8 * -(-round(CONTEXT * (max(box[2:]) + 2 * RIM)) // 8))
         side = min(reach, facts.largest)
-        rows = _span(box[1], box[3], reach, painted.shape[0])
-        columns = _span(box[0], box[2], reach, painted.shape[1])
-        places = np.ix_(_mirrored(rows, len(painted)), _mirrored(columns, painted.shape[1]))
-        view, seen = painted[places], hole[places].view(np.uint8)
+        rows = _span(box[1], box[3], reach, inpainted.shape[0])
+        columns = _span(box[0], box[2], reach, inpainted.shape[1])
+        places = np.ix_(_mirrored(rows, len(inpainted)), _mirrored(columns, inpainted.shape[1]))
+        view, seen = inpainted[places], hole[places].view(np.uint8)
         if reach > side:
             view = cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA)
             # A pixel that is a hole in part is one.
             seen = np.ceil(
                 cv2.resize(seen.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
             ).astype(np.uint8)
-        (result,) = await self.paint(name, np.ascontiguousarray(view)[None], seen[None])
+        (result,) = await self.inpaint(name, np.ascontiguousarray(view)[None], seen[None])
         if reach > side:
             result = cv2.resize(result, (reach, reach), interpolation=cv2.INTER_CUBIC)
-        inner = _inner(rows, len(painted)), _inner(columns, painted.shape[1])
-        target = painted[_outer(rows, len(painted)), _outer(columns, painted.shape[1])]
-        inside = hole[_outer(rows, len(painted)), _outer(columns, painted.shape[1])]
+        inner = _inner(rows, len(inpainted)), _inner(columns, inpainted.shape[1])
+        target = inpainted[_outer(rows, len(inpainted)), _outer(columns, inpainted.shape[1])]
+        inside = hole[_outer(rows, len(inpainted)), _outer(columns, inpainted.shape[1])]
         target[inside] = result[inner][inside]
 
 
@@ -172,7 +174,7 @@ def read_mask(mask: Picture, picture: Picture) -> Array:
 
 
 def _holes(picture: Picture, regions: list[Region], mask: Array | None) -> tuple[Array, Array]:
-    """Where specks are, and where else is painted: bool (H, W) each."""
+    """Where specks are, and where else is inpainted: bool (H, W) each."""
     specks = np.zeros((picture.height, picture.width), bool)
     holes = specks.copy() if mask is None else mask.copy()
     for region in regions:
@@ -221,17 +223,17 @@ def _thin(holes: Array, box: Box) -> bool:
     return float(cv2.distanceTransform(inside, cv2.DIST_L2, 5).max()) < THIN
 
 
-def _by_opencv(painted: Array, hole: Array, box: Box) -> None:
-    """Paints the holes in a box, in place."""
+def _by_opencv(inpainted: Array, hole: Array, box: Box) -> None:
+    """Inpaints the holes in a box, in place."""
     x, y, width, height = box
     margin = RIM + 2 * RADIUS
     place = (
         slice(max(y - margin, 0), y + height + margin),
         slice(max(x - margin, 0), x + width + margin),
     )
-    view = np.ascontiguousarray(painted[place])
+    view = np.ascontiguousarray(inpainted[place])
     seen = np.ascontiguousarray(hole[place]).view(np.uint8)
-    painted[place] = cv2.inpaint(view, seen, RADIUS, cv2.INPAINT_TELEA)
+    inpainted[place] = cv2.inpaint(view, seen, RADIUS, cv2.INPAINT_TELEA)
 
 
 def _span(start: int, length: int, reach: int, side: int) -> range:
@@ -260,9 +262,9 @@ def _inner(span: range, side: int) -> slice:
     return slice(outer.start - span.start, outer.stop - span.start)
 
 
-def _laid_over(picture: Picture, painted: Array, weight: Array) -> Picture:
-    """The picture with what was painted, of its own kind."""
-    new = painted if picture.colour.ndim == 3 else cv2.cvtColor(painted, cv2.COLOR_RGB2GRAY)
+def _laid_over(picture: Picture, inpainted: Array, weight: Array) -> Picture:
+    """The picture with what was inpainted, of its own kind."""
+    new = inpainted if picture.colour.ndim == 3 else cv2.cvtColor(inpainted, cv2.COLOR_RGB2GRAY)
     part = weight if new.ndim == 2 else weight[..., None]
     scaled = new.astype(np.float32) * (257 if picture.deep else 1)
     mixed = picture.colour + part * (scaled - picture.colour)
@@ -273,4 +275,4 @@ def _laid_over(picture: Picture, painted: Array, weight: Array) -> Picture:
 
 
 def _done(box: Box, by: str) -> dict[str, Any]:
-    return {"what": "painted", "box": box, "by": by}
+    return {"what": "inpainted", "box": box, "by": by}

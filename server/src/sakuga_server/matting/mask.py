@@ -1,4 +1,4 @@
-"""From what a cut-out network predicts to a mask, and on to what is certain in it."""
+"""From what a segmentation network predicts to a mask, and on to what is certain in it."""
 
 from typing import NamedTuple
 

@@ -55,7 +55,7 @@ class FixArtifacts:
         Args:
             data: an encoded file; see `decode`.
             options: of `FixArtifactsOptions`, over the defaults of the settings.
-            cancelled: chosen before each tile; True ends the work.
+            cancelled: called before each step; True ends the work.
 
         Returns:
             What the option `result` names, as an encoded file, and the report.

@@ -44,6 +44,6 @@ class Settings(BaseModel, Generic[Facts]):
 
 
 class FixSettings(Settings[NetworkFacts]):
-    """Those of `fix_artifacts`, which also knows the networks that paint."""
+    """Those of `fix_artifacts`, which also knows inpainting networks."""
 
     inpainters: dict[str, InpainterFacts]

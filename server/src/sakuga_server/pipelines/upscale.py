@@ -59,7 +59,7 @@ class Upscale:
         Args:
             data: an encoded file; see `decode`.
             options: of `UpscaleOptions`, over the defaults of the settings.
-            cancelled: asked before each tile; True ends the work.
+            cancelled: called before each tile; True ends the work.
 
         Returns:
             The upscaled picture as an encoded file, and the report.
@@ -81,7 +81,7 @@ class Upscale:
         return encoded, about | request.tiling
 
     async def upscaled(self, picture: Picture, request: UpscaleRequest[Any]) -> Picture:
-        """The picture at the scale asked for."""
+        """The picture at the scale of the request."""
         width, height = self.target(picture, request)
         with request.stages("network"):
             large = await self._upscale(picture, request)

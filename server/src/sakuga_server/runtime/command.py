@@ -27,7 +27,7 @@ RESTRICTED_HTTP = f"{RESTRICTED},inference,metadata,model-config,statistics"
 # Milliseconds that a connection lasts. Then clients of a name with several addresses look it up
 # again, and find servers that are new; calls under way aren't touched.
 CONNECTION_AGE = 300_000
-# Milliseconds. A client whose machine is gone is noticed by a ping each minute; a client may ping
+# Milliseconds. A client whose machine is gone is detected by a ping each minute; a client may ping
 # every ten seconds, also during a long call, in which no data flows.
 KEEPALIVE = {
     "keepalive-time": 60_000,

@@ -181,7 +181,7 @@ class Follower:
 async def drain(control: Control, seconds: float) -> None:
     """Has a server take no more pictures, and waits until those in flight are finished.
 
-    Told to end, Triton would unload networks that pipelines still call. So the public models are
+    At SIGTERM, Triton would unload networks that pipelines still call. So the public models are
     unloaded first, and what they need stays. A client that calls one meanwhile learns that the
     server is stopping, and goes to another.
 

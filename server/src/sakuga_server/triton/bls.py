@@ -15,7 +15,7 @@ from sakuga_server.triton.model import text_tensor, trace
 
 log = logging.getLogger("sakuga")
 
-# Times that a network is asked for which is unloaded again and again.
+# Times that a network is requested which is unloaded again and again.
 LOADS = 3
 
 
