@@ -234,3 +234,12 @@ def png_16_gray_alpha(gray: np.ndarray, alpha: np.ndarray) -> bytes:
     raw = b"".join(b"\0" + row.tobytes() for row in rows)
     header = png_header(gray.shape[1], gray.shape[0], 16, 4)
     return header + chunk(b"IDAT", zlib.compress(raw)) + chunk(b"IEND", b"")
+
+
+def test_pillows_own_limit_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    assert decode(encoded(gradient(9, 9)), Limits()).width == 9  # more than twice as many
+    assert Image.MAX_IMAGE_PIXELS == 10
+    with pytest.raises(BadImage):
+        decode(b"nothing of the kind", Limits())
+    assert Image.MAX_IMAGE_PIXELS == 10

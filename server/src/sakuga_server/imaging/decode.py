@@ -2,6 +2,9 @@
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
 
 import cv2
 import numpy as np
@@ -14,8 +17,7 @@ from sakuga_server.imaging.picture import Array, Metadata, Picture, strips
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 ALLOWED = "PNG, JPEG, WebP, BMP, TIFF or GIF"
 
-# Our own limits are checked before any pixel is decoded; Pillow's would only warn.
-Image.MAX_IMAGE_PIXELS = None
+_pillows_limit = RLock()  # which belongs to the whole process
 
 # Pillow's modes whose samples have more than 8 bits, or aren't whole numbers.
 _DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
@@ -44,7 +46,7 @@ def decode(data: bytes, limits: Limits) -> Picture:
         raise BadImage("the image is empty (0 bytes)")
     if len(data) > limits.input_bytes:
         raise TooLarge(f"the file has {len(data)} bytes; allowed: {limits.input_bytes}")
-    with warnings.catch_warnings():
+    with _without_pillows_limit(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata that we don't use
         try:
             with Image.open(io.BytesIO(data), formats=FORMATS) as file:
@@ -54,6 +56,18 @@ def decode(data: bytes, limits: Limits) -> Picture:
             raise BadImage(f"the image is of no known kind; allowed: {ALLOWED}") from None
         except (OSError, SyntaxError, ValueError, EOFError, cv2.error) as error:
             raise BadImage(f"the image is truncated or damaged ({_first_line(error)})") from error
+
+
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """The limits are checked before any pixel is decoded; Pillow's own would refuse what they
+    allow. After the block it holds again, for whatever else this process does."""
+    with _pillows_limit:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _check_size(file: Image.Image, limits: Limits) -> None:
