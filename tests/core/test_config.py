@@ -182,7 +182,9 @@ def test_rembg_options_come_from_family_action_and_request_in_that_order(
         config.options_for("rembg", {"alpha_matting_background_threshold": 256})
 
 
-def test_mending_takes_its_own_block_then_its_familys_then_its_defaults(tmp_path: Path) -> None:
+def test_fix_artifacts_takes_its_own_block_then_its_familys_then_its_defaults(
+    tmp_path: Path,
+) -> None:
     assert Config().options_for("fix_artifacts") == {
         "model": "realesrgan-x4plus-anime",
         "scale": 2,

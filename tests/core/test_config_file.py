@@ -73,7 +73,7 @@ def test_what_a_program_assigned_goes_before_the_file() -> None:
         ("server: {timeout: 5}\nserver: {timeout: 6}", "'server' occurs twice"),
     ],
 )
-def test_a_broken_edit_changes_nothing_and_is_told_once(
+def test_a_broken_edit_changes_nothing_and_is_logged_once(
     text: str, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = load_config(write(model(VIDEO)))

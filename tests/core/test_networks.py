@@ -17,7 +17,7 @@ from sakuga_export.fetch import fetch
 
 
 @pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)
-def test_the_halo_is_the_receptive_field(network: Upscaler) -> None:
+def test_the_padding_is_the_receptive_field(network: Upscaler) -> None:
     assert receptive_radius(network) == network.receptive_field
 
 
@@ -94,7 +94,7 @@ def test_the_networks_that_the_configuration_names_are_exported() -> None:
     assert configured(config) == ["realesrgan-x4plus-anime", "isnet-anime", "u2net"]
 
 
-def test_names_are_found_by_alias_and_unknown_ones_told() -> None:
+def test_names_are_found_by_alias_and_unknown_ones_named() -> None:
     assert by_name("realesrgan-anime-6b").name == "realesrgan-x4plus-anime"
     with pytest.raises(KeyError, match="there are: realesrgan-x4plus-anime"):
         by_name("waifu2x")

@@ -38,7 +38,7 @@ def test_a_bad_option_is_named_with_what_is_allowed(
         ({"inpaint": 1}, "option 'inpaint' is 1; allowed: auto, migan, lama-anime, opencv, none"),
     ],
 )
-def test_a_bad_option_of_mending_is_named_and_shortened(
+def test_a_bad_option_of_fix_artifacts_is_named_and_shortened(
     options: dict[str, object], message: str
 ) -> None:
     with pytest.raises(BadOption) as caught:

@@ -86,7 +86,7 @@ def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @each_values
-def test_helm_finds_nothing_to_mend(helm: Path, values: Path) -> None:
+def test_helm_finds_nothing_to_report(helm: Path, values: Path) -> None:
     printed = passes(helm, "lint", "--strict", CHART, "--values", values)
     assert "1 chart(s) linted, 0 chart(s) failed" in printed
 

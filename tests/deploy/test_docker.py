@@ -33,7 +33,7 @@ VIDEO = "realesr-animevideov3"
 SECONDS_TO_START = 300
 
 
-IMAGE = re.compile(r"^(?:ARG \w+=|FROM )(\S+:\S+)", re.MULTILINE)
+IMAGE = re.compile(r"^(?:ARG \w+=|FROM )(?!https:)(\S+:\S+)", re.MULTILINE)
 STAGE = re.compile(r"^FROM \S+ AS (\w+)$", re.MULTILINE)
 
 each_file = pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)

@@ -131,7 +131,7 @@ def test_a_segmenter_takes_the_place_of_an_upscaler(project: Path) -> None:
         assert export("--check").exit_code == 0
 
 
-def test_imagenets_mean_and_deviation_are_said_where_none_is_given(project: Path) -> None:
+def test_imagenets_mean_and_deviation_are_printed_where_none_is_given(project: Path) -> None:
     cutter(project / "mine.onnx")
     assert "std (0.229, 0.224, 0.225)" in export("mine.onnx", "--name", "mine").output
     options = ["--mean", "0.5", "--std", "1"]
@@ -274,7 +274,7 @@ def test_exporting_an_own_network_by_name_says_that_it_is_there(project: Path) -
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": "cutout"}', '{"kind": "other"}'])
-def test_a_broken_row_is_told_by_its_file(project: Path, text: str) -> None:
+def test_a_broken_row_is_named_by_its_file(project: Path, text: str) -> None:
     (project / "models" / "mine").mkdir()
     (project / "models" / "mine" / "network.json").write_text(text)
     for arguments in (["--check"], ["u2net"]):

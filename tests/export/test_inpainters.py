@@ -34,7 +34,7 @@ def exported(migan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_migan_paints_what_the_published_file_paints(migan: Path, exported: Path) -> None:
+def test_migan_inpaints_as_the_published_file_does(migan: Path, exported: Path) -> None:
     picture = np.ascontiguousarray(np.pad(sample("sunset"), ((0, 242), (0, 32), (0, 0)), "reflect"))
     hole = np.zeros((512, 512), np.uint8)
     hole[120:260, 180:330] = 1
@@ -44,7 +44,7 @@ def test_migan_paints_what_the_published_file_paints(migan: Path, exported: Path
     assert np.abs(found[136:244, 196:314].astype(int) - picture[136:244, 196:314]).max() > 20
 
 
-def test_a_batch_is_painted_like_each_alone(exported: Path) -> None:
+def test_a_batch_is_inpainted_like_each_alone(exported: Path) -> None:
     image, hole = inpainters.trial(512)
     images = np.concatenate((image, image[:, ::-1], image[:, :, ::-1]))
     holes = np.concatenate((hole, hole[:, ::-1], hole[:, :, ::-1]))

@@ -249,6 +249,6 @@ def test_a_checkpoint_put_there_by_hand_goes_first(row: Segmenter, tmp_path: Pat
         export.export(small, tmp_path / "repository", tmp_path)
 
 
-def test_a_missing_file_is_told_where_it_belongs(row: Segmenter, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_where_it_belongs(row: Segmenter, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"tiny\.onnx can't be fetched .* Put the file at "):
         export.export(row, tmp_path / "repository", tmp_path / "weights")

@@ -135,11 +135,11 @@ def test_a_failed_file_is_named_and_the_others_are_done(folder: Path, url: str) 
     assert not (folder / "out" / "bad.png").exists()
 
 
-def test_without_a_server_the_way_to_start_one_is_said(folder: Path) -> None:
+def test_without_a_server_the_error_says_how_to_start_one(folder: Path) -> None:
     done = sakuga(folder, "upscale", "in/a.png", url=f"127.0.0.1:{free_port()}")
     assert done.returncode == 1
     assert "sakuga serve" in done.stderr
-    assert "--embedded" in done.stderr
+    assert "server.url to auto" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -89,7 +89,7 @@ async def test_administration_is_locked(url: str) -> None:
 
 
 async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
-    allowed = "action is 'polish'; allowed: upscale, rembg, fix_artifacts, enhance"
+    allowed = "action is 'polish'; allowed: upscale, enhance, rembg, fix_artifacts"
     with pytest.raises(BadOption, match=allowed):
         await images.process(PICTURE, "polish")
 
@@ -109,7 +109,7 @@ async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) ->
     assert tiles[1] - tiles[0] < 15  # as many as the whole picture has
 
 
-async def test_no_server_is_said_with_how_to_start_one() -> None:
+async def test_no_server_is_an_error_with_how_to_start_one() -> None:
     async with connect(Config(), url=f"127.0.0.1:{free_port()}") as images:
         with pytest.raises(ServerUnavailable, match="sakuga serve"):
             await images.process(PICTURE, "upscale")

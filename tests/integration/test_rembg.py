@@ -118,7 +118,7 @@ async def test_the_provider_alone_and_options_of_config(config: object, url: str
         assert pixels_of(reply.result).shape[2] == 4
         own.providers.image.rembg.only_mask = True
         assert pixels_of(await provider.process(encoded(gradient(9, 9)))).ndim == 2
-        with pytest.raises(BadOption, match="RembgProvider allows: rembg"):
+        with pytest.raises(BadOption, match="allowed for RembgProvider: rembg"):
             await provider.process(encoded(gradient(9, 9)), "upscale")
 
 
@@ -150,7 +150,7 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case:
     await raw(url, "rembg_u2net", encoded(gradient(9, 9)), {})
 
 
-async def test_models_that_are_not_there_are_told_apart(images: Images) -> None:
+async def test_models_that_are_not_there_are_distinguished(images: Images) -> None:
     picture = encoded(gradient(9, 9))
     with pytest.raises(ModelNotLoaded, match="sakuga export isnet-general-use"):
         await images.process(picture, "rembg", {"model": "isnet-general-use"})

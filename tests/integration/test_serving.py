@@ -198,7 +198,7 @@ async def test_a_provider_alone(config: Config, url: str) -> None:
     assert pixels_of(result).shape == (18, 18, 3)
 
 
-async def test_networks_and_status_are_told(images: Images) -> None:
+async def test_networks_and_status_are_reported(images: Images) -> None:
     networks = await images.triton.networks()
     assert networks[VIDEO]["loaded"]
     assert not networks["realesrgan-x4plus"]["loaded"]

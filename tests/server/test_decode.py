@@ -153,7 +153,7 @@ def test_icc_is_kept() -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF", "WEBP"])
-def test_the_first_of_several_frames_is_used_and_said(format: str) -> None:
+def test_the_first_of_several_frames_is_used_with_a_warning(format: str) -> None:
     frames = [Image.new("RGB", (9, 7), colour) for colour in ("red", "blue")]
     file = io.BytesIO()
     frames[0].save(file, format, save_all=True, append_images=frames[1:])

@@ -116,7 +116,7 @@ def test_jpeg_rounds_half_transparent_colours_strip_by_strip(
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp"])
-def test_16_bits_become_8_and_it_is_said(format: Format) -> None:
+def test_16_bits_become_8_with_a_warning(format: Format) -> None:
     source = picture(deep=True)
     back = decode(encode(source, format, None, True), LIMITS)
     assert not back.deep
@@ -144,7 +144,7 @@ def test_metadata_is_written_and_can_be_left_out(format: Format) -> None:
     assert not bare.getexif()
 
 
-def test_exif_too_long_for_jpeg_is_left_out_and_said() -> None:
+def test_exif_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
     source = picture()
     source.metadata = Metadata(None, b"MM\0*" + bytes(70000))
     assert not Image.open(io.BytesIO(encode(source, "jpeg", None, True))).getexif()

@@ -119,7 +119,7 @@ async def test_banding_is_found_and_smoothed(fix: FixArtifacts) -> None:
     assert psnr(pixels_of(result), original) > psnr(posterised(original, 16), original) + 5
 
 
-async def test_specks_are_found_and_painted(fix: FixArtifacts) -> None:
+async def test_specks_are_found_and_inpainted(fix: FixArtifacts) -> None:
     picture = sample("heroine").copy()
     picture[30:32, 60:62] = 255, 255, 0
     result, report = await fix(encoded(picture), {"result": "restored"})
@@ -143,7 +143,7 @@ async def test_regions_are_in_the_inputs_pixels_and_land_in_the_upscaled_result(
     assert report["regions"][0]["method"] == "caller"
 
 
-async def test_a_mask_is_painted(fix: FixArtifacts) -> None:
+async def test_a_mask_is_inpainted(fix: FixArtifacts) -> None:
     mask = np.zeros((270, 480), np.uint8)
     mask[100:130, 200:260] = 255
     options = {"mask": encoded(mask), "result": "restored"}
@@ -152,7 +152,7 @@ async def test_a_mask_is_painted(fix: FixArtifacts) -> None:
     assert report["done"][0]["box"] == (200, 100, 60, 30)
 
 
-async def test_regions_can_be_asked_for_alone_and_are_drawn(fix: FixArtifacts) -> None:
+async def test_regions_can_be_requested_alone_and_are_drawn(fix: FixArtifacts) -> None:
     result, report = await fix(jpeg(sample("heroine"), 20), {"result": "regions"})
     assert pixels_of(result).shape == (480, 360, 3)
     assert tuple(pixels_of(result)[470, 0]) == artifacts.OUTLINES["jpeg"]
@@ -161,7 +161,7 @@ async def test_regions_can_be_asked_for_alone_and_are_drawn(fix: FixArtifacts) -
 
 
 @pytest.mark.parametrize("detector", ["none", "speck", "banding"])
-async def test_only_what_is_asked_for_is_looked_for(fix: FixArtifacts, detector: str) -> None:
+async def test_only_the_requested_detector_runs(fix: FixArtifacts, detector: str) -> None:
     data = encoded(resaved(opaque("sunset", 1), 30))
     _, report = await fix(data, {"detector": detector, "result": "regions"})
     assert "jpeg" not in kinds(report)

@@ -53,7 +53,7 @@ def outside(shape: tuple[int, ...], box: tuple[int, int, int, int], rim: int) ->
 
 
 @pytest.mark.parametrize("box", [(100, 60, 40, 30), (0, 0, 30, 20), (370, 250, 30, 50)])
-async def test_the_hole_is_painted_and_beyond_its_rim_nothing_changes(
+async def test_the_hole_is_inpainted_and_beyond_its_rim_nothing_changes(
     box: tuple[int, int, int, int],
 ) -> None:
     colour = gradient(300, 400)
@@ -112,7 +112,7 @@ async def test_a_network_that_can_is_shown_larger_windows() -> None:
     assert network.seen[0][1].shape == (168, 168, 3)
 
 
-async def test_near_holes_are_painted_together_and_far_ones_apart() -> None:
+async def test_near_holes_are_inpainted_together_and_far_ones_apart() -> None:
     network = Network("migan")
     boxes = [(20, 20, 20, 20), (50, 20, 20, 20), (300, 200, 30, 30)]
     _, done = await inpainted(gradient(300, 400), *boxes, network=network)
@@ -178,14 +178,16 @@ async def test_nothing_left_to_inpaint_from_is_refused() -> None:
 
 def test_regions_are_cut_at_the_picture_and_refused_beyond_it() -> None:
     picture = Picture(gradient(100, 200))
-    (region,) = check([Region(box=(-10, 90, 50, 50))], picture)
+    (region,) = check([Region(box=(-10, 90, 50, 50))], picture, 1)
     assert region.box == (0, 90, 40, 10)
     assert picture.warnings == ["region [-10, 90, 50, 50] was cut to [0, 90, 40, 10]"]
     with pytest.raises(BadOption, match=r"\[200, 0, 5, 5\].*x from 0 to 199, y from 0 to 99"):
-        check([Region(box=(200, 0, 5, 5))], picture)
+        check([Region(box=(200, 0, 5, 5))], picture, 1)
+    with pytest.raises(BadOption, match="'regions' has 2 regions; allowed: 1"):
+        check([Region(box=(0, 0, 5, 5))] * 2, picture, 1)
 
 
-def test_masks_are_bright_where_to_paint() -> None:
+def test_masks_are_bright_where_to_inpaint() -> None:
     picture = Picture(gradient(10, 20))
     mask = np.zeros((10, 20), np.uint8)
     mask[2:4, 5:9] = 255

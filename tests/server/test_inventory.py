@@ -39,7 +39,7 @@ def test_a_segmenter_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
     assert inventory.listed(lambda model: "u2net" in model)["u2net"]["loaded"]
 
 
-def test_what_can_not_be_loaded_is_said(inventory: Inventory) -> None:
+def test_what_can_not_be_loaded_is_an_error(inventory: Inventory) -> None:
     inventory.check_loadable(VIDEO)
     with pytest.raises(ModelNotInstalled, match="sakuga export u2net"):
         inventory.check_loadable("u2net")

@@ -61,7 +61,7 @@ def test_decoding_anew_comes_nearer_to_the_original(subsampling: str, cut: tuple
         assert psnr(repaired, original) > psnr(damaged, original) + 0.2
 
 
-def test_chroma_is_mended_whether_it_was_shrunk_or_not() -> None:
+def test_chroma_is_repaired_whether_it_was_shrunk_or_not() -> None:
     original = varied()["sunset x1"]
     for subsampling in ("4:4:4", "4:2:0"):
         damaged = resaved(original, 10, subsampling)

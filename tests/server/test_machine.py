@@ -27,12 +27,12 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no such name"])
-def test_an_address_that_is_not_this_machines_is_said_to_be_none(host: str) -> None:
+def test_an_address_that_is_not_this_machines_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match=f"server.host is '{host}'.* allowed: an address of this"):
         check_port(host, free_port())
 
 
-def test_a_port_that_is_taken_is_said_to_be() -> None:
+def test_a_port_that_is_taken_is_refused() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()

@@ -65,7 +65,7 @@ def test_preload_adds_networks_or_all(config: Config) -> None:
     assert set(wanted(config, config.server.repository)) == set(servable(config.server.repository))
 
 
-def test_networks_that_paint_are_loaded_first_where_requests_can_not(config: Config) -> None:
+def test_inpainting_networks_are_loaded_first_where_requests_can_not(config: Config) -> None:
     assert "migan" not in wanted(config, config.server.repository)
     config.server.load_on_demand = False
     assert "migan" in wanted(config, config.server.repository)

@@ -98,14 +98,14 @@ def test_transparency_is_kept_as_a_product() -> None:
     assert mask.max() == 255
 
 
-def test_nothing_found_is_empty_and_said() -> None:
+def test_nothing_found_is_empty_with_a_warning() -> None:
     found, report = remove_background(encoded(gradient(40, 50)), {"alpha_matting": True}, nothing)
     assert not found.any()
     assert report["warnings"] == [NOTHING_FOUND]
     assert found.shape == (40, 50, 4)
 
 
-def test_an_unreachable_threshold_still_mattes_and_is_said() -> None:
+def test_an_unreachable_threshold_still_mattes_with_a_note() -> None:
     picture = encoded(sample("heroine", (60, 60, 260, 240)))
     options = {"alpha_matting": True, "alpha_matting_erode_size": 4}
     unreachable = {"alpha_matting_foreground_threshold": 270}

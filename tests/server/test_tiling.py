@@ -23,7 +23,7 @@ def test_kept_parts_cover_the_axis_once(
 
 
 @given(LENGTHS, TILES, PADDINGS, MULTIPLES)
-def test_windows_show_a_halo_except_at_the_border(
+def test_windows_show_a_padding_except_at_the_border(
     length: int, tile: int, padding: int, multiple: int
 ) -> None:
     for span in tiling.spans(length, tile, padding, multiple):
@@ -110,7 +110,7 @@ def test_windows_that_begin_anywhere_show_in_a_filter_of_blocks() -> None:
     assert not np.array_equal(joined, whole)
 
 
-def test_a_halo_too_small_shows() -> None:
+def test_a_padding_too_small_shows() -> None:
     picture = np.random.default_rng(0).integers(0, 1000, (90, 90))
     rows, columns = list(tiling.split(90, 90, 32, 2))[4]
     part = box_sum(picture[rows.window, columns.window], 20)

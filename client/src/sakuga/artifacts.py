@@ -67,7 +67,11 @@ async def detected(detector: ArtifactDetector, image: bytes) -> list[Region]:
     except SakugaError:
         raise
     except ValidationError as error:
-        raise DetectorError(f"detector {name} returned no regions: {error}") from error
+        problem = error.errors()[0]
+        field = ".".join(map(str, problem["loc"]))
+        raise DetectorError(
+            f"detector {name} returned no regions: {field}: {problem['msg']}"
+        ) from error
     except Exception as error:
         raise DetectorError(f"detector {name} failed: {type(error).__name__}: {error}") from error
 
