@@ -1,5 +1,6 @@
 """Custom providers, which config.yaml names by their import path."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from sakuga import ConfigError, ImageAction, ProviderError, connect
 from sakuga.providers import ImageProvider
 
 TOOLS = """
+import asyncio
+
 from sakuga import RealESRGANProvider
 
 closed = []
@@ -16,6 +19,19 @@ closed = []
 class Shout:
     async def process(self, image, action, config=None):
         return repr((image, str(action), dict(config or {}))).encode()
+
+    async def close(self):
+        closed.append(self)
+
+
+class Slow:
+    def __init__(self):
+        self.running, self.may_end = asyncio.Event(), asyncio.Event()
+
+    async def process(self, image, action, config=None):
+        self.running.set()
+        await self.may_end.wait()
+        return b"slowly"
 
     async def close(self):
         closed.append(self)
@@ -112,3 +128,22 @@ async def test_what_is_no_provider_is_an_error(file: Path, path: str, message: s
         images.config.providers.image.upscale.provider = path
         with pytest.raises(ConfigError, match=message):
             await images.process(b"data", "upscale")
+
+
+async def test_a_provider_that_is_replaced_while_it_runs_is_closed_after_its_call(
+    file: Path,
+) -> None:
+    async with connect(write(file, "Slow")) as images:
+        call = asyncio.ensure_future(images.process(b"data", "upscale"))
+        slow = images._custom[ImageAction.UPSCALE].provider if images._custom else None
+        while slow is None:
+            await asyncio.sleep(0)
+            slow = images._custom[ImageAction.UPSCALE].provider if images._custom else None
+        module = __import__(type(slow).__module__)
+        await slow.running.wait()  # type: ignore[attr-defined]
+        images.config.providers.image.upscale.provider = f"{module.__name__}:Shout"
+        assert await images.process(b"data", "upscale")
+        assert module.closed == []
+        slow.may_end.set()  # type: ignore[attr-defined]
+        assert await call == b"slowly"
+        assert module.closed == [slow]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -93,7 +94,9 @@ async def test_a_replaced_connection_is_closed_after_its_last_call() -> None:
         await second.called.wait()
         assert not first.closed.is_set()
         old.cancel()
-        await asyncio.gather(old, return_exceptions=True)
+        await asyncio.wait([old])
+        del old  # whose traceback holds the call, and with it the connection
+        gc.collect()
         await asyncio.wait_for(first.closed.wait(), 30)
         new.cancel()
         await asyncio.gather(new, return_exceptions=True)
