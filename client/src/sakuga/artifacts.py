@@ -82,8 +82,8 @@ class ArtifactFixProvider(TritonProvider):
     Args:
         config: if unset, as `load_config()` finds it.
         triton: a connection to share; if unset, its own, to `config.server.url`.
-        action: as for every provider.
         detector: finds the damage; if unset, the server does, as the option `detector` says.
+        action: as for every provider.
     """
 
     action = ImageAction.FIX_ARTIFACTS
@@ -92,10 +92,11 @@ class ArtifactFixProvider(TritonProvider):
         self,
         config: Config | None = None,
         triton: Triton | None = None,
-        action: ImageAction | None = None,
         detector: ArtifactDetector | None = None,
+        *,
+        action: ImageAction | None = None,
     ) -> None:
-        super().__init__(config, triton, action)
+        super().__init__(config, triton, action=action)
         self.detector = detector
 
     async def _request(self, image: bytes, options: Mapping[str, Any]) -> Mapping[str, Any]:

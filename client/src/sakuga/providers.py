@@ -51,6 +51,7 @@ class TritonProvider:
         self,
         config: Config | None = None,
         triton: Triton | None = None,
+        *,
         action: ImageAction | None = None,
     ) -> None:
         self.config = config or load_config()
