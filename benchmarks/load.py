@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from measure import RESULTS, machine, store
+from tritonclient.grpc.aio import InferenceServerClient
 from upscale import Loop, drawn, served, temporary_repository
 
 from pictures import encoded
@@ -129,7 +130,9 @@ def of_network(counted: dict[str, int]) -> dict[str, float]:
 
 async def counters(images: Images, work: Work) -> dict[str, int]:
     """Triton's statistics of the network, and of the pipelines before and after it."""
-    answer = await images.triton.client.get_inference_statistics()
+    client = InferenceServerClient(await images.triton._address())
+    answer = await client.get_inference_statistics()
+    await client.close()
     models = {model.name: model for model in answer.model_stats}
     network = models[protocol.folder(work.model)]
     pipelines = [models[name].inference_stats for name in work.pipelines]

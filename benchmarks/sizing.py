@@ -19,8 +19,9 @@ from upscale import Loop, drawn, served, temporary_repository
 
 from networks_for_tests import generated_aura
 from pictures import encoded
-from sakuga import Config, ImageAction, Images, load_config
-from sakuga_server.runtime.placement import needed
+from sakuga import Config, Images, load_config
+from sakuga_core.actions import find
+from sakuga_core.protocol import NETWORKS
 
 CLIENTS = 2
 
@@ -113,7 +114,7 @@ def configured(work: Work) -> Iterator[Config]:
 def measure(work: Work, loop: Loop) -> dict[str, Any]:
     picture = encoded(drawn(work.side), work.format)
     with configured(work) as config, temporary_repository(config):
-        models = needed(config, ImageAction(work.action), work.model)
+        models = [NETWORKS, *find(work.action).models_for(work.model)]
         with served(config, loop, models) as (images, server):
             process = server.process.pid
             idle = proportional(process)

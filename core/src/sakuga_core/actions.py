@@ -63,6 +63,11 @@ class Action:
         """The class of its options."""
         return self.option_class()
 
+    def models_for(self, model: str) -> list[str]:
+        """The Triton models that serve it with a network, each once, steps before ensembles."""
+        names = (*self.triton_models, protocol.folder(model), self.triton_model(model))
+        return list(dict.fromkeys(names))
+
     @property
     def loads_more(self) -> bool:
         """Whether its pipeline may call networks that the request doesn't name."""

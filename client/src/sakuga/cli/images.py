@@ -146,8 +146,8 @@ def _models(config: Config, action: Action, options: Mapping[str, Any]) -> list[
     folder = protocol.folder(model)
     # What loads further networks is needed where one isn't there to be loaded now.
     is_exported = any((config.server.repository / folder / "1").glob("model.*"))
-    loader = () if is_exported and not action.loads_more else (protocol.NETWORKS,)
-    return list(dict.fromkeys((*action.triton_models, *loader, folder, action.triton_model(model))))
+    loader = [] if is_exported and not action.loads_more else [protocol.NETWORKS]
+    return [*loader, *action.models_for(model)]
 
 
 async def _process_all(
