@@ -1,0 +1,127 @@
+"""The embedded server of a command: started where none answers, and gone with it."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from networks_for_tests import repository_of
+from pictures import encoded, gradient
+from sakuga import Config, ConfigError
+from sakuga_server.runtime.embedded import run_triton
+from serving_for_tests import ONE_WORKER, SAKUGA
+
+VIDEO = "realesr-animevideov3"
+# A client that tells when its server is up, and waits.
+CLIENT = """
+import asyncio, sys
+from pathlib import Path
+from sakuga import connect
+
+async def main():
+    async with connect("config.yaml") as images:
+        await images.process(Path("a.png").read_bytes(), "upscale")
+        print("served", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder(served: Path, tmp_path: Path) -> Path:
+    """With a picture, a config.yaml, a repository, and a cache of its own."""
+    repository_of(served, tmp_path / "repository")
+    settings = {"repository": "repository", **ONE_WORKER}
+    others = {name: {"model": VIDEO} for name in ("upscale", "fix_artifacts")}
+    blocks = {"providers": {"image": others}, "rembg": {"model": "isnet-general-use"}}
+    (tmp_path / "config.yaml").write_text(json.dumps({**blocks, "server": settings}))
+    (tmp_path / "a.png").write_bytes(encoded(gradient(10, 12)))
+    return tmp_path
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+@contextmanager
+def client(folder: Path) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", CLIENT]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        try:
+            assert process.stdout.readline() == "served\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def child(parent: int) -> int:
+    (first, *_) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return int(first)
+
+
+def segments(prefix: str) -> list[Path]:
+    return list(Path("/dev/shm").glob(f"{prefix}*"))
+
+
+@pytest.mark.parametrize("killed", ["client", "server", "guard", "triton"])
+def test_whichever_process_is_killed_nothing_is_left_behind(folder: Path, killed: str) -> None:
+    with client(folder) as process:
+        processes = {"client": process.pid}
+        for name, parent in (("server", "client"), ("guard", "server"), ("triton", "guard")):
+            processes[name] = child(processes[parent])
+        (place,) = (folder / "cache" / "sakuga" / "repositories").glob("*/lock")
+        prefix = f"sakuga-{place.parent.name}-"
+        assert segments(prefix)
+        with place.open() as lock:
+            os.kill(processes[killed], signal.SIGKILL)
+            process.kill()
+            # Triton, its guard and its Python processes hold the lock: this waits for all of them.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    assert segments(prefix) == []
+
+
+def test_the_command_alone_is_enough_and_two_at_once_do_not_meet(folder: Path) -> None:
+    before = {file: file.read_bytes() for file in (folder / "repository").glob("*/config.pbtxt")}
+    commands = [[SAKUGA, "upscale", "a.png", "-o", f"{name}.png"] for name in ("b", "c")]
+    runs = [
+        subprocess.Popen(c, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True)
+        for c in commands
+    ]
+    for run in runs:
+        _, errors = run.communicate()
+        assert run.returncode == 0, errors
+        assert errors.count("starting one for this process. `sakuga serve` keeps one") == 1
+    assert (folder / "b.png").read_bytes() == (folder / "c.png").read_bytes()
+    assert before == {file: file.read_bytes() for file in before}
+
+
+def test_an_address_of_its_own_starts_nothing(folder: Path) -> None:
+    command = [SAKUGA, "--url", "127.0.0.1:9", "upscale", "a.png"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder), capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "no server answers at 127.0.0.1:9" in done.stderr
+    assert not (folder / "cache" / "sakuga" / "repositories").exists()
+
+
+def test_a_taken_http_port_is_found_before_networks_are_loaded(config: Config) -> None:
+    taken = config.model_copy(deep=True)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken.server.http_port = port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} is in use"), run_triton(taken):
+            pass
