@@ -1,6 +1,5 @@
 """The embedded server of a command: started where none answers, and gone with it."""
 
-import fcntl
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ from networks_for_tests import repository_of
 from pictures import encoded, gradient
 from sakuga import Config, ConfigError
 from sakuga_server.runtime.embedded import run_triton
-from serving_for_tests import ONE_WORKER, SAKUGA
+from serving_for_tests import ONE_WORKER, SAKUGA, child, nothing_left
 
 VIDEO = "realesr-animevideov3"
 # A client that tells when its server is up, and waits.
@@ -66,30 +65,15 @@ def client(folder: Path) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def child(parent: int) -> int:
-    (first, *_) = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return int(first)
-
-
-def segments(prefix: str) -> list[Path]:
-    return list(Path("/dev/shm").glob(f"{prefix}*"))
-
-
 @pytest.mark.parametrize("killed", ["client", "server", "guard", "triton"])
 def test_whichever_process_is_killed_nothing_is_left_behind(folder: Path, killed: str) -> None:
     with client(folder) as process:
         processes = {"client": process.pid}
         for name, parent in (("server", "client"), ("guard", "server"), ("triton", "guard")):
             processes[name] = child(processes[parent])
-        (place,) = (folder / "cache" / "sakuga" / "repositories").glob("*/lock")
-        prefix = f"sakuga-{place.parent.name}-"
-        assert segments(prefix)
-        with place.open() as lock:
+        with nothing_left(folder / "cache"):
             os.kill(processes[killed], signal.SIGKILL)
             process.kill()
-            # Triton, its guard and its Python processes hold the lock: this waits for all of them.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-    assert segments(prefix) == []
 
 
 def test_the_command_alone_is_enough_and_two_at_once_do_not_meet(folder: Path) -> None:

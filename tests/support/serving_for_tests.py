@@ -1,13 +1,15 @@
 """`sakuga serve` as a process of its own, and the config.yaml that it follows."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +51,25 @@ class Log:
                 return self.changed.wait_for(lambda: condition(self.text), LONGEST)
 
         assert await asyncio.to_thread(wait), self.text
+
+
+def child(parent: int) -> int:
+    """A process that another one started."""
+    tasks = Path(f"/proc/{parent}/task").glob("*/children")  # each thread has its own
+    return int(next(pid for task in tasks for pid in task.read_text().split()))
+
+
+@contextmanager
+def nothing_left(cache: Path) -> Iterator[None]:
+    """The block ends the only server of a folder for caches; afterwards this waits until all of its
+    processes have ended, and checks that they left nothing."""
+    (place,) = (cache / "sakuga" / "repositories").glob("*/lock")
+    segments = f"sakuga-{place.parent.name}-*"
+    assert list(Path("/dev/shm").glob(segments))
+    with place.open() as lock:
+        yield
+        fcntl.flock(lock, fcntl.LOCK_EX)  # which all of them hold
+    assert not list(Path("/dev/shm").glob(segments))
 
 
 @dataclass
@@ -111,12 +132,16 @@ class Serve:
 
 
 async def started(serve: Serve) -> None:
-    """Starts it, and waits until it serves."""
+    """Starts it where `sakuga_export` can't be imported, as in a server's image, and waits until it
+    serves."""
     serve.log = Log()
+    blocked = serve.folder / "blocked"
+    blocked.mkdir(exist_ok=True)
+    (blocked / "sakuga_export.py").write_text("raise ImportError('not in a server')")
     serve.process = subprocess.Popen(
         [SAKUGA, "serve"],
         cwd=serve.folder,
-        env=serve.environment,
+        env={**serve.environment, "PYTHONPATH": str(blocked)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

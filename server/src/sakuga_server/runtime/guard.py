@@ -4,7 +4,8 @@ A process of its own between the two, started as a script: it imports the standa
 so that it takes 20 ms. Its standard input is a pipe whose other end the supervisor holds. When that
 closes, for whatever reason, Triton is killed; when Triton ends, so do its Python processes. Then
 its segments of shared memory and its folder are removed. Should the guard itself be killed, Linux
-ends Triton, and `sakuga_server.parent_watch` ends the Python processes.
+ends Triton, and a second process, which waits for nothing else, does the rest: a Python process of
+Triton that waits for its answer holds the interpreter's lock, and can't end by itself.
 
 SIGTERM is passed on: Triton then finishes its requests, and ends.
 """
@@ -17,6 +18,7 @@ import sys
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = "/dev/shm"
+DONE = b"done"  # tells the second guard that nothing is left to do
 
 
 def main(prefix: str, folder: str, *command: str) -> int:
@@ -31,13 +33,16 @@ def main(prefix: str, folder: str, *command: str) -> int:
         Its exit status; of a process that a signal ended, 128 and the signal, as shells have it.
     """
     libc = ctypes.CDLL(None)
+    second = _second(prefix, folder)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # Triton's processes become ours when it is gone
     triton = _started(libc, command)
+    os.write(second, b"%d\n" % triton)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(triton, signal.SIGTERM))
     _wait_for_either(sys.stdin.fileno(), os.pidfd_open(triton))
     os.killpg(triton, signal.SIGKILL)
     status = _reaped(triton)
     _remove(prefix, folder)
+    os.write(second, DONE)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
@@ -62,6 +67,41 @@ def _started(libc: ctypes.CDLL, command: tuple[str, ...]) -> int:
     except OSError:  # it runs already
         return child
     return child
+
+
+def _second(prefix: str, folder: str) -> int:
+    """Starts the second guard, which isn't this one's child: what is waited for is Triton's.
+
+    Returns:
+        A pipe for the number of Triton's group, then for DONE. That it closes without it is the
+        sign.
+    """
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(reading)
+        os.wait()
+        return writing
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    os.close(writing)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nothing, standard)
+    with open(reading, "rb") as pipe:
+        group, _, end = pipe.read().partition(b"\n")
+    if end != DONE:
+        if group:
+            _end_group(int(group))
+        _remove(prefix, folder)
+    os._exit(0)
+
+
+def _end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return  # all of it has ended
 
 
 def _wait_for_either(*descriptors: int) -> None:
