@@ -46,24 +46,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifacts", "full_size")
 SERVED += ("large", "readme", "serving")
 
+# Files that look at all drawings, which takes seconds to draw.
+DRAWN = ("banding", "inpaint", "jpeg", "jpeg_grid", "specks")
+
 # Folders whose tests take long.
 FIRST = ("parity", "integration")
 
 
-def _file(nodeid: str) -> tuple[Path, bool]:
-    """The file of a test, and whether it needs the session's server."""
+def _scope(nodeid: str) -> str:
+    """Tests of one scope go to one process: those of a file, or of all files that need the
+    session's server, or the drawings."""
     file = Path(nodeid.partition("::")[0])
-    named = file.stem.removeprefix("test_") in SERVED
-    return file, named and file.parent.name in ("parity", "integration")
+    name, room = file.stem.removeprefix("test_"), file.parent.name
+    if name in SERVED and room in ("parity", "integration"):
+        return "server"
+    return "drawings" if name in DRAWN and room == "server" else str(file)
 
 
 def _turn(nodeid: str) -> int:
     """What takes long goes first, so that no process is left alone with it at the end. (Those of
     `parity` need no repository, which isn't there yet.)"""
-    file, served = _file(nodeid)
-    if served:
+    if _scope(nodeid) == "server":
         return 0
-    room = file.parent.name
+    room = Path(nodeid.partition("::")[0]).parent.name
     return 1 + (FIRST.index(room) if room in FIRST else len(FIRST))
 
 
@@ -71,8 +76,7 @@ class OneServer(LoadScopeScheduling):
     """Of two processes, one runs all tests that need the server; other files go to either."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, served = _file(nodeid)
-        return "server" if served else str(file)
+        return _scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneServer:

@@ -12,6 +12,7 @@ def test_without_a_gpu_one_line_says_that_the_cpu_works(
 ) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     with caplog.at_level(logging.WARNING):
+        check_gpus([0], 0)  # the default
         check_gpus([0, 1], 0)
     (record,) = caplog.records
     assert record.getMessage() == "no GPU on this machine: realesrgan.gpu_id [0, 1] means the CPU"

@@ -8,6 +8,7 @@ from PIL import Image
 
 from composites import SCENES, composite
 from draw import PAINTERS, picture
+from pictures import SAMPLES
 
 GROUND = "#8ab8d8"
 
@@ -20,9 +21,11 @@ def varied() -> dict[str, np.ndarray]:
     return drawings | {name: composite(name, 512, 448).colour for name in SCENES}
 
 
-def opaque(name: str, size: float) -> np.ndarray:
-    """A sample drawn at a size, over a ground where it has none, uint8 (H, W, 3)."""
-    image = picture(name, size).convert("RGBA")
+def opaque(name: str, size: int) -> np.ndarray:
+    """A sample at a size, over a ground where it has none, uint8 (H, W, 3). That of size 1 is there
+    as a file."""
+    drawn = Image.open(SAMPLES / f"{name}.png") if size == 1 else picture(name, size)
+    image = drawn.convert("RGBA")
     ground = Image.new("RGBA", image.size, GROUND)
     return np.asarray(Image.alpha_composite(ground, image).convert("RGB"))
 

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
+SAMPLES = Path(__file__).parents[2] / "samples"
+
 
 def sample(name: str, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
     """A sample: (H, W), (H, W, 3) or (H, W, 4); whole, or its part (left, top, right, bottom)."""
-    folder = Path(__file__).parents[2] / "samples"
-    image = Image.open(next(folder.glob(f"{name}.*")))
+    image = Image.open(next(SAMPLES.glob(f"{name}.*")))
     return np.asarray(image.crop(box) if box else image)
 
 

@@ -36,6 +36,10 @@ class Log:
         """Collects what the process writes, until it ends."""
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
 
+    def clear(self) -> None:
+        with self.changed:
+            self.text = ""
+
     def _read(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout
         for line in process.stdout:
@@ -111,6 +115,13 @@ class Serve:
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps(blocks))  # JSON is YAML
         new.replace(self.file)
+
+    async def edit(self, upscale: str, **server: object) -> None:
+        """Replaces the file of the running server, and waits until it is in effect. Of what the
+        server has printed, only what it does from now on stays."""
+        self.log.clear()
+        self.write(upscale, **server)
+        await self.until(lambda text: "the edit is in effect" in text)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """`sakuga` with these arguments, where this config.yaml is."""

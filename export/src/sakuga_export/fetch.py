@@ -179,13 +179,21 @@ def _resumed(url: str, output_file: str, _: object) -> None:
 
 
 def _from_hub(weights: Weights, target: Path, repo: str, revision: str, file: str) -> Fetched:
-    """From the Hugging Face Hub, whose client resumes by itself."""
-    from huggingface_hub import hf_hub_download  # here: few need it, and it takes a second
+    """From the Hugging Face Hub; what an earlier attempt got is not downloaded again."""
+    from huggingface_hub import constants, hf_hub_download  # here: few need it; it takes a second
 
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
-        found = Path(hf_hub_download(repo, file, revision=revision, local_dir=folder))
+    # The hub's client would try for half a minute to reach what can't be reached.
+    requests.head(constants.ENDPOINT, timeout=TIMEOUT_SECONDS)
+    partial = target.parent / f".{target.name}.partial"
+    try:
+        found = Path(hf_hub_download(repo, file, revision=revision, local_dir=partial))
+    except Exception as error:  # what that client raises has no base of its own
+        raise FetchError(str(error)) from error
+    try:
         digest = _verify(found, weights.sha256, weights.md5)
         found.replace(target)
+    finally:
+        shutil.rmtree(partial)
     return Fetched(target, False, digest)
 
 

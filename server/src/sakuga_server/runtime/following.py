@@ -113,6 +113,8 @@ class Follower:
         stamps, images = _stamps(self.repository), await self.control.images()
         if self.due or (stamps != self.stamps and _is_stable(stamps)):
             await self._load(stamps, images)
+            if self.due:
+                self.say("config.yaml was edited; the edit is in effect")
             self.stamps, self.due = stamps, False
         else:
             await self._unload(images)

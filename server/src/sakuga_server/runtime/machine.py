@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from sakuga_core.config.schema import RealESRGAN
 from sakuga_core.config.server import Server
 from sakuga_core.errors import ConfigError
 
@@ -117,7 +118,9 @@ def check_gpus(requested: list[int], available: int) -> None:
     if "CUDA_VISIBLE_DEVICES" in os.environ:  # it goes before the file, and counts anew
         return
     if not available:
-        log.warning("no GPU on this machine: realesrgan.gpu_id %s means the CPU", requested)
+        # Only who names other GPUs than the default expects one.
+        level = logging.INFO if requested == RealESRGAN().gpu_id else logging.WARNING
+        log.log(level, "no GPU on this machine: realesrgan.gpu_id %s means the CPU", requested)
     elif absent := [gpu for gpu in requested if gpu >= available]:
         raise ConfigError(f"realesrgan.gpu_id is {absent[0]}; allowed here: 0 to {available - 1}")
 
