@@ -94,7 +94,7 @@ def test_a_file_that_may_still_be_written_is_left_for_later() -> None:
     write("", age=0)
     assert not refresh(config)
     assert config.providers.image.upscale.model == ANIME
-    time.sleep(STABLE_SECONDS)
+    write("", age=2 * STABLE_SECONDS)
     assert refresh(config)
     assert config.providers.image.upscale.model is None
 

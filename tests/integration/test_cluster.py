@@ -12,8 +12,10 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from tritonclient.grpc.aio import InferenceServerClient
 
 import envoy_for_tests
+from calls import until_begun
 from envoy_for_tests import CHART, Envoy
 from networks_for_tests import Bare, repository_of
 from pictures import encoded, gradient, off, pixels_of
@@ -183,6 +185,13 @@ async def test_a_name_with_several_addresses_needs_no_proxy(servers: list[Serve]
     assert min(shares) > 15, shares  # in turn, once a client has connected to all
 
 
+async def closed(server: Serve) -> None:
+    """Waits until it takes no more pictures."""
+    async with InferenceServerClient(server.url) as client:
+        while await client.is_model_ready("upscale"):
+            await asyncio.sleep(0.01)
+
+
 async def test_a_server_that_stops_finishes_its_pictures_and_takes_no_more(
     servers: list[Serve], bare: dict[str, Bare]
 ) -> None:
@@ -190,10 +199,10 @@ async def test_a_server_that_stops_finishes_its_pictures_and_takes_no_more(
     config.server.retries = 0
     async with connect(config, url=servers[0].url) as images:
         options = {"model": VIDEO, "tile_size": TILE}
-        under_way = asyncio.ensure_future(images.process(encoded(large), "upscale", options))
-        await asyncio.sleep(0.5)
+        async with until_begun(images.triton, "realesr_animevideov3"):
+            under_way = asyncio.ensure_future(images.process(encoded(large), "upscale", options))
         stopping = asyncio.ensure_future(stopped(servers[0]))
-        await asyncio.sleep(0.5)
+        await closed(servers[0])
         assert not under_way.done()
         with pytest.raises(ServerUnavailable):
             await images.process(encoded(picture(0)), "upscale", {"model": VIDEO})

@@ -8,7 +8,7 @@ from tritonclient.grpc import InferInput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from calls import raw
+from calls import raw, until_begun
 from pictures import bomb, encoded, gradient, sample
 from sakuga import (
     BadImage,
@@ -29,7 +29,7 @@ from sakuga_core.repository import writer
 from sakuga_server.runtime.embedded import free_port, run_triton
 
 PICTURE = encoded(gradient(16, 16))
-VIDEO = {"model": "realesr-animevideov3"}
+VIDEO, NETWORK = {"model": "realesr-animevideov3"}, "realesr_animevideov3"
 
 
 BAD_REQUESTS = {
@@ -116,12 +116,12 @@ async def test_no_server_is_an_error_with_how_to_start_one() -> None:
 
 
 async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
-    few = config.model_copy(deep=True)
-    few.server.preload = []
-    with run_triton(few) as server:
-        async with connect(few, url=server.url) as images:
-            work = asyncio.ensure_future(images.process(encoded(sample("heroine")), "upscale"))
-            await asyncio.sleep(1)
+    models = ["upscale", "networks", NETWORK]
+    with run_triton(config, models=models) as server:
+        async with connect(config, url=server.url) as images:
+            async with until_begun(images.triton, NETWORK):
+                picture, tiles = encoded(sample("heroine")), VIDEO | {"tile_size": 64}
+                work = asyncio.ensure_future(images.process(picture, "upscale", tiles))
             server.process.kill()
             with pytest.raises(ServerUnavailable):
                 await work

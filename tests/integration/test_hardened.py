@@ -14,6 +14,7 @@ from urllib.request import urlopen
 import pytest
 import trustme
 
+from calls import until_begun
 from envoy_for_tests import envoy
 from networks_for_tests import repository_of
 from pictures import encoded, gradient
@@ -28,7 +29,7 @@ from sakuga import (
 )
 from sakuga_server.runtime.binaries import binary
 from sakuga_server.runtime.embedded import free_port, run_triton
-from serving_for_tests import Serve, started
+from serving_for_tests import LONGEST, Serve, started
 
 VIDEO = "realesr-animevideov3"
 PICTURE, SLOW = encoded(gradient(16, 16)), encoded(gradient(256, 256))
@@ -179,11 +180,11 @@ async def test_a_traceparent_reaches_tritons_traces(
     with trace_context(f"00-{TRACE}-{CALLER}-01"):
         await images.process(PICTURE, "upscale", {"model": VIDEO})
     # The network's part of the work is in the caller's trace, too, not in one of its own.
-    for _ in range(100):
-        by_name = {span["name"]: span for span in spans(traces[1])}
-        if {"upscale", NETWORK} <= set(by_name):
-            break
-        await asyncio.sleep(0.1)
+    by_name: dict[str, Any] = {}
+    async with asyncio.timeout(LONGEST):
+        while not {"upscale", NETWORK} <= set(by_name):
+            await asyncio.sleep(0.05)
+            by_name = {span["name"]: span for span in spans(traces[1])}
     assert by_name["InferRequest"]["parentSpanId"] == CALLER
 
 
@@ -192,8 +193,8 @@ async def test_a_picture_whose_turn_comes_too_late_is_not_begun(
 ) -> None:
     video = {"model": VIDEO}
     # Triton takes some out of the queue before their turn.
-    slow = [asyncio.ensure_future(images.process(SLOW, "upscale", video)) for _ in range(4)]
-    await asyncio.sleep(0.5)
+    async with until_begun(images.triton, NETWORK):
+        slow = [asyncio.ensure_future(images.process(SLOW, "upscale", video)) for _ in range(4)]
     monkeypatch.setattr("sakuga.triton.QUEUE_SHARE", 0.001)
     async with connect(known) as hasty:
         hasty.config.server.timeout, hasty.config.server.retries = 100, 0

@@ -17,7 +17,7 @@ from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter, Upscaler
 from sakuga_core.networks.registry import by_name
 from sakuga_core.protocol import Inner, inner_shape
-from sakuga_export.custom import add, checkpoint
+from sakuga_export.custom import add, checkpoint, fitted
 from sakuga_export.custom import upscalers as custom_upscalers
 from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import graph, segmenters, upscalers
@@ -107,7 +107,7 @@ def test_facts_are_found_out(mine: Callable[[str], Mine], name: str) -> None:
 @pytest.mark.parametrize("name", FREE | FIXED)
 def test_rrdbnets_are_exported_as_the_built_in_ones_are(name: str, tmp_path: Path) -> None:
     descriptor = checkpoint.load(third_party_networks.write_checkpoint(name, tmp_path))
-    known = custom_upscalers.rebuilt(descriptor) is not None
+    known = fitted.rebuilt(descriptor) is not None
     assert known == (name in ("esrgan", "realesrgan-x2"))
 
 

@@ -1,6 +1,10 @@
-"""Calls past the client's own checks, as a client in another language would make them."""
+"""Calls past the client's own checks, as a client in another language would make them; and what a
+server is doing."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import numpy as np
 from tritonclient.grpc import InferInput
@@ -27,3 +31,17 @@ async def raw(url: str, model: str, image: bytes, options: object) -> None:
             await client.infer(model, inputs)
     finally:
         await triton.close()
+
+
+@asynccontextmanager
+async def until_begun(triton: Triton, network: str) -> AsyncIterator[None]:
+    """The block sends a picture; afterwards this waits until its first tile is computed."""
+
+    async def computed() -> float:
+        found: float = (await triton.status())["models"][network]["images"]
+        return found
+
+    before = await computed()
+    yield
+    while await computed() == before:
+        await asyncio.sleep(0.01)

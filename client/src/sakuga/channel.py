@@ -1,8 +1,11 @@
-"""How gRPC's channels are set up."""
+"""How gRPC's channels are set up, and when a replaced one is closed."""
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
 
@@ -30,6 +33,39 @@ CHANNEL_ARGS: list[tuple[str, Any]] = [
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5000),
 ]
+
+
+class Closable(Protocol):
+    async def close(self) -> object: ...
+
+
+Client = TypeVar("Client", bound=Closable)
+
+
+@dataclass
+class Connection(Generic[Client]):
+    """A client of a channel, and how many calls use it: a replaced one is closed after the last."""
+
+    client: Client
+    calls: int = 0
+    replaced: bool = False
+
+    @asynccontextmanager
+    async def used(self) -> AsyncIterator[Client]:
+        self.calls += 1
+        try:
+            yield self.client
+        finally:
+            self.calls -= 1
+            await self._close_if_done()
+
+    async def replace(self) -> None:
+        self.replaced = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self.replaced and not self.calls:
+            await self.client.close()
 
 
 def credentials(tls: TLS) -> Any:

@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import grpc
@@ -15,7 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from sakuga import tracing
-from sakuga.channel import CHANNEL_ARGS, credentials
+from sakuga.channel import CHANNEL_ARGS, Connection, credentials
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.retry import Attempts, Budget, Deadline
 from sakuga.translation import late, translated, unreachable
@@ -38,15 +37,6 @@ class Reply(NamedTuple):
     """The picture, an encoded file."""
     report: dict[str, Any]
     """What was done: model, sizes, tiles, milliseconds per stage, warnings, notes."""
-
-
-@dataclass
-class _Connection:
-    """A channel, and how many calls use it: a replaced one is closed after the last."""
-
-    client: InferenceServerClient
-    calls: int = 0
-    replaced: bool = False
 
 
 class Triton:
@@ -72,7 +62,7 @@ class Triton:
         self.server, self.local = server, local
         self._key_headers = {ADMIN_HEADER: key} if key else None
         self._url = url
-        self._current: tuple[tuple[object, ...], _Connection] | None = None
+        self._current: tuple[tuple[object, ...], Connection[InferenceServerClient]] | None = None
         self._budget = Budget()
         self._in_flight: tuple[int, asyncio.Semaphore] | None = None
 
@@ -193,19 +183,15 @@ class Triton:
         """
         url = await self._address()
         connection = await self._connection(url)
-        connection.calls += 1
         try:
-            yield connection.client
+            async with connection.used() as client:
+                yield client
         except InferenceServerException as error:
             status, text = error.status() or "", error.message() or ""
             tls = self.server.tls.ca is not None
             raise translated(status, text, model, url, tls) from error
         except grpc.RpcError as error:
             raise errors.ServerUnavailable(f"the connection to {url} broke") from error
-        finally:
-            connection.calls -= 1
-            if connection.replaced and not connection.calls:
-                await connection.client.close()
 
     async def _address(self) -> str:
         """host:port of the server, for `auto` of the one that was found or started."""
@@ -218,19 +204,16 @@ class Triton:
             raise unreachable("this machine")
         return found.url
 
-    async def _connection(self, url: str) -> _Connection:
+    async def _connection(self, url: str) -> Connection[InferenceServerClient]:
         # Made at first use: a gRPC channel belongs to the event loop it was made in.
         tls = self.server.tls
         key = (url, tls.ca, tls.certificate, tls.key)
         if self._current and self._current[0] == key:
             return self._current[1]
         client = InferenceServerClient(url, creds=credentials(tls), channel_args=CHANNEL_ARGS)
-        before, self._current = self._current, (key, _Connection(client))
-        connection = self._current[1]
+        before, self._current = self._current, (key, connection := Connection(client))
         if before:
-            before[1].replaced = True
-            if not before[1].calls:
-                await before[1].client.close()
+            await before[1].replace()
         return connection
 
     async def networks(self) -> dict[str, dict[str, Any]]:

