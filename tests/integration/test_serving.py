@@ -14,6 +14,7 @@ from tritonclient.grpc.aio import InferenceServerClient
 from networks_for_tests import PROJECT, Bare
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import Config, ImageAction, Images, RealESRGANProvider, connect
+from sakuga.cli.measure import measure
 from sakuga_core.networks.registry import by_name
 from sakuga_export.families import upscalers
 
@@ -203,6 +204,16 @@ async def test_networks_and_status_are_reported(images: Images) -> None:
     assert networks[VIDEO]["loaded"]
     assert not networks["realesrgan-x4plus"]["loaded"]
     assert (await images.triton.status())["ready"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [(VIDEO, "kpx/s"), ("u2net", "a second"), ("lama-anime", "a second")]
+)
+async def test_a_network_of_each_kind_is_measured(images: Images, name: str, unit: str) -> None:
+    facts = (await images.triton.networks())[name]
+    speed, _, found = (await measure(images.triton, name, facts)).partition(" ")
+    assert float(speed) > 0
+    assert found == unit
 
 
 def test_the_server_serves_the_projects_own_pipeline(served: Path) -> None:
