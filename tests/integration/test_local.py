@@ -14,7 +14,7 @@ import pytest
 
 from networks_for_tests import repository_of
 from pictures import encoded, gradient
-from sakuga import Config, ConfigError
+from sakuga import Config, ConfigError, connect
 from sakuga_server.runtime.embedded import run_triton
 from serving_for_tests import ONE_WORKER, SAKUGA, child, nothing_left
 
@@ -109,3 +109,24 @@ def test_a_taken_http_port_is_found_before_networks_are_loaded(config: Config) -
         taken.server.http_port = port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} is in use"), run_triton(taken):
             pass
+
+
+async def test_a_server_that_listens_on_ipv6_is_reached_by_it(config: Config) -> None:
+    if not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    ipv6 = config.model_copy(deep=True)
+    ipv6.server.host = "::1"
+    models = ["upscale", "networks", "realesr_animevideov3"]
+    with run_triton(ipv6, models=models) as server:
+        assert server.url.startswith("[::1]:")
+        async with connect(ipv6, url=server.url) as images:
+            await images.process(encoded(gradient(10, 12)), "upscale", {"model": VIDEO})
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
