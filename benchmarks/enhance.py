@@ -151,7 +151,7 @@ def exported(checkpoint: Path, folder: Path) -> Config:
     writer.write(folder, config)
     net = enhancers.load(ROW, checkpoint)
     for name in (ONNX, TORCHSCRIPT):
-        enhancers.place(ROW, net, folder / ROW.folder / "1" / name)
+        enhancers.convert(ROW, net, folder / ROW.folder / "1" / name)
     return config
 
 

@@ -158,10 +158,10 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
         source = PROJECT / "model_repository" / by_name(name).folder / "1"
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
     general = by_name("realesr-general-x4v3")
-    upscalers.place(general, states, folder / general.folder / "1" / ONNX)
+    upscalers.convert(general, states, folder / general.folder / "1" / ONNX)
     (enhancer,) = ENHANCERS
     target = folder / enhancer.folder / "1" / enhancer.file
-    enhancers.place(enhancer, enhancers.load(enhancer, aura), target)
+    enhancers.convert(enhancer, enhancers.load(enhancer, aura), target)
     segmenter = by_name("isnet-anime")
     assert isinstance(segmenter, Segmenter)
     target = folder / segmenter.folder / "1" / ONNX
@@ -177,7 +177,7 @@ def _inpainters(folder: Path, weights: Path) -> None:
         (folder / migan.folder / "1").symlink_to(source, target_is_directory=True)
     assert isinstance(drawn, Inpainter)
     target = folder / drawn.folder / "1" / drawn.file
-    inpainters.place(drawn, lama.write(lama.small(), weights), target)
+    inpainters.convert(drawn, lama.write(lama.small(), weights), target)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Networks of one's own in a repository: added, listed, replaced, removed, refused."""
+"""Custom networks in a repository: added, listed, replaced, removed, refused."""
 
 import json
 import os

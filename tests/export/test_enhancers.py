@@ -32,7 +32,7 @@ def exported(
     request: pytest.FixtureRequest, aura: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     file = tmp_path_factory.mktemp("export") / request.param.file
-    enhancers.place(request.param, enhancers.load(request.param, aura), file)
+    enhancers.convert(request.param, enhancers.load(request.param, aura), file)
     return file
 
 

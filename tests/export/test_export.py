@@ -23,7 +23,7 @@ def exported(
     tmp_path_factory: pytest.TempPathFactory, general_states: list[upscalers.State]
 ) -> onnxruntime.InferenceSession:
     file = tmp_path_factory.mktemp("export") / ONNX
-    upscalers.place(GENERAL, general_states, file)
+    upscalers.convert(GENERAL, general_states, file)
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
 
 
@@ -87,7 +87,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("repository/**/model.onnx"))
 
 
-def test_an_export_that_differs_is_not_placed(
+def test_an_export_that_differs_is_not_written(
     tmp_path: Path, general_states: list[upscalers.State], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(*arguments: object) -> np.ndarray:
@@ -97,7 +97,7 @@ def test_an_export_that_differs_is_not_placed(
     monkeypatch.setattr(upscalers, "reference", wrong)
     target = tmp_path / "1" / ONNX
     with pytest.raises(ExportError, match=r"differs from torch by [23] levels"):
-        upscalers.place(GENERAL, general_states, target)
+        upscalers.convert(GENERAL, general_states, target)
     assert not target.exists()
 
 

@@ -30,7 +30,7 @@ def migan() -> Path:
 @pytest.fixture(scope="module")
 def exported(migan: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("migan") / "model.onnx"
-    inpainters.place(MIGAN, migan, target, "origin")
+    inpainters.convert(MIGAN, migan, target, "origin")
     return target
 
 
@@ -64,16 +64,16 @@ def test_exports_are_marked_with_their_origin(exported: Path) -> None:
     assert origin_of(exported) == "origin"
 
 
-def test_another_file_is_refused_and_nothing_placed(tmp_path: Path) -> None:
+def test_another_file_is_refused_and_nothing_written(tmp_path: Path) -> None:
     file = tmp_path / "other.onnx"
     value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
     result = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     onnx.save(onnx.helper.make_model(onnx.helper.make_graph([node], "g", [value], [result])), file)
     with pytest.raises(ExportError, match="migan: this isn't the published file"):
-        inpainters.place(MIGAN, file, tmp_path / "model.onnx")
+        inpainters.convert(MIGAN, file, tmp_path / "model.onnx")
     with pytest.raises(ExportError, match="lama-anime: this isn't TorchScript"):
-        inpainters.place(LAMA, file, tmp_path / "model.pt")
+        inpainters.convert(LAMA, file, tmp_path / "model.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["other.onnx"]
 
 
@@ -93,7 +93,7 @@ def test_lama_at_its_published_size(tmp_path: Path) -> None:
 
 def check_lama(net: lama.Lama, folder: Path) -> None:
     source, target = lama.write(net, folder), folder / "model.pt"
-    inpainters.place(LAMA, source, target, "origin")
+    inpainters.convert(LAMA, source, target, "origin")
     assert origin_of(target) == "origin"
     image, hole = (array[:, :328, :200] for array in inpainters.trial(512))
     image, hole = np.ascontiguousarray(image), np.ascontiguousarray(hole)

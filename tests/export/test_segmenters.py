@@ -80,7 +80,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exported(published: Path) -> Path:
     file = published.parent / "1" / "model.onnx"
-    segmenters.place(ANIME, published, file, "from here")
+    segmenters.convert(ANIME, published, file, "from here")
     return file
 
 
@@ -143,7 +143,7 @@ def test_a_checkpoint_comes_to_the_same_as_its_published_form(
     exported: Path, tmp_path: Path
 ) -> None:
     torch.save(generated_isnet_net().state_dict(), tmp_path / "isnet-anime.ckpt")
-    segmenters.place(ANIME, tmp_path / "isnet-anime.ckpt", tmp_path / "model.onnx")
+    segmenters.convert(ANIME, tmp_path / "isnet-anime.ckpt", tmp_path / "model.onnx")
     batch = pictures(2, ANIME.side)
     found = segmenters.run_file(ANIME, session(tmp_path / "model.onnx"), batch)
     assert np.allclose(found, segmenters.run_file(ANIME, session(exported), batch), atol=1e-4)
@@ -154,13 +154,13 @@ def test_checkpoints_of_other_networks_are_refused(tmp_path: Path) -> None:
     (tmp_path / "isnet-anime.pth").write_bytes(b"no checkpoint")
     for file in tmp_path.iterdir():
         with pytest.raises(ExportError, match="isn't a checkpoint of IS-Net"):
-            segmenters.place(ANIME, file, tmp_path / "1" / "model.onnx")
+            segmenters.convert(ANIME, file, tmp_path / "1" / "model.onnx")
     assert not (tmp_path / "1").exists()
 
 
 @pytest.mark.parametrize("opset", [11, 13, 17, 18])
 def test_the_version_of_onnx_stays_and_the_first_output_alone(opset: int, tmp_path: Path) -> None:
-    segmenters.place(TINY, saved(tiny(opset), tmp_path), tmp_path / "1" / "model.onnx")
+    segmenters.convert(TINY, saved(tiny(opset), tmp_path), tmp_path / "1" / "model.onnx")
     model = onnx.load(tmp_path / "1" / "model.onnx")
     assert [imported.version for imported in model.opset_import] == [opset]
     assert [value.name for value in model.graph.output] == ["MASK"]
@@ -178,7 +178,7 @@ def test_a_file_that_leaves_sizes_open_is_taken_too(tmp_path: Path) -> None:
         "(halved, none, none, sizes)": "(halved, none, scales)",
         "int64[4] sizes = {1, 1, 8, 8}": "float[4] scales = {1, 1, 2, 2}",
     }
-    segmenters.place(TINY, saved(tiny(**changes), tmp_path), tmp_path / "1" / "model.onnx")
+    segmenters.convert(TINY, saved(tiny(**changes), tmp_path), tmp_path / "1" / "model.onnx")
     assert (tmp_path / "1" / "model.onnx").exists()
 
 
@@ -206,17 +206,17 @@ REFUSED = {
 def test_what_cannot_be_batched_is_refused(name: str, tmp_path: Path) -> None:
     changes, message = REFUSED[name]
     with pytest.raises(ExportError, match=message):
-        segmenters.place(TINY, saved(tiny(**changes), tmp_path), tmp_path / "1" / "model.onnx")
+        segmenters.convert(TINY, saved(tiny(**changes), tmp_path), tmp_path / "1" / "model.onnx")
     assert not list(tmp_path.glob("1/*"))
 
 
-def test_an_export_that_differs_is_not_placed(
+def test_an_export_that_differs_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = segmenters.reference
     monkeypatch.setattr(segmenters, "reference", lambda *arguments: right(*arguments) + 0.01)
     with pytest.raises(ExportError, match=r"differ from the original's by 1\.0e-02"):
-        segmenters.place(TINY, saved(tiny(), tmp_path), tmp_path / "1" / "model.onnx")
+        segmenters.convert(TINY, saved(tiny(), tmp_path), tmp_path / "1" / "model.onnx")
     assert not list(tmp_path.glob("1/*"))
 
 

@@ -93,7 +93,7 @@ async def scripted(tmp_path_factory: pytest.TempPathFactory, aura: Path) -> Asyn
     config.aurasr.backend, config.server.repository = "pytorch", folder
     writer.write(folder, config)
     row = configured(ROW, config)
-    enhancers.place(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
+    enhancers.convert(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
     with run_triton(config, models=["upscale", row.folder]) as server:
         async with connect(config, url=server.url) as images:
             yield images

@@ -47,7 +47,7 @@ FIXED = {
 
 @dataclass
 class Mine:
-    """A network of one's own as it was exported, and as spandrel has it."""
+    """A custom network as it was exported, and as spandrel has it."""
 
     row: CustomUpscaler
     session: onnxruntime.InferenceSession
@@ -194,7 +194,7 @@ def test_a_built_in_networks_file_comes_out_as_the_built_in_network(
     torch.save({"params_ema": dict(state)}, tmp_path / "built-in.pth")
     row = add.add(tmp_path / "built-in.pth", CustomOptions(name="mine"), tmp_path)
     assert row.facts == network.facts
-    upscalers.place(network, [state], tmp_path / ONNX)
+    upscalers.convert(network, [state], tmp_path / ONNX)
     files = (tmp_path / ONNX, tmp_path / "mine" / "1" / ONNX)
     pixels = sample("heroine", (100, 180, 180, 240))[None]
     built_in, found = (graph.run_file(onnxruntime.InferenceSession(f), pixels) for f in files)
@@ -209,7 +209,7 @@ def test_u2net_by_file_gives_the_built_in_masks(tmp_path: Path) -> None:
     file = fetch(network.weights[0]).path
     row = add.add(file, CustomOptions(name="mine", mean=network.mean, std=network.std), tmp_path)
     assert isinstance(row, Segmenter)
-    segmenters.place(network, file, tmp_path / ONNX)
+    segmenters.convert(network, file, tmp_path / ONNX)
     rng = np.random.default_rng(0)
     pictures = np.stack(
         [

@@ -129,7 +129,7 @@ class Bare:
 
 
 def repository_of(served: Path, folder: Path) -> Path:
-    """A repository of one's own, to change, with the exports of another."""
+    """A repository to change, with the exports of another."""
     for model in served.glob("*/config.pbtxt"):
         (folder / model.parent.name).mkdir(parents=True)
         shutil.copy(model, folder / model.parent.name)

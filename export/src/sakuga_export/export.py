@@ -1,6 +1,6 @@
-"""The one path from weights to a served network: fetch, verify, load, wrap, export, compare, place.
+"""The one path from weights to a served network: fetch, verify, convert, compare.
 
-What differs between kinds of networks is in `upscalers`, `enhancers`, `masks` and `inpainters`.
+What differs between kinds of networks is in `families`.
 """
 
 import hashlib
@@ -34,15 +34,15 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
         return False
     match network:
         case Segmenter():
-            segmenters.place(network, fetched[0].path, target, origin)
+            segmenters.convert(network, fetched[0].path, target, origin)
         case Enhancer():
-            enhancers.place(network, enhancers.load(network, fetched[0].path), target, origin)
+            enhancers.convert(network, enhancers.load(network, fetched[0].path), target, origin)
         case Inpainter():
-            inpainters.place(network, fetched[0].path, target, origin)
+            inpainters.convert(network, fetched[0].path, target, origin)
         case Upscaler():
             files = zip(network.weights, fetched, strict=True)
             states = [upscalers.load(network, *file) for file in files]
-            upscalers.place(network, states, target, origin)
+            upscalers.convert(network, states, target, origin)
     return True
 
 

@@ -25,7 +25,7 @@ def one_at_a_time(repository: Path) -> Iterator[None]:
 
 
 @contextmanager
-def placing(target: Path) -> Iterator[Path]:
+def atomically(target: Path) -> Iterator[Path]:
     """A file to write and compare; it gets its name only if all of it went well."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:

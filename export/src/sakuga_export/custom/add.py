@@ -1,4 +1,4 @@
-"""Networks of one's own: rows like those of networks.py, kept beside what was exported.
+"""Custom networks: rows like those of networks.py, kept beside what was exported.
 
 `network.json` in a network's folder of the model repository is its row; the repository writer
 writes everything else from it.
@@ -19,7 +19,7 @@ from sakuga_core.networks.families import CustomUpscaler, Network, Segmenter, We
 from sakuga_core.networks.registry import IMAGENET_MEAN, IMAGENET_STD, NETWORKS, SEGMENTERS
 from sakuga_export.errors import ExportError
 from sakuga_export.fetch import sha256
-from sakuga_export.output import placing
+from sakuga_export.output import atomically
 
 CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
 SUFFIXES = (*CHECKPOINTS, ".onnx")
@@ -55,7 +55,7 @@ class CustomOptions:
 
 
 def add(source: Path, options: CustomOptions, repository: Path) -> CustomNetwork:
-    """Exports a network of one's own into a repository, in the place of one of that name.
+    """Exports a custom network into a repository, in the place of one of that name.
 
     Args:
         source: a super-resolution checkpoint, or the ONNX file of a segmentation network.
@@ -67,11 +67,11 @@ def add(source: Path, options: CustomOptions, repository: Path) -> CustomNetwork
     weights = (Weights(source.name, "", sha256(source)),)
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
-        place = _upscaler if source.suffix in CHECKPOINTS else _segmenter
-        row = place(source, options, weights, model)
+        convert = _upscaler if source.suffix in CHECKPOINTS else _segmenter
+        row = convert(source, options, weights, model)
         if any(other.name == row.name for other in rows(repository)):
             remove(row.name, repository)
-        with placing(repository / row.folder / "1" / row.file) as file:
+        with atomically(repository / row.folder / "1" / row.file) as file:
             shutil.copyfile(model, file)
         (repository / row.folder / FILE).write_text(text(row), encoding="utf-8")
     return row
@@ -87,7 +87,7 @@ def _upscaler(
     row = CustomUpscaler(
         **options.facts(source), weights=weights, architecture="", scale=0, receptive_field=0
     )
-    return upscalers.place(row, source, target)
+    return upscalers.convert(row, source, target)
 
 
 def _segmenter(
@@ -101,11 +101,11 @@ def _segmenter(
     if min(std) <= 0:
         raise ExportError(f"--std is {std}; allowed: numbers over 0")
     row = Segmenter(**options.facts(source), weights=weights, side=0, mean=mean, std=std)
-    return segmenters.place(row, source, target, options.side)
+    return segmenters.convert(row, source, target, options.side)
 
 
 def remove(name: str, repository: Path) -> None:
-    """Deletes a network of one's own.
+    """Deletes a custom network.
 
     Raises:
         ExportError: there is none of that name.
@@ -122,7 +122,7 @@ def remove(name: str, repository: Path) -> None:
 def check_name(name: str) -> None:
     """
     Raises:
-        ExportError: a network of one's own can't have that name.
+        ExportError: a custom network can't have that name.
     """
     if not NAME.fullmatch(name):
         raise ExportError(f"--name is {name!r}; allowed: lower-case letters, digits and hyphens")

@@ -1,4 +1,4 @@
-"""Networks of one's own as `upscale` needs them: for pictures of any size, with three channels."""
+"""Custom networks as `upscale` needs them: for pictures of any size, with three channels."""
 
 import re
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from sakuga_export.families import segmenters
 FLOAT = onnx.TensorProto.FLOAT
 
 
-def place(row: Segmenter, source: Path, target: Path, side: int | None = None) -> Segmenter:
+def convert(row: Segmenter, source: Path, target: Path, side: int | None = None) -> Segmenter:
     """Reads, converts and compares.
 
     Args:
@@ -34,7 +34,7 @@ def place(row: Segmenter, source: Path, target: Path, side: int | None = None) -
     row = replace(row, side=_side(source, side))
     _try(row, source)
     try:
-        segmenters.place(row, source, target, str(row.weights[0].sha256))
+        segmenters.convert(row, source, target, str(row.weights[0].sha256))
     except ExportError:
         raise
     except Exception as error:  # onnx's and onnxruntime's have no class in common

@@ -1,4 +1,4 @@
-"""Super-resolution networks of one's own: from a checkpoint that spandrel knows to a graph for
+"""Custom super-resolution networks: from a checkpoint that spandrel knows to a graph for
 Triton, with everything that a row says measured.
 """
 
@@ -33,7 +33,7 @@ TEST_SIZES = ((48, 32), (13, 65))
 TOLERANCES = {np.dtype(np.uint8): 1, np.dtype(np.uint16): 64}  # levels; 257 of the latter are one
 
 
-def place(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
+def convert(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
     """Loads, measures, exports and compares.
 
     Args:

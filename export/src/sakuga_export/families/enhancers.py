@@ -15,7 +15,7 @@ from sakuga_export.architectures import aura
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph
 from sakuga_export.families.graph import Array, Served
-from sakuga_export.output import mark_torchscript, placing
+from sakuga_export.output import atomically, mark_torchscript
 
 CONFIG = "config.json"
 
@@ -50,14 +50,14 @@ def _shape(config: Path) -> aura.Shape:
         raise ValueError(f"{config} lacks {error}") from error
 
 
-def place(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "") -> None:
+def convert(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "") -> None:
     """Wraps, exports and compares; `target` appears only if all of it went well.
 
     Args:
         target: `model.pt` for TorchScript, else ONNX.
     """
     write = _write_torchscript if target.suffix == ".pt" else _write_onnx
-    with placing(target) as file:
+    with atomically(target) as file:
         write(network, Served(net), file, origin)
         for image in graph.trial_pictures(network.side, network.side):
             found = run_file(file, image)

@@ -12,7 +12,7 @@ from sakuga_core import protocol
 from sakuga_core.networks.families import Inpainter
 from sakuga_export.errors import ExportError
 from sakuga_export.families.graph import Array, check
-from sakuga_export.output import mark, mark_torchscript, placing
+from sakuga_export.output import atomically, mark, mark_torchscript
 
 OPSET = 17
 # Of MI-GAN's published file: where its network begins and ends, between cutting a square around the
@@ -22,14 +22,14 @@ BEGIN, END = "/Concat_23_output_0", "/Clip_output_0"
 BLENDED = 16
 
 
-def place(network: Inpainter, source: Path, target: Path, origin: str = "") -> None:
+def convert(network: Inpainter, source: Path, target: Path, origin: str = "") -> None:
     """Converts and compares; `target` appears only if all of it went well.
 
     Raises:
         ExportError: `source` isn't such a network, or its export inpaints otherwise.
     """
     convert = {"MI-GAN": _place_migan, "LaMa": _place_lama}[network.architecture]
-    with placing(target) as file:
+    with atomically(target) as file:
         convert(network, source, file, origin)
 
 

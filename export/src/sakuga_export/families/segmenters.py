@@ -15,7 +15,7 @@ from sakuga_core import protocol
 from sakuga_core.networks.families import Segmenter
 from sakuga_export.architectures import isnet
 from sakuga_export.errors import ExportError
-from sakuga_export.output import mark, placing
+from sakuga_export.output import atomically, mark
 
 OPSET = 11
 BATCHES = (1, 4)
@@ -27,7 +27,7 @@ TOLERANCE = 1e-3
 Array = npt.NDArray[Any]
 
 
-def place(network: Segmenter, source: Path, target: Path, origin: str = "") -> None:
+def convert(network: Segmenter, source: Path, target: Path, origin: str = "") -> None:
     """Converts and compares; `target` appears only if all of it went well.
 
     Args:
@@ -41,7 +41,7 @@ def place(network: Segmenter, source: Path, target: Path, origin: str = "") -> N
     """
     with tempfile.TemporaryDirectory() as folder:
         published = _published(network, source, Path(folder))
-        with placing(target) as file:
+        with atomically(target) as file:
             model = served(network, onnx.load(published))
             mark(model, origin)
             onnx.save(model, file)

@@ -12,12 +12,14 @@ from sakuga_core import protocol
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.families import graph
 from sakuga_export.families.graph import Array, Served, Session
-from sakuga_export.output import placing
+from sakuga_export.output import atomically
 
 FEATURE_AXES = {0: "batch", 2: "rows", 3: "columns"}
 
 
-def place(net: RRDBNet, folder: Path, compare: Callable[[Session], None], origin: str = "") -> None:
+def convert(
+    net: RRDBNet, folder: Path, compare: Callable[[Session], None], origin: str = ""
+) -> None:
     """Folds `net`, exports it in two parts and has them compared.
 
     Args:
@@ -27,8 +29,8 @@ def place(net: RRDBNet, folder: Path, compare: Callable[[Session], None], origin
     """
     net.fold()
     with (
-        placing(folder / protocol.TAIL_FILE) as tail,
-        placing(folder / protocol.OPENVINO_FILE) as body,
+        atomically(folder / protocol.TAIL_FILE) as tail,
+        atomically(folder / protocol.OPENVINO_FILE) as body,
     ):
         _write_body(net, body, origin)
         _write_tail(net, tail, origin)

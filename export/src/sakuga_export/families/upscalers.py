@@ -16,7 +16,7 @@ from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, ncnn, split_rrdb
 from sakuga_export.families.graph import Array, Served, Session, run_file
 from sakuga_export.fetch import Fetched
-from sakuga_export.output import placing
+from sakuga_export.output import atomically
 
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "RRDBNet": RRDBNet,
@@ -61,17 +61,17 @@ def load(network: Upscaler, weights: Weights, fetched: Fetched) -> State:
     return state
 
 
-def place(network: Upscaler, states: list[State], target: Path, origin: str = "") -> None:
+def convert(network: Upscaler, states: list[State], target: Path, origin: str = "") -> None:
     """Wraps, exports and compares; `target` appears only if all of it went well."""
     net = build(network)
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
-    with placing(target) as file:
+    with atomically(target) as file:
         _write(network, served, file, origin)
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         _compare(network, states, session)
         if isinstance(net, RRDBNet):
-            split_rrdb.place(net, target.parent, partial(_compare, network, states), origin)
+            split_rrdb.convert(net, target.parent, partial(_compare, network, states), origin)
 
 
 class Interpolated(Served):
