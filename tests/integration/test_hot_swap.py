@@ -123,6 +123,7 @@ async def test_a_network_that_is_exported_meanwhile_is_served(serve: Serve, data
     exported = folder.resolve()
     folder.unlink()
     await serve.edit(GENERAL)
+    assert serve.run("models", "unload", VIDEO).returncode == 0
     options = {"model": VIDEO}
     async with connect(serve.file) as images:
         with pytest.raises(ModelNotInstalled, match="sakuga export"):
