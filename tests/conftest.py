@@ -1,6 +1,6 @@
 """What tests share: networks, a repository, and a real Triton that serves it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
@@ -117,37 +117,52 @@ def general_states() -> list[upscalers.State]:
     return generated_states(by_name("realesr-general-x4v3"))
 
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
 @pytest.fixture(scope="session")
-def aura(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
+    """What takes long to make: of several processes one makes the folder, and all read it."""
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        shared = shared.parent
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, whole = shared / name, shared / f"{name}.whole"
+        with (shared / f"{name}.lock").open("w") as lock:
+            flock(lock, LOCK_EX)
+            if not whole.exists():
+                folder.mkdir()
+                make(folder)
+                whole.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def aura(once: Once) -> Path:
     """A small AuraSR's checkpoint, on generated weights."""
-    return generated_aura(tmp_path_factory.mktemp("aura"))
+    return once("aura", generated_aura) / "model.safetensors"
 
 
 @pytest.fixture(scope="session")
-def published_segmenters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def published_segmenters(once: Once) -> dict[str, Path]:
     """Networks in rembg's own form: u2net as published, isnet-anime on generated weights."""
-    generated = generated_isnet(tmp_path_factory.mktemp("isnet"))
+    generated = once("isnet", generated_isnet) / "isnet-anime.onnx"
     return {"u2net": fetch(by_name("u2net").weights[0]).path, "isnet-anime": generated}
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A repository with the real networks, and those on generated weights. Of several processes
-    one fills it, which takes a minute, and all read it."""
-    shared = tmp_path_factory.getbasetemp()
-    if hasattr(request.config, "workerinput"):
-        shared = shared.parent
-    folder, whole = shared / "repository", shared / "repository-whole"
-    with (shared / "repository.lock").open("w") as lock:
-        flock(lock, LOCK_EX)
-        if not whole.exists():
-            states, weights = map(
-                request.getfixturevalue, ("general_states", "published_segmenters")
-            )
-            _fill(folder, states, weights["isnet-anime"], request.getfixturevalue("aura"))
-            _inpainters(folder, tmp_path_factory.mktemp("lama"))
-            whole.touch()
-    return folder
+def served(once: Once, request: pytest.FixtureRequest) -> Path:
+    """A repository with the real networks, and those on generated weights."""
+
+    def fill(folder: Path) -> None:
+        states, weights = map(request.getfixturevalue, ("general_states", "published_segmenters"))
+        _fill(folder, states, weights["isnet-anime"], request.getfixturevalue("aura"))
+        _inpainters(folder, once("lama", lambda target: lama.write(lama.small(), target)))
+
+    return once("repository", fill)
 
 
 def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) -> None:
@@ -170,14 +185,14 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
 
 
 def _inpainters(folder: Path, weights: Path) -> None:
-    """MI-GAN as it was exported, where its weights could be had, and a small LaMa."""
+    """MI-GAN as it was exported, where its weights could be had, and LaMa."""
     migan, drawn = by_name("migan"), by_name("lama-anime")
     source = PROJECT / "model_repository" / migan.folder / "1"
     if (source / migan.file).exists():
         (folder / migan.folder / "1").symlink_to(source, target_is_directory=True)
     assert isinstance(drawn, Inpainter)
     target = folder / drawn.folder / "1" / drawn.file
-    inpainters.convert(drawn, lama.write(lama.small(), weights), target)
+    inpainters.convert(drawn, weights / drawn.weights[0].file, target)
 
 
 @pytest.fixture(scope="session")

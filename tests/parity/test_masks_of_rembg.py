@@ -11,7 +11,6 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from networks_for_tests import generated_isnet
 from pictures import sample
 from sakuga_core.networks.families import Segmenter
 from sakuga_core.networks.registry import SEGMENTERS, by_name
@@ -37,9 +36,9 @@ def if_present(name: str) -> Any:
     scope="module",
     params=["generated", "u2net", if_present("isnet-anime"), if_present("isnet-general-use")],
 )
-def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(request: pytest.FixtureRequest, published_segmenters: dict[str, Path]) -> Path:
     if request.param == "generated":
-        return generated_isnet(tmp_path_factory.mktemp("generated"))
+        return published_segmenters["isnet-anime"]
     return fetch(by_name(request.param).weights[0]).path
 
 
