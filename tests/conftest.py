@@ -21,7 +21,7 @@ from networks_for_tests import (
 )
 from sakuga import Config, Images, connect
 from sakuga_core.networks.facts import NetworkFacts
-from sakuga_core.networks.families import Inpainter, Segmenter
+from sakuga_core.networks.families import Enhancer, Inpainter, Segmenter
 from sakuga_core.networks.registry import ENHANCERS, UPSCALERS, by_name
 from sakuga_core.repository import writer
 from sakuga_export.families import enhancers, inpainters, segmenters, upscalers
@@ -146,6 +146,21 @@ def aura(once: Once) -> Path:
     return once("aura", generated_aura) / "model.safetensors"
 
 
+Exported = Callable[[Enhancer], Path]
+
+
+@pytest.fixture(scope="session")
+def exported_aura(once: Once, aura: Path) -> Exported:
+    """That AuraSR exported, as ONNX or TorchScript."""
+
+    def exported(row: Enhancer) -> Path:
+        net = enhancers.load(row, aura)
+        made = once(row.backend, lambda folder: enhancers.convert(row, net, folder / row.file))
+        return made / row.file
+
+    return exported
+
+
 @pytest.fixture(scope="session")
 def published_segmenters(once: Once) -> dict[str, Path]:
     """Networks in rembg's own form: u2net as published, isnet-anime on generated weights."""
@@ -159,13 +174,15 @@ def served(once: Once, request: pytest.FixtureRequest) -> Path:
 
     def fill(folder: Path) -> None:
         states, weights = map(request.getfixturevalue, ("general_states", "published_segmenters"))
-        _fill(folder, states, weights["isnet-anime"], request.getfixturevalue("aura"))
+        _fill(folder, states, weights["isnet-anime"])
+        enhancer = request.getfixturevalue("exported_aura")(ENHANCERS[0])
+        (folder / ENHANCERS[0].folder / "1").symlink_to(enhancer.parent)
         _inpainters(folder, once("lama", lambda target: lama.write(lama.small(), target)))
 
     return once("repository", fill)
 
 
-def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) -> None:
+def _fill(folder: Path, states: list[upscalers.State], anime: Path) -> None:
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
     writer.write(folder, exact)
@@ -174,9 +191,6 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path, aura: Path) 
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
     general = by_name("realesr-general-x4v3")
     upscalers.convert(general, states, folder / general.folder / "1" / ONNX)
-    (enhancer,) = ENHANCERS
-    target = folder / enhancer.folder / "1" / enhancer.file
-    enhancers.convert(enhancer, enhancers.load(enhancer, aura), target)
     segmenter = by_name("isnet-anime")
     assert isinstance(segmenter, Segmenter)
     target = folder / segmenter.folder / "1" / ONNX
@@ -206,6 +220,8 @@ def config(served: Path) -> Config:
     config = Config()
     config.server.repository = served
     config.server.preload = "all"
+    config.server.upscale_workers = 2
+    config.server.matting_workers = config.server.fix_artifacts_workers = 1
     return config
 
 

@@ -1,6 +1,7 @@
 """AuraSR baked, against its own package, on a small network of the same class."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +29,8 @@ TORCHSCRIPT = replace(ROW, backend="pytorch")
 
 
 @pytest.fixture(scope="module", params=[ROW, TORCHSCRIPT], ids=["ONNX", "TorchScript"])
-def exported(
-    request: pytest.FixtureRequest, aura: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    file = tmp_path_factory.mktemp("export") / request.param.file
-    enhancers.convert(request.param, enhancers.load(request.param, aura), file)
-    return file
+def exported(request: pytest.FixtureRequest, exported_aura: Callable[[Enhancer], Path]) -> Path:
+    return exported_aura(request.param)
 
 
 def noise(count: int, dtype: type = np.uint8) -> np.ndarray:

@@ -1,7 +1,7 @@
 """`enhance` through a real Triton: sizes, kinds of pictures, and the same bytes every time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import AuraSRProvider, Config, Images, connect
+from sakuga_core.networks.families import Enhancer
 from sakuga_core.networks.registry import ENHANCERS, configured
 from sakuga_core.repository import writer
 from sakuga_export.families import enhancers, graph
@@ -87,13 +88,15 @@ async def test_the_provider_serves_alone(config: Config, url: str, images: Image
 
 
 @pytest.fixture(scope="module")
-async def scripted(tmp_path_factory: pytest.TempPathFactory, aura: Path) -> AsyncIterator[Images]:
+async def scripted(
+    tmp_path_factory: pytest.TempPathFactory, exported_aura: Callable[[Enhancer], Path]
+) -> AsyncIterator[Images]:
     """Another Triton, which serves the network as TorchScript."""
     folder, config = tmp_path_factory.mktemp("scripted"), Config()
     config.aurasr.backend, config.server.repository = "pytorch", folder
     writer.write(folder, config)
     row = configured(ROW, config)
-    enhancers.convert(row, enhancers.load(row, aura), folder / row.folder / "1" / row.file)
+    (folder / row.folder / "1").symlink_to(exported_aura(row).parent)
     with run_triton(config, models=["upscale", row.folder]) as server:
         async with connect(config, url=server.url) as images:
             yield images
