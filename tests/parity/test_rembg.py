@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,27 @@ def session_of(
     for name, file in published_segmenters.items():
         (home / f"{name}.onnx").symlink_to(file)
 
+    @cache
     def session(name: str) -> Any:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("U2NET_HOME", str(home))
             patch.setenv("MODEL_CHECKSUM_DISABLED", "1")  # of weights that nobody trained
-            return rembg.new_session(name)
+            return remembering(rembg.new_session(name))
 
+    return session
+
+
+def remembering(session: Any) -> Any:
+    """A session that computes each picture once, however often the tests ask for it."""
+    compute, known = session.predict, {}
+
+    def predict(image: Image.Image, *arguments: Any, **options: Any) -> Any:
+        key = image.mode, image.size, image.tobytes()
+        if key not in known:
+            known[key] = compute(image, *arguments, **options)
+        return [mask.copy() for mask in known[key]]
+
+    session.predict = predict
     return session
 
 
