@@ -49,8 +49,10 @@ def data() -> bytes:
 async def unloaded(images: Images, *models: str) -> None:
     """Waits until none of them is loaded."""
     async with asyncio.timeout(LONGEST):
-        while any((await images.triton.networks())[model]["loaded"] for model in models):
+        networks = await images.triton.networks()
+        while any(networks[model]["loaded"] for model in models):
             await asyncio.sleep(0.05)
+            networks = await images.triton.networks()
 
 
 @pytest.mark.parametrize(
