@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sakuga import DeadlineExceeded, ServerUnavailable
+from sakuga.channel import CHANNEL_ARGS
 from sakuga.local import split
 from sakuga.triton import Triton
 from sakuga_core.config.server import Server
@@ -63,6 +64,21 @@ async def test_the_deadline_holds_where_nobody_listens() -> None:
     async with Triton(server) as triton:
         with pytest.raises((DeadlineExceeded, ServerUnavailable)):
             await triton.infer("upscale", b"picture", {})
+
+
+async def test_a_server_that_vanished_is_noticed_long_before_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("keepalive_time_ms", "keepalive_timeout_ms", "http2.ping_timeout_ms")
+    quick = {f"grpc.{name}": 100 for name in names}
+    channel = [(name, quick.get(name, value)) for name, value in CHANNEL_ARGS]
+    assert set(quick) <= {name for name, _ in CHANNEL_ARGS}
+    monkeypatch.setattr("sakuga.triton.CHANNEL_ARGS", channel)
+    settings = Server(timeout=3600, retries=0)
+    async with silent() as server, Triton(settings, url=server.url) as triton:
+        with pytest.raises(ServerUnavailable):  # it answers no ping either
+            await triton.infer("upscale", bytes(2000), {})
+        assert server.called.is_set()
 
 
 async def test_a_call_is_cancelled_while_it_connects() -> None:
