@@ -23,6 +23,8 @@ from sakuga import (
 )
 from sakuga.triton import Triton
 from sakuga_core.config.server import Server
+from sakuga_export.custom import add
+from sakuga_export.custom.add import CustomOptions
 from sakuga_server.runtime.embedded import free_port
 from serving_for_tests import LONGEST, Serve, started
 
@@ -144,10 +146,10 @@ async def test_a_custom_network_comes_and_goes_while_the_server_runs(
     async with connect(serve.file) as images:
         with pytest.raises(BadOption, match="'mine'; allowed: realesrgan-x4plus-anime"):
             await images.process(data, "upscale", options)
-        assert serve.run("export", str(file), "--name", "mine").returncode == 0
+        add.add(file, CustomOptions(name="mine"), serve.folder / "repository")
         await serve.until(lambda text: "loaded upscale" in text)
         assert (await images.run(data, "upscale", options)).report["model"] == "mine"
-        assert serve.run("export", "--remove", "mine").returncode == 0
+        add.remove("mine", serve.folder / "repository")
         await serve.until(
             lambda text: "unloaded mine" in text and text.count("loaded upscale") == 2
         )

@@ -16,7 +16,7 @@ from networks_for_tests import repository_of
 from pictures import encoded, gradient
 from sakuga import Config, ConfigError, connect
 from sakuga_server.runtime.embedded import run_triton
-from serving_for_tests import ONE_WORKER, SAKUGA, child, nothing_left
+from serving_for_tests import ONE_WORKER, SAKUGA, child, nothing_left, own_cache
 
 VIDEO = "realesr-animevideov3"
 # A client that tells when its server is up, and waits.
@@ -47,15 +47,11 @@ def folder(served: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-
-
 @contextmanager
 def client(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-c", CLIENT]
     with subprocess.Popen(
-        command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, text=True
+        command, cwd=folder, env=own_cache(folder), stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout
         try:
@@ -80,7 +76,7 @@ def test_the_command_alone_is_enough_and_two_at_once_do_not_meet(folder: Path) -
     before = {file: file.read_bytes() for file in (folder / "repository").glob("*/config.pbtxt")}
     commands = [[SAKUGA, "upscale", "a.png", "-o", f"{name}.png"] for name in ("b", "c")]
     runs = [
-        subprocess.Popen(c, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(c, cwd=folder, env=own_cache(folder), stderr=subprocess.PIPE, text=True)
         for c in commands
     ]
     for run in runs:
@@ -94,7 +90,7 @@ def test_the_command_alone_is_enough_and_two_at_once_do_not_meet(folder: Path) -
 def test_an_address_of_its_own_starts_nothing(folder: Path) -> None:
     command = [SAKUGA, "--url", "127.0.0.1:9", "upscale", "a.png"]
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder), capture_output=True, text=True
+        command, cwd=folder, env=own_cache(folder), capture_output=True, text=True
     )
     assert done.returncode == 1
     assert "no server answers at 127.0.0.1:9" in done.stderr

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sakuga_core.paths import cache_folder
+
 SAKUGA = Path(sys.executable).with_name("sakuga")
 TILE = 48
 ONE_WORKER = {
@@ -61,6 +63,16 @@ def child(parent: int) -> int:
     """A process that another one started."""
     tasks = Path(f"/proc/{parent}/task").glob("*/children")  # each thread has its own
     return int(next(pid for task in tasks for pid in task.read_text().split()))
+
+
+def own_cache(folder: Path) -> dict[str, str]:
+    """The environment of a process whose cache is in a folder; but networks that were compiled
+    before aren't compiled again."""
+    compiled = folder / "cache" / "sakuga" / "openvino"
+    if not compiled.is_symlink():
+        compiled.parent.mkdir(parents=True)
+        compiled.symlink_to(cache_folder() / "openvino")
+    return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
 
 
 @contextmanager
@@ -133,7 +145,7 @@ class Serve:
     @property
     def environment(self) -> dict[str, str]:
         """Each server has its own folder for caches, so its record is found there alone."""
-        return {**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return own_cache(self.folder)
 
     def end(self) -> None:
         """As Ctrl-C does."""
