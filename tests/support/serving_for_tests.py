@@ -68,10 +68,11 @@ def child(parent: int) -> int:
 def own_cache(folder: Path) -> dict[str, str]:
     """The environment of a process whose cache is in a folder; but networks that were compiled
     before aren't compiled again."""
-    compiled = folder / "cache" / "sakuga" / "openvino"
-    if not compiled.is_symlink():
-        compiled.parent.mkdir(parents=True)
-        compiled.symlink_to(cache_folder() / "openvino")
+    compiled, link = cache_folder() / "openvino", folder / "cache" / "sakuga" / "openvino"
+    if not link.is_symlink():
+        for made in (compiled, link.parent):
+            made.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(compiled)
     return {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
 
 
