@@ -36,13 +36,10 @@ run: setup
 
 setup: $(DONE)/export
 
-# Two processes share the cores: more threads of each would only wait for the other's.
-TESTED := OMP_NUM_THREADS=1
-
 test: $(DONE)/reference check
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
 	@$(BIN)/sakuga export migan || echo "Its tests are skipped"
-	$(TESTED) $(BIN)/pytest -n 2 --durations=10 -m "not full and not deploy"
+	$(BIN)/pytest -n 2 --durations=10 -m "not full and not deploy"
 
 test-full: $(DONE)/reference check
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)

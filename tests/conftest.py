@@ -1,5 +1,6 @@
 """What tests share: networks, a repository, and a real Triton that serves it."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -31,6 +32,15 @@ from sakuga_server.pipelines.settings import Settings
 from sakuga_server.runtime.embedded import run_triton
 
 FULL = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Of several test processes each takes its share of the cores, with the servers it starts: more
+    threads than cores would only wait for each other."""
+    if hasattr(config, "workerinput"):
+        number = int(config.workerinput["workerid"].removeprefix("gw"))
+        cores = sorted(os.sched_getaffinity(0))[number :: config.workerinput["workercount"]]
+        os.sched_setaffinity(0, cores or os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(tryfirst=True)
