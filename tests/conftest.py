@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import onnx
 import pytest
+import torch
 from xdist.scheduler import LoadScopeScheduling
 
 import lama
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         number = int(config.workerinput["workerid"].removeprefix("gw"))
         cores = sorted(os.sched_getaffinity(0))[number :: config.workerinput["workercount"]]
         os.sched_setaffinity(0, cores or os.sched_getaffinity(0))
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
 
 
 @pytest.hookimpl(tryfirst=True)

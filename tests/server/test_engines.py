@@ -164,3 +164,14 @@ def test_a_cpu_without_bfloat16_computes_in_float32(monkeypatch: pytest.MonkeyPa
     name = "realesr-animevideov3"
     result = OpenVINO(exported(name), 0, bf16=True)([protocol.NET_RESULT], feed(name, PICTURE))
     assert off(result[protocol.NET_RESULT][0], expected(name, PICTURE)) <= 1
+
+
+def test_an_engine_takes_only_the_cores_that_its_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    for cores, threads in ((range(3), 3), (range(8), 0)):  # 0: the engine's own choice
+        monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: set(cores))
+        made = engine(exported("realesr-animevideov3"), EngineOptions(), print)
+        assert isinstance(made, OpenVINO)
+        assert made.network.settings["INFERENCE_NUM_THREADS"] == threads

@@ -2,6 +2,7 @@
 itself, or on CPUs OpenVINO, which is the faster of the two."""
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,11 @@ class EngineOptions:
 
 def engine(file: Path, options: EngineOptions, warn: Callable[[str], None]) -> Engine:
     """The engine for a network on this machine; for what isn't installed there is a warning."""
+    threads = options.threads or _share_of_cores()
     if options.takes_openvino and has_openvino():
         from sakuga_server.backends.openvino_engine import OpenVINO
 
-        network = OpenVINO(file, options.threads, options.bf16, options.cache)
+        network = OpenVINO(file, threads, options.bf16, options.cache)
         if options.output:
             network.prepare(options.output)
         return network
@@ -64,7 +66,14 @@ def engine(file: Path, options: EngineOptions, warn: Callable[[str], None]) -> E
     providers: Providers = [*_providers(options.accelerators, device, warn)]
     if options.gpu is not None:
         providers.append(("CUDAExecutionProvider", device))
-    return OnnxRuntime(file, options.threads, [*providers, "CPUExecutionProvider"])
+    return OnnxRuntime(file, threads, [*providers, "CPUExecutionProvider"])
+
+
+def _share_of_cores() -> int:
+    """How many cores this process may use, where others may not be used; else 0. Engines count all
+    that the machine has, and more threads than cores wait for each other."""
+    cores = len(os.sched_getaffinity(0))
+    return cores if cores < (os.cpu_count() or cores) else 0
 
 
 def has_openvino() -> bool:

@@ -10,7 +10,7 @@ import numba
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Work in here never waits for other work in here, so several callers can't block each other.
-POOL = ThreadPoolExecutor(os.cpu_count(), "pixels")
+POOL = ThreadPoolExecutor(len(os.sched_getaffinity(0)), "pixels")
 
 
 def kernel(function: F) -> F:
