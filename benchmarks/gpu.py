@@ -123,7 +123,7 @@ CASES = (
     *(Case(256, 1, 1), Case(256, 1, 16), Case(512, 1, 1), Case(512, 1, 4)),
     *(Case(1024, 1, 1), Case(1024, 4, 1), Case(1024, 4, 4)),
 )
-SMALL_CASES = (Case(12, 1, 1), Case(12, 4, 2))
+SMALL_CASES = (Case(8, 1, 1), Case(8, 4, 2))
 
 
 @dataclass(frozen=True)

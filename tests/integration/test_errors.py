@@ -134,7 +134,7 @@ MATTING = ("rembg_prepare", "alpha_matting")
     ("action", "options", "models", "pictures"),
     [
         ("upscale", VIDEO, ["realesr_animevideov3", "upscale"], 6),
-        ("rembg", {"model": "u2net"}, ["u2net", *MATTING, "rembg_u2net"], 40),
+        ("rembg", {"model": "u2net"}, ["u2net", *MATTING, "rembg_u2net"], 24),
     ],
 )
 async def test_a_full_queue_answers_at_once(

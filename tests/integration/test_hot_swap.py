@@ -58,7 +58,7 @@ async def unloaded(images: Images, *models: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_demand", "unload_after", "switches"), [(True, 0.5, 10), (False, 3, 2)]
+    ("on_demand", "unload_after", "switches"), [(True, 0.5, 10), (False, 1.5, 2)]
 )
 async def test_switching_models_under_load_loses_nothing(
     serve: Serve,
