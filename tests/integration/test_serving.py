@@ -58,11 +58,13 @@ async def test_tiled_equals_untiled_for_the_video_network(
     assert off(pixels_of(reply.result), expected) <= 1
 
 
-@pytest.mark.parametrize(("tile_size", "tiles", "side"), [(64, 4, 280), (100, 2, 130)])
+@pytest.mark.parametrize(
+    ("tile_size", "tiles", "width", "height"), [(64, 4, 264, 262), (100, 2, 300, 130)]
+)
 async def test_tiled_equals_untiled_for_the_anime_network(
-    images: Images, bare: dict[str, Bare], tile_size: int, tiles: int, side: int
+    images: Images, bare: dict[str, Bare], tile_size: int, tiles: int, width: int, height: int
 ) -> None:
-    pixels = sample("heroine", (40, 120, 340, 120 + side))
+    pixels = sample("heroine", (40, 120, 40 + width, 120 + height))
     options = {"model": ANIME, "tile_size": tile_size}
     reply = await images.run(encoded(pixels), "upscale", options)
     assert reply.report["tiles"] == tiles
