@@ -1,7 +1,7 @@
 """Encoding and decoding side by side with Pillow's defaults, on drawings that a network upscaled;
 and the PNG writer against every level of Pillow and OpenCV, at equal size.
 
-`python benchmarks/codecs.py [--quick]`; about ten minutes on two cores, one with --quick.
+`python benchmarks/codecs.py [--quick]`; about twelve minutes on two cores, one with --quick.
 """
 
 import io

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -119,9 +118,9 @@ def of_empty_cache(model: str, source: Path, folder: Path) -> list[float]:
     """As a machine's very first command, whose server compiles the network."""
     times = []
     for number in range(STARTS):
-        environment = {"XDG_CACHE_HOME": str(folder / f"cache-{number}")}
-        first = partial(finish, our_command(model, source, folder), environment)
-        times.append(seconds(first))
+        cache = str(folder / f"cache-{number}")
+        command = our_command(model, source, folder)
+        times.append(seconds(partial(finish, command, XDG_CACHE_HOME=cache)))
     return times
 
 
@@ -132,10 +131,10 @@ def described(what: str, model: str, times: list[float]) -> dict[str, Any]:
     return row
 
 
-def finish(command: list[str], environment: Mapping[str, str] = MappingProxyType({})) -> None:
+def finish(command: list[str], **variables: str) -> None:
     """Runs a command, with these variables besides the environment's own."""
-    variables = {**os.environ, **environment}
-    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=variables)
+    environment = {**os.environ, **variables}
+    subprocess.run(command, cwd=PROJECT, check=True, capture_output=True, env=environment)
 
 
 def our_command(model: str, source: Path, folder: Path) -> list[str]:

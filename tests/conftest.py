@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from networks_for_tests import (
     generated_states,
 )
 from sakuga import Config, Images, connect
+from sakuga_core.atomic import locked
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import Enhancer, Inpainter, Segmenter
 from sakuga_core.networks.registry import ENHANCERS, UPSCALERS, by_name
@@ -141,8 +141,7 @@ def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
         folder, whole = shared / name, shared / f"{name}.whole"
-        with (shared / f"{name}.lock").open("w") as lock:
-            flock(lock, LOCK_EX)
+        with locked(shared / f"{name}.lock"):
             if not whole.exists():
                 folder.mkdir()
                 make(folder)
@@ -166,9 +165,10 @@ def exported_aura(once: Once, aura: Path) -> Exported:
     """That AuraSR exported, as ONNX or TorchScript."""
 
     def exported(row: Enhancer) -> Path:
-        net = enhancers.load(row, aura)
-        made = once(row.backend, lambda folder: enhancers.convert(row, net, folder / row.file))
-        return made / row.file
+        def convert(folder: Path) -> None:
+            enhancers.convert(row, enhancers.load(row, aura), folder / row.file)
+
+        return once(row.backend, convert) / row.file
 
     return exported
 

@@ -252,12 +252,12 @@ def test_a_file_and_its_name_go_together(project: Path) -> None:
         assert export("mine.onnx", "--name=x", f"--mean={numbers}").exit_code == 2
 
 
-def test_only_networks_of_ones_own_are_removed(project: Path) -> None:
+def test_only_custom_networks_are_removed(project: Path) -> None:
     before = files(project / "models")
     for name in ("u2net", "upscale", "..", "nothing"):
         done = export("--remove", name)
         assert done.exit_code == 1
-        assert "isn't a network of your own; there are: none" in done.output
+        assert "isn't a custom network; there are: none" in done.output
     assert files(project / "models") == before
 
 

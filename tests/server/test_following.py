@@ -163,6 +163,7 @@ async def test_a_model_that_cannot_be_loaded_holds_up_no_other(followed: Followe
     first, *others = await followed.step()
     assert first == "realesr_general_x4v3 wasn't loaded: no memory"
     assert any(line.startswith("loaded upscale") for line in others)
+    assert not any("in effect" in line for line in others)
 
 
 async def test_settings_of_the_start_wait_for_the_next_one(followed: Followed) -> None:

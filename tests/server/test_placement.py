@@ -50,7 +50,7 @@ def test_another_model_is_another_network(config: Config) -> None:
     }
 
 
-def test_what_a_provider_of_ones_own_does_needs_no_network(config: Config) -> None:
+def test_what_a_custom_provider_does_needs_no_network(config: Config) -> None:
     image = config.providers.image
     for block in (image.upscale, image.fix_artifacts, image.rembg):
         block.provider = "my:Own"

@@ -113,7 +113,7 @@ def remove(name: str, repository: Path) -> None:
     existing = {row.name: row for row in rows(repository)}
     if name not in existing:
         there = ", ".join(existing) or "none"
-        raise ExportError(f"{name!r} isn't a network of your own; there are: {there}")
+        raise ExportError(f"{name!r} isn't a custom network; there are: {there}")
     shutil.rmtree(repository / existing[name].folder)
     if isinstance(existing[name], Segmenter):
         shutil.rmtree(repository / protocol.ensemble(name), ignore_errors=True)

@@ -37,7 +37,7 @@ class EngineOptions:
     bf16: bool = False
     """Whether the CPU may compute results of 8 bits in bfloat16."""
     threads: int = 0
-    """On the CPU; 0 means one a core."""
+    """On the CPU; 0 means one for each core that the process may use."""
     gpu: str | None = None
     """Its number; None: the CPU."""
     cache: Path | None = None

@@ -112,8 +112,8 @@ class Follower:
         self._write_changes()
         stamps, images = _stamps(self.repository), await self.control.images()
         if self.due or (stamps != self.stamps and _is_stable(stamps)):
-            await self._load(stamps, images)
-            if self.due:
+            complete = await self._load(stamps, images)
+            if self.due and complete:
                 self.say("config.yaml was edited; the edit is in effect")
             self.stamps, self.due = stamps, False
         else:
@@ -133,30 +133,34 @@ class Follower:
                 settings.set_default(name, value)
                 self.say(f"{block}.{name} takes effect when the server is started again")
 
-    async def _load(self, stamps: dict[str, Stamp], loaded: Iterable[str]) -> None:
-        """Loads what is needed or has changed, and unloads what is gone."""
+    async def _load(self, stamps: dict[str, Stamp], loaded: Iterable[str]) -> bool:
+        """Loads what is needed or has changed, and unloads what is gone; whether all of it went
+        well."""
         self.wanted = wanted(self.config, self.repository)
         self.optional = set(optional(self.repository))
         self.ever_wanted.update(self.wanted)
         changed = {n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)}
         missing = set(self.wanted).difference(loaded)
-        for name in self._in_order(changed | missing):
-            await self._try(name, self.control.load, "loaded")
-        for name in _ensembles_first(name for name in loaded if name not in stamps):
-            await self._try(name, self.control.unload, "unloaded")
+        gone = _ensembles_first(name for name in loaded if name not in stamps)
+        needed = self._in_order(changed | missing)
+        loads = [await self._try(name, self.control.load, "loaded") for name in needed]
+        unloads = [await self._try(name, self.control.unload, "unloaded") for name in gone]
+        return all(loads + unloads)
 
     def _in_order(self, models: Iterable[str]) -> list[str]:
         """Networks first: a pipeline shouldn't know of one before that can be loaded."""
         return sorted(models, key=lambda name: (name not in self.optional, name != NETWORKS, name))
 
-    async def _try(self, name: str, action: Callable[[str], Awaitable[None]], done: str) -> None:
+    async def _try(self, name: str, action: Callable[[str], Awaitable[None]], done: str) -> bool:
+        """Whether it went well; either way it is reported."""
         start = time.monotonic()
         try:
             await action(name)
         except SakugaError as error:
             self.say(f"{name} wasn't {done}: {error}")
-            return
+            return False
         self.say(f"{done} {name} in {time.monotonic() - start:.1f} s")
+        return True
 
     async def _unload(self, images: Mapping[str, int]) -> None:
         """Unloads networks that nothing names, and that were idle for long enough."""
