@@ -166,6 +166,16 @@ async def test_a_model_that_cannot_be_loaded_holds_up_no_other(followed: Followe
     assert not any("in effect" in line for line in others)
 
 
+async def test_a_network_whose_export_is_gone_is_served_on_and_not_loaded_again(
+    followed: Followed,
+) -> None:
+    (followed.folder / "exported" / "realesr_animevideov3" / "1" / "model.onnx").unlink()
+    followed.triton.refused = {"realesr_animevideov3"}
+    followed.write(GENERAL)
+    assert "in effect" in (await followed.step())[-1]
+    assert "realesr_animevideov3" in followed.triton.loaded
+
+
 async def test_settings_of_the_start_wait_for_the_next_one(followed: Followed) -> None:
     followed.write(VIDEO, http_port=1)
     lines = await followed.step()

@@ -16,7 +16,7 @@ from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
 from sakuga_core.protocol import NETWORKS, ensemble
 from sakuga_server.runtime.control import Control
-from sakuga_server.runtime.placement import is_public, optional, wanted
+from sakuga_server.runtime.placement import is_public, optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up, exports
 
 # Milliseconds after which it looks even if no change was reported: network file systems report
@@ -139,7 +139,9 @@ class Follower:
         self.wanted = wanted(self.config, self.repository)
         self.optional = set(optional(self.repository))
         self.ever_wanted.update(self.wanted)
-        changed = {n for n in loaded if n in stamps and stamps[n] != self.stamps.get(n)}
+        # What is loaded, but not there to be loaded again, is served on.
+        there = set(servable(self.repository)).intersection(loaded)
+        changed = {name for name in there if stamps.get(name) != self.stamps.get(name)}
         missing = set(self.wanted).difference(loaded)
         gone = _ensembles_first(name for name in loaded if name not in stamps)
         needed = self._in_order(changed | missing)
