@@ -8,7 +8,7 @@ from typing import Literal
 # Tensors of the public models. All are BYTES of shape [1].
 IMAGE = "IMAGE"  # an encoded picture file
 OPTIONS = "OPTIONS"  # a JSON object, optional
-RESULT = "RESULT"  # an encoded picture file
+RESULT = "RESULT"  # an encoded picture file; for `format: raw` pixels, see `encode`
 REPORT = "REPORT"  # a JSON object
 
 # Tensors of the networks. Batches come first; heights and widths are free.

@@ -10,9 +10,24 @@ from types import ModuleType
 
 import torch
 
-from sakuga_core.networks.families import Enhancer, Inpainter, Network, Segmenter, Upscaler
+from sakuga_core.networks.families import (
+    HALF_FILE,
+    Enhancer,
+    Inpainter,
+    Network,
+    Segmenter,
+    Upscaler,
+)
 from sakuga_export.architectures import aura, isnet
-from sakuga_export.families import enhancers, graph, inpainters, segmenters, split_rrdb, upscalers
+from sakuga_export.families import (
+    enhancers,
+    graph,
+    half,
+    inpainters,
+    segmenters,
+    split_rrdb,
+    upscalers,
+)
 from sakuga_export.fetch import Fetched, checkpoint_by_hand, fetch
 from sakuga_export.output import origin_of
 
@@ -28,9 +43,10 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
         ExportError: they don't fit, or the exported graph's results differ from the original's.
     """
     target = repository / network.folder / "1" / network.file
+    files = [target, *([target.with_name(HALF_FILE)] if network.half else [])]
     fetched = _fetched(network, weights_folder)
     origin = _origin(network, fetched)
-    if target.exists() and origin_of(target) == origin:
+    if all(file.exists() and origin_of(file) == origin for file in files):
         return False
     match network:
         case Segmenter():
@@ -40,8 +56,8 @@ def export(network: Network, repository: Path, weights_folder: Path | None = Non
         case Inpainter():
             inpainters.convert(network, fetched[0].path, target, origin)
         case Upscaler():
-            files = zip(network.weights, fetched, strict=True)
-            states = [upscalers.load(network, *file) for file in files]
+            pairs = zip(network.weights, fetched, strict=True)
+            states = [upscalers.load(network, *pair) for pair in pairs]
             upscalers.convert(network, states, target, origin)
     return True
 
@@ -62,9 +78,9 @@ def _origin(network: Network, fetched: list[Fetched]) -> str:
 def _code(network: Network) -> tuple[ModuleType | type, ...]:
     match network:
         case Upscaler():
-            return upscalers.ARCHITECTURES[network.architecture], upscalers, split_rrdb, graph
+            return upscalers.ARCHITECTURES[network.architecture], upscalers, split_rrdb, graph, half
         case Enhancer():
-            return aura, enhancers, graph
+            return aura, enhancers, graph, half
         case Inpainter():
             return (inpainters,)
-    return isnet, segmenters
+    return isnet, segmenters, half

@@ -11,6 +11,7 @@ from sakuga_core.networks.facts import InpainterFacts, Listing, NetworkFacts, Se
 from sakuga_core.protocol import Kind, folder
 
 FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
+HALF_FILE = "model.fp16.onnx"  # beside model.onnx: the same network in half precision, for GPUs
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,11 @@ class Network:
         return "model.onnx"
 
     @property
+    def half(self) -> bool:
+        """Whether its export has a half-precision graph, too."""
+        return False
+
+    @property
     def source(self) -> str:
         """Where its weights come from."""
         return ", ".join(weights.url or weights.file for weights in self.weights)
@@ -112,6 +118,10 @@ class Upscaler(Network):
     tolerance: int = 1
     """Most levels (of 255, and of 65535) that the export may differ from torch."""
     licence: str = "BSD-3-Clause (Real-ESRGAN)"
+
+    @property
+    def half(self) -> bool:
+        return True
 
     @property
     def denoise(self) -> bool:
@@ -154,6 +164,10 @@ class Enhancer(Network):
         return FILES[self.backend]
 
     @property
+    def half(self) -> bool:
+        return self.backend == "onnxruntime"
+
+    @property
     def facts(self) -> NetworkFacts:
         return _facts_of(self, NetworkFacts)
 
@@ -176,6 +190,8 @@ class CustomUpscaler(Network):
     """Whether it takes several tiles at once."""
     trims: bool = False
     """As in `facts.NetworkFacts`."""
+    half: bool = False
+    """Whether half precision changes so little that it has a graph of that, too."""
 
     @property
     def facts(self) -> NetworkFacts:
@@ -198,6 +214,8 @@ class Segmenter(Network):
     architecture: Literal["ISNet"] | None = None
     """What a checkpoint, NAME.ckpt or NAME.pth in the weights folder, is loaded into; None: only
     the published file will do."""
+    half: bool = False
+    """Whether half precision changes so little that it has a graph of that, too."""
 
     @property
     def facts(self) -> SegmenterFacts:

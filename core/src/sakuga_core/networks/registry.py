@@ -155,6 +155,7 @@ SEGMENTERS: tuple[Segmenter, ...] = (
         letterbox=True,
         architecture="ISNet",
         licence="Apache-2.0 (SkyTNT/anime-segmentation)",
+        half=True,
     ),
     Segmenter(
         name="isnet-general-use",
@@ -171,6 +172,7 @@ SEGMENTERS: tuple[Segmenter, ...] = (
         std=(1.0, 1.0, 1.0),
         architecture="ISNet",
         licence="Apache-2.0 (DIS; trained on DIS5K, which has terms of its own)",
+        half=True,
     ),
     Segmenter(
         name="u2net",
@@ -190,6 +192,7 @@ SEGMENTERS: tuple[Segmenter, ...] = (
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,
         licence="Apache-2.0 (U-2-Net)",
+        half=True,
     ),
 )
 

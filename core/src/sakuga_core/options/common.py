@@ -4,10 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Format = Literal["png", "webp", "jpeg"]
+Format = Literal["png", "webp", "jpeg", "raw"]
 
 KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF metadata")]
-FileFormat = Annotated[Format, Field(description="file format of the result")]
+FileFormat = Annotated[
+    Format, Field(description="file format of the result; raw: its pixels, without a file")
+]
 Quality = Annotated[
     int | None,
     Field(

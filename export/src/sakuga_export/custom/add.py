@@ -15,7 +15,13 @@ import click
 
 from sakuga_core import protocol
 from sakuga_core.networks.custom import FILE, CustomNetwork, rows, text
-from sakuga_core.networks.families import CustomUpscaler, Network, Segmenter, Weights
+from sakuga_core.networks.families import (
+    HALF_FILE,
+    CustomUpscaler,
+    Network,
+    Segmenter,
+    Weights,
+)
 from sakuga_core.networks.registry import IMAGENET_MEAN, IMAGENET_STD, NETWORKS, SEGMENTERS
 from sakuga_export.errors import ExportError
 from sakuga_export.fetch import sha256
@@ -71,8 +77,9 @@ def add(source: Path, options: CustomOptions, repository: Path) -> CustomNetwork
         row = convert(source, options, weights, model)
         if any(other.name == row.name for other in rows(repository)):
             remove(row.name, repository)
-        with atomically(repository / row.folder / "1" / row.file) as file:
-            shutil.copyfile(model, file)
+        for name in (row.file, *([HALF_FILE] if row.half else [])):
+            with atomically(repository / row.folder / "1" / name) as file:
+                shutil.copyfile(model.with_name(name), file)
         (repository / row.folder / FILE).write_text(text(row), encoding="utf-8")
     return row
 

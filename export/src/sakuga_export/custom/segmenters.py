@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import numpy as np
 import onnx
 import onnxruntime
@@ -34,12 +35,21 @@ def convert(row: Segmenter, source: Path, target: Path, side: int | None = None)
     row = replace(row, side=_side(source, side))
     _try(row, source)
     try:
+        _convert(replace(row, half=True), source, target)
+    except ExportError as error:
+        _convert(row, source, target)
+        click.echo(f"{row.name}: GPUs run it in float32; {reason(error)}")
+        return row
+    return replace(row, half=True)
+
+
+def _convert(row: Segmenter, source: Path, target: Path) -> None:
+    try:
         segmenters.convert(row, source, target, str(row.weights[0].sha256))
     except ExportError:
         raise
     except Exception as error:  # onnx's and onnxruntime's have no class in common
         raise ExportError(f"{source.name} can't be converted: {reason(error)}") from error
-    return row
 
 
 def _side(source: Path, side: int | None) -> int:

@@ -7,22 +7,22 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
 from sakuga_core import protocol
-from sakuga_core.networks.families import CustomUpscaler
+from sakuga_core.networks.families import HALF_FILE, CustomUpscaler
 from sakuga_export.custom import checkpoint, receptive_field
 from sakuga_export.custom.checkpoint import Descriptor, reason
 from sakuga_export.custom.fitted import Fitted, Unpadded, joined, one_by_one
 from sakuga_export.custom.receptive_field import UnboundedReceptiveField
 from sakuga_export.errors import ExportError
-from sakuga_export.families import graph
+from sakuga_export.families import graph, half
 from sakuga_export.families.graph import Array, Served, Session
 
 # Of tiles, where a network takes one size only: of what window attention divides a picture into (7,
@@ -30,7 +30,7 @@ from sakuga_export.families.graph import Array, Served, Session
 SIDE = 128
 TRACED_SIZE = (29, 37)  # odd, so that what a network pads is in the graph
 TEST_SIZES = ((48, 32), (13, 65))
-TOLERANCES = {np.dtype(np.uint8): 1, np.dtype(np.uint16): 64}  # levels; 257 of the latter are one
+EIGHT_BITS_TOLERANCE, SIXTEEN_BITS_TOLERANCE = 1, 64  # levels; 257 of the latter are one
 
 
 def convert(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
@@ -53,7 +53,19 @@ def convert(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
         warnings.simplefilter("ignore")  # of other people's code, about itself
         net = Fitted(checkpoint.load(source))
         row = replace(row, architecture=net.descriptor.architecture.name, scale=net.scale)
-        return _first_that_works(row, net, target)
+        row = _first_that_works(row, net, target)
+        return replace(row, half=_has_half(row, net, target))
+
+
+def _has_half(row: CustomUpscaler, net: Fitted, file: Path) -> bool:
+    """Whether half precision changes little enough; writes its graph then, beside `file`."""
+    compare = partial(_compare, row, net, graph.check_half)
+    try:
+        half.write(file, file.with_name(HALF_FILE), lambda trial: compare(graph.session(trial)))
+    except Exception as error:  # onnx's and onnxruntime's have no class in common
+        click.echo(f"{row.name}: GPUs run it in float32; {reason(error)}")
+        return False
+    return True
 
 
 def _first_that_works(row: CustomUpscaler, net: Fitted, target: Path) -> CustomUpscaler:
@@ -111,10 +123,7 @@ def measured(net: Fitted) -> int:
 
 def _export(row: CustomUpscaler, net: Fitted, file: Path) -> None:
     _write(row, net, file)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # the exception says what failed
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    _compare(row, net, session)
+    _compare(row, net, _check, graph.session(file))
 
 
 def _write(row: CustomUpscaler, net: Fitted, file: Path) -> None:
@@ -149,12 +158,17 @@ def _free(row: CustomUpscaler, axes: Mapping[int, str]) -> dict[int, str]:
     return {axis: name for axis, name in axes.items() if not fixed.get(axis, False)}
 
 
-def _compare(row: CustomUpscaler, net: Fitted, session: Session) -> None:
+def _check(name: str, found: Array, expected: Array) -> None:
+    eight = found.dtype == np.uint8
+    graph.check(name, found, expected, EIGHT_BITS_TOLERANCE if eight else SIXTEEN_BITS_TOLERANCE)
+
+
+def _compare(row: CustomUpscaler, net: Fitted, check: graph.Check, session: Session) -> None:
     """Holds the exported graph against the network as spandrel runs it."""
     for image in _pictures(row):
         expected = graph.bare(lambda pictures: reference(net.descriptor, pictures), image)
         found = graph.run_file(session, image)
-        graph.check(row.name, found, expected, TOLERANCES[image.dtype])
+        check(row.name, found, expected)
 
 
 def _pictures(row: CustomUpscaler) -> Iterator[Array]:

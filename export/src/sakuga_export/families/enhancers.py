@@ -1,23 +1,27 @@
 """AuraSR: from the published checkpoint to a graph of plain convolutions for Triton."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from sakuga_core import protocol
-from sakuga_core.networks.families import Enhancer
+from sakuga_core.networks.families import HALF_FILE, Enhancer
 from sakuga_export.architectures import aura
 from sakuga_export.errors import ExportError
-from sakuga_export.families import graph
+from sakuga_export.families import graph, half
 from sakuga_export.families.graph import Array, Served
 from sakuga_export.output import atomically, mark_torchscript
 
 CONFIG = "config.json"
+
+# What half precision may change: a hundredth of the range, in levels of 255. AuraSR's own noise is
+# as large.
+HALF_TOLERANCE = 2.55
 
 
 def load(network: Enhancer, checkpoint: Path) -> aura.AuraSR:
@@ -56,12 +60,22 @@ def convert(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "")
     Args:
         target: `model.pt` for TorchScript, else ONNX.
     """
-    write = _write_torchscript if target.suffix == ".pt" else _write_onnx
     with atomically(target) as file:
-        write(network, Served(net), file, origin)
-        for image in graph.trial_pictures(network.side, network.side):
-            found = run_file(file, image)
-            graph.check(network.name, found, graph.bare(net, image), network.tolerance)
+        if target.suffix == ".pt":
+            _write_torchscript(network, Served(net), file, origin)
+        else:
+            _write_onnx(network, Served(net), file, origin)
+        compare = partial(_compare, network, net)
+        compare(partial(graph.check, tolerance=network.tolerance), file)
+        if target.suffix != ".pt":
+            roughly = partial(graph.check_half, levels=HALF_TOLERANCE)
+            half.write(file, target.with_name(HALF_FILE), partial(compare, roughly))
+
+
+def _compare(network: Enhancer, net: aura.AuraSR, check: graph.Check, file: Path) -> None:
+    """Holds an exported file against the network in torch."""
+    for image in graph.trial_pictures(network.side, network.side):
+        check(network.name, run_file(file, image), graph.bare(net, image))
 
 
 def _example(network: Enhancer) -> torch.Tensor:
@@ -85,8 +99,7 @@ def _write_torchscript(network: Enhancer, served: Served, file: Path, origin: st
 def run_file(file: Path, image: Array) -> Array:
     """What an exported file gives for uint8 or uint16 (B, side, side, 3)."""
     if file.suffix != ".pt":
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        return graph.run_file(session, image)
+        return graph.run_file(graph.session(file), image)
     net = torch.jit.load(file)  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         results = net(torch.from_numpy(graph.packed(image)))

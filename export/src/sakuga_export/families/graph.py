@@ -1,5 +1,6 @@
 """Super-resolution networks as Triton serves them: whole numbers in, whole numbers out."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -106,6 +108,18 @@ def packed(image: Array) -> Array:
     return both.astype(np.uint8)
 
 
+Check = Callable[[str, Array, Array], None]
+"""Holds what a network of that name gives against what it has to; raises ExportError."""
+
+
+def session(file: Path) -> "Session":
+    """A file as onnxruntime runs it on the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # exceptions say what failed
+    found: Session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
+    return found
+
+
 class Session(Protocol):
     """Of onnxruntime, or what acts like one."""
 
@@ -138,6 +152,35 @@ def bare(net: Callable[[Tensor], Tensor], image: Array) -> Array:
         samples = torch.from_numpy(image.astype(np.float32) / np.float32(most))
         result = net(samples.permute(0, 3, 1, 2)).clamp(0, 1).permute(0, 2, 3, 1)
         return np.asarray((result * most).round().numpy().astype(np.int64))
+
+
+# How far half precision may be off: most levels (of 255), and the least PSNR, which 8 bits are too
+# coarse for.
+HALF_LEVELS, HALF_DECIBELS = 2, 58.0
+
+
+def check_half(name: str, found: Array, expected: Array, levels: float = HALF_LEVELS) -> None:
+    """
+    Args:
+        levels: most that a value may be off, of 255.
+
+    Raises:
+        ExportError: results in half precision, uint8 or int32 in 0…65535, are further off.
+    """
+    unit = 1 if found.dtype == np.uint8 else 257
+    difference = (found.astype(np.int64) - expected) / unit
+    off, decibels = float(np.abs(difference).max()), psnr(difference)
+    if off > levels or (unit > 1 and decibels < HALF_DECIBELS):
+        raise ExportError(
+            f"{name}: half precision differs by {off:.1f} levels, {decibels:.1f} dB; allowed: "
+            f"{levels:g} levels and {HALF_DECIBELS:g} dB"
+        )
+
+
+def psnr(difference: Array) -> float:
+    """Of a difference in levels of 255, in decibels; infinite where there is none."""
+    error = float(np.square(difference).mean())
+    return 10 * math.log10(255**2 / error) if error else math.inf
 
 
 def check(name: str, found: Array, expected: Array, tolerance: int) -> None:

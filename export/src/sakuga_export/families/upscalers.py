@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from sakuga_core import protocol
-from sakuga_core.networks.families import Upscaler, Weights
+from sakuga_core.networks.families import HALF_FILE, Upscaler, Weights
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.errors import ExportError
-from sakuga_export.families import graph, ncnn, split_rrdb
+from sakuga_export.families import graph, half, ncnn, split_rrdb
 from sakuga_export.families.graph import Array, Served, Session, run_file
 from sakuga_export.fetch import Fetched
 from sakuga_export.output import atomically
@@ -66,12 +67,15 @@ def convert(network: Upscaler, states: list[State], target: Path, origin: str = 
     net = build(network)
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
+    compare = partial(_compare, network.name, _trials(network, states))
+    exact = partial(compare, partial(graph.check, tolerance=network.tolerance))
+    roughly = partial(compare, graph.check_half)
     with atomically(target) as file:
         _write(network, served, file, origin)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        _compare(network, states, session)
+        exact(graph.session(file))
+        half.write(file, target.with_name(HALF_FILE), lambda trial: roughly(graph.session(trial)))
         if isinstance(net, RRDBNet):
-            split_rrdb.convert(net, target.parent, partial(_compare, network, states), origin)
+            split_rrdb.convert(net, target.parent, exact, origin)
 
 
 class Interpolated(Served):
@@ -121,13 +125,24 @@ def _write(network: Upscaler, served: Served, file: Path, origin: str) -> None:
     graph.write_onnx(served, example, free, file, origin)
 
 
-def _compare(network: Upscaler, states: list[State], session: Session) -> None:
+class _Trial(NamedTuple):
+    """A picture, and what the bare network makes of it at a denoise strength."""
+
+    image: Array
+    strength: float | None
+    expected: Array
+
+
+def _trials(network: Upscaler, states: list[State]) -> list[_Trial]:
+    strengths = (0.0, 0.5, 1.0) if network.denoise else (None,)
+    pairs = product(graph.trial_pictures(*TEST_SIZE), strengths)
+    return [_Trial(*pair, reference(network, states, *pair)) for pair in pairs]
+
+
+def _compare(name: str, trials: list[_Trial], check: graph.Check, session: Session) -> None:
     """Holds the exported graph against the bare network."""
-    for image in graph.trial_pictures(*TEST_SIZE):
-        for strength in (0.0, 0.5, 1.0) if network.denoise else (None,):
-            expected = reference(network, states, image, strength)
-            found = run_file(session, image, strength)
-            graph.check(network.name, found, expected, network.tolerance)
+    for image, strength, expected in trials:
+        check(name, run_file(session, image, strength), expected)
 
 
 def reference(

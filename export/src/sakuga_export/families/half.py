@@ -1,0 +1,221 @@
+"""Half-precision graphs for GPUs: an exported graph with its network's arithmetic in float16.
+
+What stands around the network stays in float32: whole numbers come in and go out, and samples of 16
+bits have more digits than float16. So do the parts of a network that rounding would show.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
+
+from sakuga_export.errors import ExportError
+from sakuga_export.output import atomically
+
+NETWORK = ("/net/", "net/")  # what the names of a network's nodes begin with, in every export
+FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
+DTYPES = {FLOAT: np.float32, HALF: np.float16}
+
+# Inputs that are float32 whatever the others are, by operator.
+FLOAT_INPUTS = {"Resize": {1, 2}}
+CONVOLUTIONS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
+# Where a normalisation was folded into a layer whose channel hardly varied in training, its bias is
+# large (u2net has some over 200), and what follows takes it away again: float16 leaves steps of an
+# eighth. Such layers stay in float32; if a network needs it, those with smaller biases, too.
+LOUD = (64.0, 16.0, 4.0, 1.0)
+
+Compare = Callable[[Path], None]
+"""Holds a file against what it has to equal.
+
+Raises:
+    ExportError: it gives something else.
+"""
+
+
+def write(exact: Path, target: Path, compare: Compare, loud: Sequence[float] = LOUD) -> None:
+    """Writes the half-precision twin of an exported graph.
+
+    Args:
+        exact: the graph in float32.
+        target: the file to write.
+        compare: is given a graph that a CPU can run; see `in_steps`.
+        loud: biases over which layers stay in float32, to be tried in order.
+
+    Raises:
+        ExportError: what `compare` says, if no choice of layers in float32 helps.
+    """
+    original = onnx.load(exact)
+    with atomically(target) as file:
+        trial = file.with_name("trial.onnx")
+        for most in loud:
+            model = converted(original, most)
+            onnx.save(in_steps(model), trial)
+            try:
+                compare(trial)
+                break
+            except ExportError:
+                if most == loud[-1]:
+                    raise
+        onnx.save(model, file)
+
+
+def converted(model: ModelProto, loud: float = LOUD[0]) -> ModelProto:
+    """The same graph, its network in float16, but for layers with biases over `loud`."""
+    return _Conversion(model, _loud_layers(model, loud)).model
+
+
+class _Conversion:
+    """Takes nodes in their order, and casts tensors that go from one precision to the other."""
+
+    def __init__(self, model: ModelProto, exact: set[str]) -> None:
+        self.model = ModelProto()
+        self.model.CopyFrom(model)
+        graph = self.model.graph
+        del graph.value_info[:]  # they tell the old precisions
+        self.floats = _of_type(model, FLOAT)
+        self.constants = _constants(graph)
+        self.halves: set[str] = set()
+        self.others: set[str] = set()  # tensors in the other precision than they were given in
+        self.nodes: list[NodeProto] = []
+        given = {value.name for value in graph.output}
+        for node in graph.node:
+            of_network = node.name.startswith(NETWORK) and not given & {*node.output}
+            self._take(node, of_network and node.name not in exact)
+        _replace(graph.node, self.nodes)
+        _drop_unused(graph)
+
+    def _take(self, node: NodeProto, half: bool) -> None:
+        if node.op_type != "Constant":
+            kept = FLOAT_INPUTS.get(node.op_type, set())
+            for place, name in enumerate(node.input):
+                if name in self.floats:
+                    node.input[place] = self._as(name, half and place not in kept)
+            if half:
+                node = _retyped(node, FLOAT, HALF)
+                self.halves |= self.floats & {*node.output}
+        self.nodes.append(node)
+
+    def _as(self, name: str, half: bool) -> str:
+        """The name of a tensor in a precision."""
+        if half == (name in self.halves):
+            return name
+        other = f"{name}/{'half' if half else 'float'}"
+        if other not in self.others:
+            self.others.add(other)
+            if name in self.constants:
+                values = _values(self.constants[name]).astype(np.float16)
+                self.model.graph.initializer.append(_tensor(values, other))
+            else:
+                self.nodes.append(_cast(name, other, HALF if half else FLOAT))
+        return other
+
+
+def _loud_layers(model: ModelProto, loud: float) -> set[str]:
+    """The names of layers with biases over `loud`, and of what follows up to the next layers."""
+    readers: dict[str, list[NodeProto]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found: set[str] = set()
+    constants = _constants(model.graph)
+    after = [node for node in model.graph.node if _bias(node, constants) > loud]
+    while after:
+        node = after.pop()
+        found.add(node.name)
+        following = (each for name in node.output for each in readers.get(name, []))
+        after += [n for n in following if n.op_type not in CONVOLUTIONS and n.name not in found]
+    return found
+
+
+def _bias(node: NodeProto, constants: dict[str, TensorProto]) -> float:
+    """The largest bias of a layer."""
+    if node.op_type not in CONVOLUTIONS or len(node.input) < 3 or node.input[2] not in constants:
+        return 0.0
+    return float(np.abs(_values(constants[node.input[2]])).max())
+
+
+def in_steps(model: ModelProto) -> ModelProto:
+    """A half-precision graph for CPUs without such arithmetic: each node calculates in float32, and
+    its results are rounded to float16, as on a GPU.
+
+    onnxruntime does the same with the graph itself, but leaves out the roundings between nodes.
+    """
+    halves = _of_type(model, HALF)
+    stepped = ModelProto()
+    stepped.CopyFrom(model)
+    for tensor in stepped.graph.initializer:
+        if tensor.data_type == HALF:
+            tensor.CopyFrom(_tensor(_values(tensor).astype(np.float32), tensor.name))
+    nodes = [each for node in model.graph.node for each in _rounded(node, halves)]
+    _replace(stepped.graph.node, nodes)
+    return stepped
+
+
+def _rounded(node: NodeProto, halves: set[str]) -> Iterator[NodeProto]:
+    """A node, and the rounding of what it gives in float16."""
+    node = _retyped(node, HALF, FLOAT)
+    rounded = [name for name in node.output if name in halves]
+    node.output[:] = [f"{name}/exact" if name in halves else name for name in node.output]
+    yield node
+    for name in rounded:
+        yield _cast(f"{name}/exact", f"{name}/short", HALF)
+        yield _cast(f"{name}/short", name, FLOAT)
+
+
+def _retyped(node: NodeProto, old: int, new: int) -> NodeProto:
+    """A node that itself names a precision, with the other one."""
+    result = NodeProto()
+    result.CopyFrom(node)
+    for attribute in result.attribute:
+        if node.op_type == "Cast" and attribute.name == "to" and attribute.i == old:
+            attribute.i = new
+        if attribute.type == AttributeProto.TENSOR and attribute.t.data_type == old:
+            attribute.t.CopyFrom(_tensor(_values(attribute.t).astype(DTYPES[new])))
+    return result
+
+
+def _cast(name: str, result: str, kind: int) -> NodeProto:
+    return onnx.helper.make_node("Cast", [name], [result], to=kind)
+
+
+def _of_type(model: ModelProto, kind: int) -> set[str]:
+    """The names of all tensors of a type."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    values = (*graph.input, *graph.value_info, *graph.output)
+    found = {value.name for value in values if value.type.tensor_type.elem_type == kind}
+    return found | {name for name, t in _constants(graph).items() if t.data_type == kind}
+
+
+def _constants(graph: onnx.GraphProto) -> dict[str, TensorProto]:
+    """Weights and other constants, by name."""
+    nodes = (node for node in graph.node if node.op_type == "Constant")
+    found = {n.output[0]: n.attribute[0].t for n in nodes if n.attribute[0].name == "value"}
+    return found | {tensor.name: tensor for tensor in graph.initializer}
+
+
+def _replace(nodes: "onnx.NodeListProto", others: Iterable[NodeProto]) -> None:
+    kept = list(others)
+    del nodes[:]
+    nodes.extend(kept)
+
+
+def _drop_unused(graph: onnx.GraphProto) -> None:
+    """Drops constants that are there in another precision now."""
+    read = {name for node in graph.node for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    needed = (n for n in graph.node if n.op_type != "Constant" or n.output[0] in read)
+    _replace(graph.node, needed)
+
+
+def _values(tensor: TensorProto) -> npt.NDArray[np.generic]:
+    return np.asarray(onnx.numpy_helper.to_array(tensor))
+
+
+def _tensor(values: npt.NDArray[np.generic], name: str = "") -> TensorProto:
+    return onnx.numpy_helper.from_array(values, name)
