@@ -268,7 +268,7 @@ BAD = (
     {"realesrgan": {"scale": 7}},
     {"realesrgan": {"gpu_id": -1}},
     {"realesrgan": {"gpu_id": []}},
-    {"server": {"accelerator": "cuda"}},
+    {"server": {"accelerator": "vulkan"}},
     {"server": {"networks": {"u2net": {"batch": 0}}}},
     {"limits": {"tile_size": 8}},
     {"providers": {"image": {"upscale": {"provider": "not a path"}}}},

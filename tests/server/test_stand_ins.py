@@ -101,6 +101,33 @@ def model(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     return execute
 
 
+@pytest.mark.parametrize(
+    ("kind", "capability", "expected"),
+    [
+        ("CPU", "9.0", "model.onnx"),
+        ("GPU", "9.0", "model.fp16.onnx"),
+        ("GPU", "6.1", "model.onnx"),
+        ("GPU", None, "model.onnx"),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_the_file_is_chosen_by_compute_capability(
+    monkeypatch: pytest.MonkeyPatch, kind: str, capability: str | None, expected: str
+) -> None:
+    stand_in = sys.modules["sakuga_server.backends.stand_in"]
+    monkeypatch.setattr(stand_in.cuda, "compute_capability", lambda gpu: capability)
+    config = {"cc_model_filenames": {"8.0": "other.onnx", "9.0": "model.fp16.onnx"}}
+    config |= {"default_model_filename": "model.onnx", "parameters": {}, "input": []}
+    arguments = {"model_config": json.dumps(config), "model_repository": "/r"}
+    arguments |= {
+        "model_version": "1",
+        "model_instance_kind": kind,
+        "model_instance_device_id": "0",
+    }
+    file, _, _ = stand_in.opened(arguments, "file")
+    assert file == Path("/r/1") / expected
+
+
 def batch(count: int, side: int, seed: int) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
     image = random.integers(0, 256, (count, side, side, 3), np.uint8)

@@ -95,6 +95,8 @@ def _resolved(config: Config, file: Path) -> Config:
         path = getattr(tls, name)
         if path and not (name == "ca" and tls.of_system):
             tls.set_default(name, folder / path)
+    if config.server.engine_cache:
+        config.server.set_default("engine_cache", folder / config.server.engine_cache)
     if url := os.environ.get("SAKUGA_URL"):
         config.server.set_default("url", url)
     return config

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from sakuga_core.config.block import Block
 
 Backend = Literal["onnxruntime", "pytorch"]
-Accelerator = Literal["auto", "none", "openvino", "tensorrt"]
-Precision = Literal["auto", "fp32", "bf16"]
+Accelerator = Literal["auto", "none", "openvino", "cuda", "tensorrt"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
 
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int | None, Field(ge=1, le=65535)]
@@ -23,6 +23,7 @@ class NetworkSettings(Block):
     max_queue_delay_us: Annotated[int | None, Field(ge=0)] = None
     accelerator: Accelerator | None = None
     precision: Precision | None = None
+    gpu_memory: Annotated[float | None, Field(gt=0)] = None
 
 
 class TLS(Block):
@@ -119,16 +120,26 @@ class Server(Block):
     max_queue_delay_us: Annotated[int, Field(ge=0)] = 500
     """Microseconds that Triton's dynamic batcher waits for more tiles."""
     accelerator: Accelerator = "auto"
-    """Execution provider of the networks: openvino on CPUs, tensorrt on GPUs, none for plain
-    onnxruntime. auto: openvino if it is installed with the embedded server, else onnxruntime."""
+    """Execution provider of the networks: openvino on CPUs, cuda or tensorrt on GPUs, none for
+    onnxruntime's default. auto: openvino on a CPU, if it is installed with the embedded server;
+    else onnxruntime, which takes CUDA on a GPU. With cuda and tensorrt networks are warmed up, so
+    that a server is ready only when its engines are built."""
     precision: Precision = "auto"
-    """Arithmetic on CPUs with bfloat16, under OpenVINO: auto uses bfloat16 for 8-bit results of
-    networks that it hardly changes, bf16 for all networks, fp32 for none."""
+    """Arithmetic of the networks. fp32: float32. fp16: float16, on GPUs. bf16: bfloat16 for 8-bit
+    results, on CPUs that have it, under OpenVINO. auto: fp16 on GPUs of compute capability 7.0 and
+    up, bf16 on CPUs for networks that it hardly changes, else fp32. What this machine can't do is
+    an error when the server starts."""
+    gpu_memory: Annotated[float | None, Field(gt=0)] = None
+    """Gigabytes of GPU memory that one instance of a network may allocate; if unset, any."""
+    engine_cache: Path | None = None
+    """Folder of TensorRT's engines, which take minutes to build; if unset, in the user's cache. A
+    relative path starts at the folder of config.yaml. Engines are kept by GPU, TensorRT version and
+    network, so several servers may share it."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of a network on the CPU; 0 means one per core."""
     networks: dict[str, NetworkSettings] = Field(default_factory=dict)
     """Overrides for single networks, by name: instances, batch, max_queue_delay_us, accelerator,
-    precision."""
+    precision, gpu_memory."""
 
     def workers_for(self, requests: int) -> dict[str, int]:
         """The `…_workers` settings for so many requests at once, which need no more than that."""

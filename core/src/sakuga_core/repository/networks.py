@@ -5,7 +5,7 @@ from typing import Any
 
 from sakuga_core import protocol
 from sakuga_core.config.schema import Config
-from sakuga_core.config.server import Accelerator, Backend, NetworkSettings
+from sakuga_core.config.server import Backend, NetworkSettings
 from sakuga_core.networks.families import (
     CustomUpscaler,
     Enhancer,
@@ -14,6 +14,8 @@ from sakuga_core.networks.families import (
     Segmenter,
     Upscaler,
 )
+from sakuga_core.repository import gpu
+from sakuga_core.repository.gpu import Input, fixed
 
 # Pixels of a batch of the largest tiles. A pixel costs an RRDBNet 4 kB at its widest, one of the
 # small networks 0.5: that makes 8 and 4 GB. Smaller `limits.tile_size` allow larger batches.
@@ -23,28 +25,19 @@ LARGEST_TILE_BATCH = 8
 LARGEST_SEGMENTER_BATCH = 4
 LARGEST_INPAINTING_BATCH = 4
 
-# By the names that Triton's onnxruntime backend has for them. Networks are exported in float32, and
-# TensorRT builds an engine for each shape of tile, which takes long: it is kept.
-ACCELERATORS: dict[Accelerator, dict[str, Any]] = {
-    "openvino": {"cpu_execution_accelerator": [{"name": "openvino"}]},
-    "tensorrt": {
-        "gpu_execution_accelerator": [
-            {"name": "tensorrt", "parameters": {"trt_engine_cache_enable": "true"}}
-        ]
-    },
-}
+# Side of the square that TensorRT chooses its kernels for.
+USUAL_SIDE = 512
 
 
 def net(network: Upscaler, config: Config) -> dict[str, Any]:
     """A super-resolution network: uint8 in and out, of any size."""
-    strength = tensor(protocol.NET_DENOISE, "TYPE_UINT8", [-1])
     return _batched(
         network,
         config,
         batch=largest_batch(network, config),
         inputs=[
-            tensor(protocol.NET_IMAGE, "TYPE_UINT8", [-1, -1, -1]),
-            *([strength] if network.denoise else []),
+            _image(config, network.receptive_field),
+            *([STRENGTH] if network.denoise else []),
             *([INNER] if network.trims else []),
         ],
         outputs=_results(-1),
@@ -58,7 +51,7 @@ def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
         network,
         config,
         batch=LARGEST_TILE_BATCH,
-        inputs=[tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, -1])],
+        inputs=[_square(side)],
         outputs=_results(side * network.scale),
         backend=network.backend,
     )
@@ -66,16 +59,14 @@ def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
 
 def custom_net(network: CustomUpscaler, config: Config) -> dict[str, Any]:
     """A custom super-resolution network, for pictures of any size or tiles of one."""
-    side = -1 if network.side is None else network.side
+    side = network.side
+    image = _image(config, network.receptive_field) if side is None else _square(side)
     return _batched(
         network,
         config,
         batch=_custom_batch(network, config),
-        inputs=[
-            tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, -1]),
-            *([INNER] if network.trims else []),
-        ],
-        outputs=_results(-1 if network.side is None else side * network.scale),
+        inputs=[image, *([INNER] if network.trims else [])],
+        outputs=_results(-1 if side is None else side * network.scale),
         one_by_one=not network.batched,
     )
 
@@ -96,8 +87,8 @@ def _results(side: int) -> list[dict[str, Any]]:
 def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
     """A background-removal network: a square of uint8 in, a square of float32 out."""
     side = network.side
-    image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
-    letterbox = tensor(protocol.NET_LETTERBOX, "TYPE_UINT8", [1])
+    image = fixed(protocol.NET_IMAGE, side, side, 3)
+    letterbox = fixed(protocol.NET_LETTERBOX, 1)
     return _batched(
         network,
         config,
@@ -109,74 +100,95 @@ def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
 
 def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
     """An inpainting network: a picture and its hole in, a picture out."""
+    least, most = (network.side,) * 2, (network.largest,) * 2
     side = network.side if network.side == network.largest else -1
-    image = tensor(protocol.NET_IMAGE, "TYPE_UINT8", [side, side, 3])
     return _batched(
         network,
         config,
         batch=LARGEST_INPAINTING_BATCH,
-        inputs=[image, tensor(protocol.NET_HOLE, "TYPE_UINT8", [side, side])],
+        inputs=[
+            Input(protocol.NET_IMAGE, (*least, 3), (*least, 3), (*most, 3)),
+            Input(protocol.NET_HOLE, least, least, most),
+        ],
         outputs=[tensor(protocol.NET_RESULT, "TYPE_UINT8", [side, side, 3])],
         backend=network.backend,
     )
+
+
+def _image(config: Config, padding: int) -> Input:
+    """IMAGE of any size up to that of the largest tile, in 8 or 16 bits."""
+    most = config.limits.tile_size + 2 * padding
+    usual = min(USUAL_SIDE, most)
+    return Input(protocol.NET_IMAGE, (1, 1, 3), (usual, usual, 3), (most, most, 6))
+
+
+def _square(side: int) -> Input:
+    """IMAGE of one size; such tiles come in 16 bits, since they are blended."""
+    return Input(protocol.NET_IMAGE, (side, side, 3), (side, side, 6), (side, side, 6))
 
 
 def _batched(
     network: Network,
     config: Config,
     batch: int,
-    inputs: list[Any],
+    inputs: list[Input],
     outputs: list[Any],
     backend: Backend = "onnxruntime",
     one_by_one: bool = False,
 ) -> dict[str, Any]:
     """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
-    settings = _settings(network, config)
+    settings = settings_of(network, config)
+    batch = 1 if one_by_one else settings.batch or batch
     return {
         "name": network.folder,
         "backend": backend,
-        "default_model_filename": network.file,
-        "max_batch_size": 1 if one_by_one else settings.batch or batch,
-        "input": inputs,
+        **gpu.files(network, settings.precision or "auto"),
+        "max_batch_size": batch,
+        "input": [each.tensor for each in inputs],
         "output": outputs,
         # On every GPU that Triton sees, else on the CPU. No `gpus` here: Triton refuses a list of
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
         "instance_group": [{"kind": "KIND_AUTO", "count": settings.instances}],
         "dynamic_batching": {"max_queue_delay_microseconds": settings.max_queue_delay_us},
         "parameters": _engine(network, backend, settings, config.server.cpu_threads),
-        **_accelerated(settings.accelerator, backend),
+        **(_accelerated(network, config, inputs, batch) if backend == "onnxruntime" else {}),
     }
 
 
-def _settings(network: Network, config: Config) -> NetworkSettings:
+def settings_of(network: Network, config: Config) -> NetworkSettings:
+    """The settings of a network: what names it goes before what holds for all."""
     by_name = {protocol.canonical(name): each for name, each in config.server.networks.items()}
     specific = by_name.get(network.name, NetworkSettings())
     common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
     return NetworkSettings(**(common | specific.model_dump(exclude_none=True)))
 
 
-def _accelerated(accelerator: Accelerator | None, backend: Backend) -> dict[str, Any]:
-    """What runs a network inside onnxruntime, if that isn't onnxruntime itself."""
-    if backend != "onnxruntime" or accelerator not in ACCELERATORS:
-        return {}
-    return {"optimization": {"execution_accelerators": ACCELERATORS[accelerator]}}
+def _accelerated(
+    network: Network, config: Config, inputs: list[Input], batch: int
+) -> dict[str, Any]:
+    accelerator = settings_of(network, config).accelerator or "auto"
+    folder = gpu.engine_folder(network, config)
+    return gpu.accelerated(accelerator, inputs, batch, folder)
 
 
 def _engine(
     network: Network, backend: Backend, settings: NetworkSettings, threads: int
 ) -> dict[str, dict[str, str]]:
     """Parameters by the names that Triton's backends have for them; the last two are of the
-    stand-in alone."""
+    stand-in alone, and for CPUs."""
     if backend == "pytorch":
         # TorchScript's optimiser would compile anew in the first calls, for minutes.
         return parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
     precision = settings.precision
     if precision == "auto":
         precision = "bf16" if network.bf16 else "fp32"
+    elif precision == "fp16":
+        precision = "fp32"  # the graph is half already; what is left has its reasons
     return parameters(
         intra_op_thread_count=threads,
         # cuDNN's exhaustive search would run anew for every shape of tile; 1 is HEURISTIC.
         cudnn_conv_algo_search=1,
+        **gpu.memory(settings.gpu_memory),
         # A network that nobody here has tried stays with what its export was compared in.
         accelerator="none"
         if network.is_custom and settings.accelerator == "auto"
@@ -195,7 +207,10 @@ def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
     return {"name": name, "data_type": data_type, "dims": dims}
 
 
-INNER = tensor(protocol.NET_INNER, "TYPE_UINT8", [-1, -1, -1, -1])
+# Their shapes are what counts; see `protocol`.
+INNER = Input(protocol.NET_INNER, (1,) * 4, (1,) * 4, (2,) * 4)
+STRENGTHS = (protocol.denoise_length(0), protocol.denoise_length(0.5), protocol.denoise_length(1))
+STRENGTH = Input(protocol.NET_DENOISE, *((length,) for length in STRENGTHS))
 
 
 def parameters(**values: Any) -> dict[str, dict[str, str]]:

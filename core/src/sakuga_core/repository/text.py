@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Fields of `ModelConfig` that are maps: in text, a message with `key` and `value` an entry.
-MAPS = {"parameters", "input_map", "output_map", "cc_model_filenames"}
+MAPS = {"parameters", "inputs", "input_map", "output_map", "cc_model_filenames"}
 ENUM = re.compile(r"(TYPE|KIND)_[A-Z0-9]+")
 
 

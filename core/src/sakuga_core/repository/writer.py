@@ -17,8 +17,15 @@ from sakuga_core.networks import custom as custom_networks
 from sakuga_core.networks.custom import CustomNetwork
 from sakuga_core.networks.facts import Listing
 from sakuga_core.networks.families import CustomUpscaler
-from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, UPSCALERS, configured
+from sakuga_core.networks.registry import (
+    ENHANCERS,
+    INPAINTERS,
+    NETWORKS,
+    UPSCALERS,
+    configured,
+)
 from sakuga_core.repository import networks
+from sakuga_core.repository.gpu import engine_folder
 from sakuga_core.repository.pipelines import ensemble, listings, pipelines, segmenters
 from sakuga_core.repository.text import as_text
 
@@ -86,6 +93,16 @@ def texts(config: Config, custom: Sequence[CustomNetwork] = ()) -> dict[str, str
         *(ensemble(row) for row in segmenters(custom)),
     ]
     return {model["name"]: HEADER + as_text(model) for model in models}
+
+
+def engine_folders(config: Config) -> list[Path]:
+    """The folders that networks keep TensorRT's engines in; TensorRT makes none itself."""
+    rows = (*NETWORKS, *custom_networks.rows(config.server.repository))
+    return [
+        engine_folder(configured(row, config), config)
+        for row in rows
+        if networks.settings_of(row, config).accelerator == "tensorrt"
+    ]
 
 
 def model_programs() -> dict[str, str]:

@@ -19,9 +19,9 @@ from sakuga_export.output import atomically, mark_torchscript
 
 CONFIG = "config.json"
 
-# What half precision may change: a hundredth of the range, in levels of 255. AuraSR's own noise is
-# as large.
-HALF_TOLERANCE = 2.55
+# What half precision may change: a hundredth of the range. In the package, noise moves each result
+# more than that.
+HALF_LEVELS, HALF_DECIBELS = 2.55, 40.0
 
 
 def load(network: Enhancer, checkpoint: Path) -> aura.AuraSR:
@@ -68,7 +68,7 @@ def convert(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "")
         compare = partial(_compare, network, net)
         compare(partial(graph.check, tolerance=network.tolerance), file)
         if target.suffix != ".pt":
-            roughly = partial(graph.check_half, levels=HALF_TOLERANCE)
+            roughly = partial(graph.check_half, levels=HALF_LEVELS, decibels=HALF_DECIBELS)
             half.write(file, target.with_name(HALF_FILE), partial(compare, roughly))
 
 

@@ -159,21 +159,28 @@ def bare(net: Callable[[Tensor], Tensor], image: Array) -> Array:
 HALF_LEVELS, HALF_DECIBELS = 2, 58.0
 
 
-def check_half(name: str, found: Array, expected: Array, levels: float = HALF_LEVELS) -> None:
+def check_half(
+    name: str,
+    found: Array,
+    expected: Array,
+    levels: float = HALF_LEVELS,
+    decibels: float = HALF_DECIBELS,
+) -> None:
     """
     Args:
         levels: most that a value may be off, of 255.
+        decibels: the least PSNR, which 16 bits are compared by.
 
     Raises:
         ExportError: results in half precision, uint8 or int32 in 0…65535, are further off.
     """
     unit = 1 if found.dtype == np.uint8 else 257
     difference = (found.astype(np.int64) - expected) / unit
-    off, decibels = float(np.abs(difference).max()), psnr(difference)
-    if off > levels or (unit > 1 and decibels < HALF_DECIBELS):
+    off, ratio = float(np.abs(difference).max()), psnr(difference)
+    if off > levels or (unit > 1 and ratio < decibels):
         raise ExportError(
-            f"{name}: half precision differs by {off:.1f} levels, {decibels:.1f} dB; allowed: "
-            f"{levels:g} levels and {HALF_DECIBELS:g} dB"
+            f"{name}: half precision differs by {off:.1f} levels, {ratio:.1f} dB; allowed: "
+            f"{levels:g} levels and {decibels:g} dB"
         )
 
 

@@ -64,8 +64,9 @@ def write(exact: Path, target: Path, compare: Compare, loud: Sequence[float] = L
 
 
 def converted(model: ModelProto, loud: float = LOUD[0]) -> ModelProto:
-    """The same graph, its network in float16, but for layers with biases over `loud`."""
-    return _Conversion(model, _loud_layers(model, loud)).model
+    """The same graph, its network in float16, but for the first layers, and for those with biases
+    over `loud`."""
+    return _Conversion(model, _first_layers(model) | _loud_layers(model, loud)).model
 
 
 class _Conversion:
@@ -112,6 +113,19 @@ class _Conversion:
             else:
                 self.nodes.append(_cast(name, other, HALF if half else FLOAT))
         return other
+
+
+def _first_layers(model: ModelProto) -> set[str]:
+    """The names of the layers that see the input itself, and of what prepares it for them. They
+    cost next to nothing, and float16 can't tell all levels of an image apart."""
+    seen = {value.name for value in model.graph.input}
+    found: set[str] = set()
+    for node in model.graph.node:
+        if seen & {*node.input[:1]} and node.op_type != "Shape":
+            found.add(node.name)
+            if node.op_type not in CONVOLUTIONS:
+                seen |= {*node.output}
+    return found
 
 
 def _loud_layers(model: ModelProto, loud: float) -> set[str]:

@@ -13,7 +13,11 @@ from sakuga_server.imaging.picture import Array
 Providers = list[str | tuple[str, dict[str, str]]]
 
 # What Triton calls accelerators, and what onnxruntime calls them.
-PROVIDERS = {"openvino": "OpenVINOExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
+PROVIDERS = {
+    "openvino": "OpenVINOExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 
 
 class Engine(Protocol):
@@ -64,7 +68,7 @@ def engine(file: Path, options: EngineOptions, warn: Callable[[str], None]) -> E
         return network
     device = {} if options.gpu is None else {"device_id": options.gpu}
     providers: Providers = [*_providers(options.accelerators, device, warn)]
-    if options.gpu is not None:
+    if options.gpu is not None and "cuda" not in options.accelerators:
         providers.append(("CUDAExecutionProvider", device))
     return OnnxRuntime(file, threads, [*providers, "CPUExecutionProvider"])
 

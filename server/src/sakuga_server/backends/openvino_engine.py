@@ -144,8 +144,7 @@ class Compiled:
     def __init__(self, file: Path, threads: int, bf16: bool, cache: Path | None) -> None:
         self.file, self.cache = file, cache
         self.core = openvino.Core()
-        has_bf16 = "BF16" in self.core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        self.quick = "bf16" if bf16 and has_bf16 else "f32"
+        self.quick = "bf16" if bf16 and has_bf16() else "f32"
         self.settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         self.requests: dict[Variant, Any] = {}
         self.lock = Lock()
@@ -205,6 +204,12 @@ class Compiled:
         model = openvino.Model([whole.output(variant.output)], whole.get_parameters())
         model.reshape({each: _shape(each, variant.channels) for each in model.inputs})
         return self.core.compile_model(model, "CPU", settings)
+
+
+@cache
+def has_bf16() -> bool:
+    """Whether this CPU calculates in bfloat16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _shape(tensor: Any, channels: int) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb
 
+from sakuga_server import cuda
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
 
@@ -18,10 +19,19 @@ def opened(args: Mapping[str, str], file: str) -> tuple[Path, dict[str, Any], li
     config.pbtxt says otherwise, the parameters, and the inputs' names."""
     end_with_parent()
     config = json.loads(args["model_config"])
-    name = config.get("default_model_filename") or file
+    name = _chosen(config, args) or file
     path = Path(args["model_repository"], args["model_version"], name)
     parameters = {k: json.loads(v["string_value"]) for k, v in config["parameters"].items()}
     return path, parameters, [tensor["name"] for tensor in config["input"]]
+
+
+def _chosen(config: Mapping[str, Any], args: Mapping[str, str]) -> str:
+    """The file that config.pbtxt names for this device, as the native backends read it."""
+    if args["model_instance_kind"] == "GPU":
+        capability = cuda.compute_capability(int(args["model_instance_device_id"]))
+        if found := config.get("cc_model_filenames", {}).get(capability):
+            return str(found)
+    return str(config.get("default_model_filename", ""))
 
 
 def joined(requests: list[Any], name: str) -> Array:

@@ -22,6 +22,7 @@ from sakuga_core import protocol
 from sakuga_core.config.schema import Config
 from sakuga_core.config.server import Server
 from sakuga_core.errors import ConfigError, ServerError
+from sakuga_server import cuda
 from sakuga_server.runtime import guard, machine
 from sakuga_server.runtime.binaries import binary
 from sakuga_server.runtime.command import EXIT_SECONDS, Launch, Ports, command, environment
@@ -83,7 +84,7 @@ def run_triton(
         ServerError: Triton ended, or wasn't ready within `server.start_timeout`.
     """
     machine.check_shared_memory()
-    machine.check_gpus(config.realesrgan.gpu_id, machine.gpus_here())
+    machine.check_gpus(config.realesrgan.gpu_id, cuda.count())
     with workspace() as place, ExitStack() as reserved:
         bring_up(place.models, config)
         launch = _launch(config, place, _ports(config.server, port, reserved), models)

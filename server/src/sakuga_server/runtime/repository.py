@@ -11,6 +11,7 @@ from pathlib import Path
 from sakuga_core.config.schema import Config
 from sakuga_core.networks.custom import FILE
 from sakuga_core.repository import writer
+from sakuga_server.runtime import precision
 
 WRITTEN = ("config.pbtxt", "model.py")  # which the writer makes
 SOURCE = "source"  # beside a runtime repository: a link to the model repository
@@ -20,10 +21,14 @@ def bring_up(repository: Path, config: Config) -> None:
     """Brings a runtime repository up to config.yaml and to the exported networks.
 
     Raises:
-        ConfigError: a custom network isn't described as it should be.
+        ConfigError: a custom network isn't described as it should be, or config.yaml asks for
+            arithmetic that this machine hasn't.
         OSError: nobody can write there.
     """
+    precision.check(config.server)
     repository.mkdir(parents=True, exist_ok=True)
+    for folder in writer.engine_folders(config):
+        folder.mkdir(parents=True, exist_ok=True)
     _link(repository.with_name(SOURCE), config.server.repository.resolve())
     exported = set(exports(config.server.repository))
     for link in [each for each in _links(repository) if each not in exported]:
