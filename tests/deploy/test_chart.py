@@ -3,18 +3,30 @@
 import json
 import math
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 import yaml
 
 import tools
+from charts import (
+    CHART,
+    CHECKERS,
+    DEFAULTS,
+    KUBERNETES,
+    VALUES,
+    containers,
+    data,
+    mounted,
+    objects,
+    passes,
+    pods,
+    rendered,
+    run,
+    server_pod,
+)
 from networks_for_tests import PROJECT
 from sakuga import load_config
 from sakuga_core.networks.registry import by_name
@@ -22,67 +34,11 @@ from sakuga_export.fetch import fetch
 from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS
 from sakuga_server.runtime.placement import servable
 
-KUBERNETES = PROJECT / "kubernetes"
-CHART = KUBERNETES / "sakuga"
-DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-VALUES = [CHART / "values.yaml", *sorted(KUBERNETES.glob("values/*.yaml"))]
-VALUES.append(KUBERNETES / "tests" / "hardened.yaml")
 VIDEO = "realesr-animevideov3"
-CHECKERS = PROJECT / ".venv-deploy" / "bin"
 CUSTOM = ("PrometheusRule", "ScaledObject", "ServiceMonitor")  # whose schemas Kubernetes hasn't
 
 each_values = pytest.mark.parametrize("values", VALUES, ids=lambda file: file.stem)
 pytestmark = pytest.mark.usefixtures("helm")
-
-
-@pytest.fixture(scope="module")
-def helm() -> Path:
-    return tools.needed("helm")
-
-
-def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(word) for word in command], capture_output=True, text=True, **options
-    )
-
-
-def passes(*command: object, **options: Any) -> str:
-    """What a program says that has to end well."""
-    done = run(*command, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@cache
-def rendered(values: Path, *settings: str) -> str:
-    wanted = [word for setting in settings for word in ("--set", setting)]
-    command = ["template", "sakuga", CHART, "--namespace", "pictures", "--values", values, *wanted]
-    done = run(tools.tool("helm"), *command)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def objects(values: Path, kind: str, *settings: str) -> list[dict[str, Any]]:
-    documents = yaml.safe_load_all(rendered(values, *settings))
-    return [document for document in documents if document and document["kind"] == kind]
-
-
-def pods(values: Path, *settings: str) -> dict[str, Any]:
-    """The pod of each Deployment, by name."""
-    found = objects(values, "Deployment", *settings)
-    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found}
-
-
-def data(values: Path, key: str, *settings: str) -> str:
-    """The file of that name in the ConfigMap that has it."""
-    maps = objects(values, "ConfigMap", *settings)
-    (text,) = [str(each["data"][key]) for each in maps if key in each["data"]]
-    return text
-
-
-def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from pod["containers"]
-    yield from pod.get("initContainers", [])
 
 
 @each_values
@@ -95,21 +51,20 @@ def test_helm_finds_nothing_to_report(helm: Path, values: Path) -> None:
 def test_the_server_understands_its_configuration(values: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(data(values, "config.yaml"))
     server = load_config(tmp_path / "config.yaml").server
-    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
-    ports = {port["name"]: port["containerPort"] for port in pod["containers"][0]["ports"]}
+    (container,) = server_pod(values)["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     grpc = int(server.url.rpartition(":")[2])
     assert ports == {"grpc": grpc, "http": server.http_port, "metrics": server.metrics_port}
-    startup = pod["containers"][0]["startupProbe"]
+    startup = container["startupProbe"]
     assert server.start_timeout == startup["periodSeconds"] * startup["failureThreshold"]
-    mounted = {mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
-    assert {str(server.repository), "/dev/shm", "/tmp"} <= mounted
-    assert server.tls.mutual == ("/tls" in mounted)
+    assert {str(server.repository), "/dev/shm", "/tmp"} <= set(mounted(container))
+    assert server.tls.mutual == ("/tls" in mounted(container))
 
 
 @each_values
 def test_a_server_has_time_to_finish_its_pictures(values: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(data(values, "config.yaml"))
-    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
+    pod = server_pod(values)
     (server,) = pod["containers"]
     stopping = load_config(tmp_path / "config.yaml").server.exit_timeout
     stopping += server["lifecycle"]["preStop"]["sleep"]["seconds"] + EXIT_SECONDS + MARGIN_SECONDS
@@ -130,17 +85,6 @@ def test_pods_may_do_nothing_that_they_need_not(values: Path) -> None:
             assert security["allowPrivilegeEscalation"] is False
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
-
-
-@each_values
-def test_a_server_has_one_gpu_or_none_and_shared_memory(values: Path) -> None:
-    wanted = DEFAULTS["gpu"] | (yaml.safe_load(values.read_text()) or {}).get("gpu", {})
-    (pod,) = [pod for name, pod in pods(values).items() if name.endswith("-servers")]
-    limits = pod["containers"][0]["resources"]["limits"]
-    gpus = {name: count for name, count in limits.items() if "/" in name}
-    assert gpus == ({wanted["resource"]: 1} if wanted["resource"] else {})
-    (shm,) = [volume for volume in pod["volumes"] if volume["name"] == "shm"]
-    assert shm["emptyDir"]["medium"] == "Memory"
 
 
 @each_values
@@ -212,7 +156,6 @@ def test_a_change_of_the_configuration_is_a_rollout() -> None:
     [
         ("gpus=1", "gpus"),
         ("replicas=-1", "replicas"),
-        ("gpu.resource=gpu", "resource"),
         ("config.server.host=1.2.3.4", "host"),
         ("config.sever.timeout=3", "sever"),
         ("config.server.exit_timeout=0", "exit_timeout"),
@@ -282,8 +225,7 @@ def test_networks_are_exported_once_and_again_where_they_are_damaged(tmp_path: P
     models.mkdir()
     fetch(by_name(VIDEO).weights[0], weights)
     (tmp_path / "config.yaml").write_text(json.dumps({"server": {"repository": str(models)}}))
-    (pod,) = [p for name, p in pods(VALUES[0]).items() if name.endswith("-servers")]
-    *shell, script, name = pod["initContainers"][0]["command"]
+    *shell, script, name = server_pod(VALUES[0])["initContainers"][0]["command"]
     script = script.replace("/weights", str(weights)).replace("/models", str(models))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = os.environ | {"SAKUGA_CONFIG": str(tmp_path / "config.yaml"), "PATH": path}

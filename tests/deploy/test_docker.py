@@ -78,7 +78,7 @@ def test_every_room_that_an_image_installs_is_copied(file: Path) -> None:
 def test_every_image_is_pinned(file: Path) -> None:
     images = IMAGE.findall(text(file))
     assert images
-    assert all(re.search(r":\d[\w.-]*$", image) for image in images)
+    assert all(re.search(r":\d[\w.-]*(@sha256:[0-9a-f]{64})?$", image) for image in images)
 
 
 def test_nvidias_release_is_named_once_and_is_none_with_known_holes() -> None:
@@ -87,7 +87,7 @@ def test_nvidias_release_is_named_once_and_is_none_with_known_holes() -> None:
     files = [PROJECT / name for name in tracked() if not name.startswith(prose)]
     texts = [file.read_text(encoding="utf-8", errors="ignore") for file in files if file.exists()]
     (release,) = [release for text in texts for release in named.findall(text)]
-    assert release >= "26.05"
+    assert release >= "26.11"
 
 
 @each_file
@@ -102,6 +102,40 @@ def test_ports_and_probe_are_those_of_the_configuration(file: Path) -> None:
 def test_containers_remove_the_background_as_the_projects_configuration_does() -> None:
     ours, projects = load_config(DOCKER / "config.yaml"), load_config(PROJECT / "config.yaml")
     assert ours.options_for("rembg") == projects.options_for("rembg")
+
+
+def test_a_gpu_gets_the_same_settings_and_its_own() -> None:
+    ours, gpus = (load_config(DOCKER / f"{name}.yaml").model_dump() for name in ("config", "gpu"))
+    for name in ("accelerator", "engine_cache", "start_timeout", "max_queue_delay_us"):
+        assert gpus["server"].pop(name) != ours["server"].pop(name)
+    assert gpus == ours
+
+
+def test_engines_stay_on_a_volume_that_the_server_may_write_to() -> None:
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in SERVICES["gpu"]["volumes"])
+    settings = load_config(DOCKER / Path(mounts["/etc/sakuga/config.yaml"]).name).server
+    folder = str(settings.engine_cache)
+    assert mounts[folder] in COMPOSE["volumes"]
+    # A new volume gets the owner of the folder that it is mounted over.
+    file = DOCKER / "Dockerfile.triton"
+    owner = one(rf"^RUN install --directory --owner=(\d+) --group=\d+ {folder}$", file)
+    assert owner == one(r"^STOPSIGNAL SIGTERM\nUSER (\d+)$", file)
+
+
+def test_only_the_gpus_server_reserves_a_gpu() -> None:
+    reserved = {
+        name: service["deploy"]["resources"]["reservations"]["devices"]
+        for name, service in SERVICES.items()
+        if "deploy" in service
+    }
+    assert set(reserved) == {"gpu"}
+    (device,) = reserved["gpu"]
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+
+
+def test_building_engines_is_no_failure() -> None:
+    minutes = int(SERVICES["gpu"]["healthcheck"]["start_period"].removesuffix("m"))
+    assert minutes * 60 >= load_config(DOCKER / "gpu.yaml").server.start_timeout
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -197,6 +231,10 @@ def test_the_image_for_tritons_container_has_what_the_server_needs(engine: None)
     image = built("triton", "server", "PYTHON", "TRITON")
     command = ["python", "-c", "import sakuga, sakuga_server.pipelines.upscale, cv2; print('fine')"]
     assert "fine" in image.run(*command)
+    cache = load_config(DOCKER / "gpu.yaml").server.engine_cache
+    assert "writable" in image.run(
+        "find", cache, "-maxdepth", "0", "-writable", "-printf", "writable"
+    )
     config = image.inspected()["Config"]
     assert config["User"] == "1000"
     assert config["Cmd"] == ["sakuga", "serve"]

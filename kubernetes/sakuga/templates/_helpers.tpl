@@ -44,6 +44,9 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- define "sakuga.config" -}}
 {{- $server := dict "preload" "all" "load_on_demand" false "start_timeout" .Values.probes.startTimeout -}}
 {{- $fixed := dict "host" "0.0.0.0" "url" "localhost:8001" "http_port" 8000 "metrics_port" 8002 "repository" "/models" -}}
+{{- with include "sakuga.engines" . -}}
+{{- $_ := set $fixed "engine_cache" . -}}
+{{- end -}}
 {{- if .Values.tls.existingSecret -}}
 {{- $_ := set $fixed "tls" (dict "certificate" "/tls/tls.crt" "key" "/tls/tls.key" "ca" "/tls/ca.crt" "mutual" .Values.tls.mutual) -}}
 {{- end -}}
@@ -82,6 +85,15 @@ repositories/{{ join "\n" $made | sha256sum | trunc 16 }}
 
 {{- define "sakuga.claim" -}}
 {{- default (include "sakuga.fullname" .) .Values.persistence.existingClaim -}}
+{{- end -}}
+
+{{/* Where TensorRT keeps its engines; empty without a GPU. */}}
+{{- define "sakuga.engines" -}}
+{{- if .Values.gpu.resource }}/var/cache/sakuga/tensorrt{{ end -}}
+{{- end -}}
+
+{{- define "sakuga.enginesClaim" -}}
+{{- default (printf "%s-engines" (include "sakuga.fullname" .)) .Values.engineCache.existingClaim -}}
 {{- end -}}
 
 {{- define "sakuga.podSecurity" -}}

@@ -1,0 +1,80 @@
+"""The chart as helm renders it, with each of its values files."""
+
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import tools
+from networks_for_tests import PROJECT
+
+KUBERNETES = PROJECT / "kubernetes"
+CHART = KUBERNETES / "sakuga"
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+VALUES = [CHART / "values.yaml", *sorted(KUBERNETES.glob("values/*.yaml"))]
+VALUES.append(KUBERNETES / "tests" / "hardened.yaml")
+CHECKERS = PROJECT / ".venv-deploy" / "bin"
+
+
+def run(*command: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, **options
+    )
+
+
+def passes(*command: object, **options: Any) -> str:
+    """What a program says that has to end well."""
+    done = run(*command, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@cache
+def rendered(values: Path, *settings: str) -> str:
+    wanted = [word for setting in settings for word in ("--set", setting)]
+    command = ["template", "sakuga", CHART, "--namespace", "pictures", "--values", values, *wanted]
+    done = run(tools.tool("helm"), *command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def objects(values: Path, kind: str, *settings: str) -> list[dict[str, Any]]:
+    documents = yaml.safe_load_all(rendered(values, *settings))
+    return [document for document in documents if document and document["kind"] == kind]
+
+
+def pods(values: Path, *settings: str) -> dict[str, Any]:
+    """The pod of each Deployment, by name."""
+    found = objects(values, "Deployment", *settings)
+    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found}
+
+
+def data(values: Path, key: str, *settings: str) -> str:
+    """The file of that name in the ConfigMap that has it."""
+    maps = objects(values, "ConfigMap", *settings)
+    (text,) = [str(each["data"][key]) for each in maps if key in each["data"]]
+    return text
+
+
+def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from pod["containers"]
+    yield from pod.get("initContainers", [])
+
+
+def server_pod(values: Path, *settings: str) -> dict[str, Any]:
+    """The pod of the servers, whose first container is the server."""
+    (pod,) = [p for name, p in pods(values, *settings).items() if name.endswith("-servers")]
+    return pod
+
+
+def mounted(container: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a container mounts, by path."""
+    return {mount["mountPath"]: mount for mount in container["volumeMounts"]}
+
+
+def volume_of(pod: dict[str, Any], name: str) -> dict[str, Any]:
+    (volume,) = [each for each in pod["volumes"] if each["name"] == name]
+    return volume
