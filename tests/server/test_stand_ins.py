@@ -53,6 +53,9 @@ class Request:
     def requested_output_names(self) -> list[str]:
         return self.outputs
 
+    def parameters(self) -> str:
+        return ""
+
 
 def written(kind: str, folder: Path) -> None:
     if kind == "onnxruntime":

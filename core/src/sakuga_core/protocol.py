@@ -23,6 +23,12 @@ NET_LETTERBOX = "LETTERBOX"  # uint8 (B, 1), see `SegmenterFacts.letterbox`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
 NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where a network inpaints, 0 elsewhere
 
+# A request parameter of upscalers' tiles: a text that no other tile has. A server on a CPU may then
+# answer with a RESULT without pixels, which means that the tile is being computed. The caller asks
+# again, or gives the tile up, by an IMAGE of the same size with so many channels.
+TILE_KEY = "tile"
+AGAIN, GIVE_UP = 1, 2
+
 # An RRDBNet has two more files, for OpenVINO: its body, which outputs FEATURES, and its tail, whose
 # receptive field has this radius in pixels of FEATURES.
 OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"

@@ -25,6 +25,9 @@ LARGEST_TILE_BATCH = 8
 LARGEST_SEGMENTER_BATCH = 4
 LARGEST_INPAINTING_BATCH = 4
 
+# What a pixel of a custom network is taken to cost, where nobody knows: as much as of an RRDBNet.
+CUSTOM_KILOMACS = 20_000
+
 # Side of the square that TensorRT chooses its kernels for.
 USUAL_SIDE = 512
 
@@ -174,7 +177,7 @@ def _accelerated(
 def _engine(
     network: Network, backend: Backend, settings: NetworkSettings, threads: int
 ) -> dict[str, dict[str, str]]:
-    """Parameters by the names that Triton's backends have for them; the last two are of the
+    """Parameters by the names that Triton's backends have for them; the last three are of the
     stand-in alone, and for CPUs."""
     if backend == "pytorch":
         # TorchScript's optimiser would compile anew in the first calls, for minutes.
@@ -194,7 +197,15 @@ def _engine(
         if network.is_custom and settings.accelerator == "auto"
         else settings.accelerator,
         precision=precision,
+        **({"kilomacs": kilomacs} if (kilomacs := _kilomacs(network)) else {}),
     )
+
+
+def _kilomacs(network: Network) -> int | None:
+    """What a pixel of a super-resolution network costs."""
+    if isinstance(network, CustomUpscaler):
+        return CUSTOM_KILOMACS
+    return network.kilomacs if isinstance(network, Upscaler | Enhancer) else None
 
 
 def largest_batch(network: Upscaler, config: Config) -> int:

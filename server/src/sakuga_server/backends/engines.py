@@ -29,6 +29,10 @@ class Engine(Protocol):
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]: ...
 
+    def cancel(self) -> None:
+        """Has a call that is under way in another thread fail soon, after one more layer."""
+        ...
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -114,7 +118,13 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(file, options, providers)
+        self.current = onnxruntime.RunOptions()
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
-        names = list(names)
-        return dict(zip(names, self.session.run(names, feed), strict=True))
+        import onnxruntime
+
+        names, self.current = list(names), onnxruntime.RunOptions()
+        return dict(zip(names, self.session.run(names, feed, self.current), strict=True))
+
+    def cancel(self) -> None:
+        self.current.terminate = True

@@ -25,6 +25,7 @@ import openvino  # noqa: E402
 # 512x512 picture in bfloat16 the peak is 1.1 GB, not 1.6.
 TAIL_ROWS = 128
 
+SHAPES = 64  # of inputs, after which a network is loaded again
 KEPT = 32  # compiled networks in the cache; the least recently used one goes first
 
 
@@ -47,11 +48,19 @@ class OpenVINO:
         in_parts = body.exists() and tail.exists()
         self.network = Compiled(body if in_parts else file, threads, bf16, cache)
         self.tail = Compiled(tail, threads, bf16, cache) if in_parts else None
+        self.cancelled = False
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
+        self.cancelled = False
         if self.tail is None:
             return {name: self.network(name, feed) for name in names}
         return {name: self._by_parts(name, self.tail, feed) for name in names}
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        for part in (self.network, self.tail):
+            if part and part.current:
+                part.current.cancel()
 
     def prepare(self, name: str) -> None:
         """Compiles what an output of pictures without alpha in 8 bits needs, in the background.
@@ -76,6 +85,8 @@ class OpenVINO:
         strips = list(tail_strips(features.shape[2], _inner(feed[protocol.NET_INNER])))
         whole: Array | None = None
         for strip in strips:
+            if self.cancelled:
+                raise RuntimeError("cancelled")
             part = tail(name, strip.of(features), quick)
             scale = part.shape[1] // (strip.stop - strip.start)
             if whole is None:
@@ -147,6 +158,8 @@ class Compiled:
         self.quick = "bf16" if bf16 and has_bf16() else "f32"
         self.settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         self.requests: dict[Variant, Any] = {}
+        self.current: Any = None  # the latest of them
+        self.shapes: set[tuple[tuple[int, ...], ...]] = set()
         self.lock = Lock()
         self.model: Any = None
         if cache is None or not any(cache.glob(f"{self._name()}-*")):
@@ -165,8 +178,19 @@ class Compiled:
         inputs = {tensor.any_name for tensor in request.model_inputs}
         if missing := inputs - feed.keys():  # OpenVINO would make them up
             raise ValueError(f"inputs are missing: {', '.join(missing)}")
+        self._count_shape(feed)
+        self.current = request
         result: Array = request.infer(feed, True, True)[0]
         return result
+
+    def _count_shape(self, feed: Mapping[str, Array]) -> None:
+        """OpenVINO keeps half a megabyte for each shape that it has seen, for good. So after some
+        all that is compiled is dropped, to be loaded again."""
+        self.shapes.add(tuple(tensor.shape for tensor in feed.values()))
+        if len(self.shapes) > SHAPES:
+            self.shapes.clear()
+            with self.lock:
+                self.requests.clear()
 
     def request(self, variant: Variant) -> Any:
         """OpenVINO's inference request of a variant, which is compiled if need be."""

@@ -2,13 +2,14 @@
 call and parted again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
 
+from sakuga_core import protocol
 from sakuga_server import cuda
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
@@ -46,10 +47,21 @@ def parted(requests: list[Any], first_input: str, results: Mapping[str, Array]) 
     for request in requests:
         end = at + pb.get_input_tensor_by_name(request, first_input).as_numpy().shape[0]
         wanted = request.requested_output_names()
-        tensors = [pb.Tensor(name, np.ascontiguousarray(results[name][at:end])) for name in wanted]
-        responses.append(pb.InferenceResponse(output_tensors=tensors))
+        responses.append(answer({name: results[name][at:end] for name in wanted}))
         at = end
     return responses
+
+
+def answer(results: Mapping[str, Array]) -> Any:
+    """One response."""
+    tensors = [pb.Tensor(name, np.ascontiguousarray(value)) for name, value in results.items()]
+    return pb.InferenceResponse(output_tensors=tensors)
+
+
+def unfinished(names: Iterable[str]) -> Any:
+    """The response to a call that is to be repeated: results without a pixel."""
+    dtypes = {protocol.NET_RESULT: np.uint8, protocol.NET_RESULT_16: np.int32}
+    return answer({name: np.zeros((1, 0, 0, 3), dtypes[name]) for name in names})
 
 
 def failed(requests: list[Any], backend: str, error: Exception) -> list[Any]:

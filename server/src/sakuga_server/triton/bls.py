@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import secrets
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -10,13 +13,16 @@ import triton_python_backend_utils as pb
 
 from sakuga_core import protocol
 from sakuga_core.errors import ModelNotLoaded, ServerError, from_message, says_not_loaded
+from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.picture import Array
-from sakuga_server.triton.model import text_tensor, trace
+from sakuga_server.triton.model import cancelled, text_tensor, trace
 
 log = logging.getLogger("sakuga")
 
 # Times that a network is requested which is unloaded again and again.
 LOADS = 3
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class BLSNetworks:
@@ -34,7 +40,7 @@ class BLSNetworks:
         if inner is not None:
             sides = np.zeros((1, *protocol.inner_shape(inner)), np.uint8)
             inputs.append(pb.Tensor(protocol.NET_INNER, sides))
-        return await _run(model, inputs, output)
+        return await _until_computed(model, inputs, output)
 
     async def inpaint(self, model: str, image: Array, hole: Array) -> Array:
         """One window through an inpainting network."""
@@ -42,10 +48,37 @@ class BLSNetworks:
         return await _run(model, inputs, protocol.NET_RESULT)
 
 
-async def _run(model: str, inputs: list[Any], output: str) -> Array:
+async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
+    """A tile's output. Where tiles take long, the call is repeated until there is one; see
+    `protocol.TILE_KEY`."""
+    key = {protocol.TILE_KEY: secrets.token_hex(8)}
+    result = await _run(model, inputs, output, key)
+    unfinished = not result.size
+    try:
+        while not result.size:
+            stop_if(cancelled.get())
+            result = await _run(model, _later(inputs, protocol.AGAIN), output, key)
+            unfinished = not result.size
+        return result
+    finally:
+        if unfinished:
+            await _run(model, _later(inputs, protocol.GIVE_UP), output, key)
+
+
+def _later(inputs: list[Any], channels: int) -> list[Any]:
+    """The inputs of a call after the first: the image, which comes first, without its pixels."""
+    first, *others = inputs
+    height, width = first.shape()[1:3]
+    blank = np.zeros((1, height, width, channels), np.uint8)
+    return [pb.Tensor(protocol.NET_IMAGE, blank), *others]
+
+
+async def _run(
+    model: str, inputs: list[Any], output: str, parameters: Mapping[str, str] = NONE
+) -> Array:
     """A network's output; if it isn't loaded, it is loaded first, should the server do that."""
     for _ in range(LOADS):
-        response = await _call(protocol.folder(model), inputs, output)
+        response = await _call(protocol.folder(model), inputs, output, parameters)
         if not response.has_error():
             result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
             return result
@@ -80,12 +113,15 @@ async def _load(model: str) -> None:
         raise from_message(message) or ModelNotLoaded.loadable(model)
 
 
-async def _call(model: str, inputs: list[Any], output: str) -> Any:
+async def _call(
+    model: str, inputs: list[Any], output: str, parameters: Mapping[str, str] = NONE
+) -> Any:
     request = pb.InferenceRequest(
         model_name=model,
         requested_output_names=[output],
         inputs=inputs,
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
         **({"trace": current} if (current := trace.get()) else {}),
+        **({"parameters": dict(parameters)} if parameters else {}),
     )
     return await request.async_exec()

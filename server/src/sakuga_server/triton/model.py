@@ -7,7 +7,7 @@ stand-in backends are Triton's own side and apart.
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -26,6 +26,9 @@ STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND", "CANCEL
 
 # The trace of the current request, if it has one: what it asks of networks belongs to it.
 trace: ContextVar[Any] = ContextVar("trace", default=None)
+
+# Whether the caller of the current request has gone.
+cancelled: ContextVar[Callable[[], bool]] = ContextVar("cancelled")
 
 
 class PictureModel(ABC):
@@ -49,6 +52,7 @@ class PictureModel(ABC):
     async def _response(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
         trace.set(request.trace())
+        cancelled.set(request.is_cancelled)
         try:
             outputs = await self.answer(request)
         except SakugaError as error:

@@ -6,13 +6,23 @@ serves both. Where the native library is installed, Triton finds that first.
 """
 
 import json
+from functools import partial
 
 import numpy as np
 import triton_python_backend_utils as pb
 
+from sakuga_core import protocol
 from sakuga_core.paths import cache_folder
+from sakuga_server.backends.background import Background
 from sakuga_server.backends.engines import EngineOptions, engine
-from sakuga_server.backends.stand_in import failed, joined, opened, parted
+from sakuga_server.backends.stand_in import (
+    answer,
+    failed,
+    joined,
+    opened,
+    parted,
+    unfinished,
+)
 
 # Pixels of one call into the engine on a CPU, where larger calls gain nothing, and memory grows
 # with them; one item always goes.
@@ -38,9 +48,34 @@ class TritonPythonModel:
             output=config["output"][0]["name"],
         )
         name = config["name"]
-        self.engine = engine(path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
+        load = partial(engine, path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
+        self.engine = load()
+        # Only upscalers say what a pixel costs; on a GPU no tile takes long.
+        kilomacs = 0 if self.on_gpu else parameters.get("kilomacs", 0)
+        self.background = Background(load, kilomacs)
 
     def execute(self, requests):
+        responses = [self._in_background(request) for request in requests]
+        others = [r for r, done in zip(requests, responses, strict=True) if done is None]
+        answers = iter(self._together(others) if others else ())
+        return [done or next(answers) for done in responses]
+
+    def _in_background(self, request):
+        """The response to a request for the background, maybe without a result yet; None: it's
+        another one."""
+        key = json.loads(request.parameters() or "{}").get(protocol.TILE_KEY)
+        feed = {name: joined([request], name) for name in self.inputs} if key else {}
+        if not key or not self.background.takes(feed[protocol.NET_IMAGE]):
+            return None
+        names = request.requested_output_names()
+        try:
+            results = self.background.result(key, names, feed, feed[protocol.NET_IMAGE])
+        except Exception as error:
+            return failed([request], "onnxruntime", error)[0]
+        return unfinished(names) if results is None else answer(results)
+
+    def _together(self, requests):
+        """The responses to requests that Triton batched."""
         try:
             batch = {name: joined(requests, name) for name in self.inputs}
             names = sorted({name for r in requests for name in r.requested_output_names()})

@@ -1,0 +1,138 @@
+"""Tiles that take a CPU long are computed in the background.
+
+A Python process of Triton's takes one batch after the other, so behind a tile of half a minute
+everybody would wait. Here the call for such a tile returns soon, without a result, and is repeated
+until there is one. Between two of these calls others get through, and whoever's caller has gone is
+given up. Triton's native backends know nothing of that, and answer the first call.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+
+from sakuga_core import protocol
+from sakuga_server.backends.engines import Engine
+from sakuga_server.imaging.picture import Array
+
+# Multiply-accumulates of a tile, in 10^9, up to which it is computed at once; a core does about 50
+# a second. Beyond that, each range has a lane, where one tile at a time is computed. The lanes
+# share the cores, so that none waits for the tiles of a longer one.
+AT_ONCE = 50.0
+LANES = (500.0, math.inf)
+
+# Seconds that a call waits for its result. Others wait that long for each tile in the background.
+PATIENCE = 0.1
+
+Results = dict[str, Array]
+
+
+@dataclass
+class Run:
+    """A tile in the background."""
+
+    future: "Future[Results]" = field(default_factory=Future)
+    dropped: bool = False
+
+
+class Lane:
+    """Computes one tile after the other, by an engine of its own."""
+
+    def __init__(self, load: Callable[[], Engine]) -> None:
+        self.load = load
+        self.engine: Engine | None = None
+        self.current: Run | None = None
+        self.lock = Lock()
+        self.pool = ThreadPoolExecutor(1, thread_name_prefix="lane")
+
+    def start(self, names: Sequence[str], feed: Mapping[str, Array]) -> Run:
+        run = Run()
+        run.future = self.pool.submit(self._compute, run, names, feed)
+        return run
+
+    def drop(self, run: Run) -> None:
+        """Gives a tile up, also while it is computed."""
+        run.future.cancel()
+        with self.lock:
+            run.dropped = True
+            if self.current is run and self.engine:
+                self.engine.cancel()
+
+    def _compute(self, run: Run, names: Sequence[str], feed: Mapping[str, Array]) -> Results:
+        self.engine = self.engine or self.load()
+        with self.lock:
+            self.current = run
+        try:
+            # The engine's results hold until its next call, which may come before they are fetched.
+            return {} if run.dropped else _copied(self.engine(names, feed))
+        finally:
+            with self.lock:
+                self.current = None
+
+
+def _copied(results: Results) -> Results:
+    return {name: np.array(value) for name, value in results.items()}
+
+
+class Background:
+    """The tiles of a network that are computed in the background, each by its caller's key.
+
+    Args:
+        load: makes an engine; called once a lane, when it is first needed.
+        kilomacs: thousands of multiply-accumulates a pixel of a tile costs.
+    """
+
+    def __init__(self, load: Callable[[], Engine], kilomacs: float) -> None:
+        self.kilomacs = kilomacs
+        self.lanes = {limit: Lane(load) for limit in LANES}
+        self.runs: dict[str, tuple[Lane, Run]] = {}
+
+    def takes(self, image: Array) -> bool:
+        """Whether a call with this image, (B, H, W, channels), is one for the background: the first
+        one for a long tile, or one after that."""
+        return image.shape[-1] in (protocol.AGAIN, protocol.GIVE_UP) or self._cost(image) > AT_ONCE
+
+    def _cost(self, image: Array) -> float:
+        return image.shape[0] * image.shape[1] * image.shape[2] * self.kilomacs / 1e6
+
+    def result(
+        self, key: str, names: Sequence[str], feed: Mapping[str, Array], image: Array
+    ) -> Results | None:
+        """The outputs of a tile; None: not yet, so call again.
+
+        Args:
+            key: the same in all calls for one tile.
+            names: of the outputs.
+            feed: the inputs.
+            image: that of `feed`, whose size says what the tile costs.
+
+        Raises:
+            LookupError: there is no such tile any more.
+            Exception: what the engine raises.
+        """
+        if image.shape[-1] == protocol.GIVE_UP:
+            self.drop(key)
+            return None
+        if key not in self.runs:
+            if image.shape[-1] == protocol.AGAIN:
+                raise LookupError("the process that computed this tile has ended")
+            cost = self._cost(image)
+            lane = next(lane for limit, lane in self.lanes.items() if cost <= limit)
+            self.runs[key] = lane, lane.start(names, feed)
+        _, run = self.runs[key]
+        done, _ = wait_for([run.future], PATIENCE)
+        if not done:
+            return None
+        del self.runs[key]
+        return run.future.result()
+
+    def drop(self, key: str) -> None:
+        """Gives a tile up, if there still is one of that key."""
+        with suppress(KeyError):
+            lane, run = self.runs.pop(key)
+            lane.drop(run)

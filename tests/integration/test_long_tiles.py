@@ -1,0 +1,87 @@
+"""A tile that takes a CPU many seconds, and others beside it, on a real server."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from calls import until_begun
+from networks_for_tests import EXPORTED, Bare, repository_of
+from pictures import encoded, off, pixels_of, sample
+from sakuga import Config, connect
+from sakuga_core.protocol import folder
+from sakuga_core.repository import writer
+from sakuga_server.runtime.embedded import Embedded, run_triton
+
+MODEL = EXPORTED[0]
+TICKS = os.sysconf("SC_CLK_TCK")
+LARGE = sample("heroine", (60, 60, 316, 252))
+SMALL = sample("heroine", (100, 100, 148, 164))
+
+
+@pytest.fixture(scope="module")
+def config(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    config = Config()
+    config.server.precision = "fp32"
+    config.server.upscale_workers = 2
+    config.server.repository = repository_of(served, tmp_path_factory.mktemp("long"))
+    writer.write(config.server.repository, config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def server(config: Config) -> Iterator[Embedded]:
+    with run_triton(config, models=["upscale", "networks", folder(MODEL)]) as server:
+        yield server
+
+
+async def test_a_small_picture_overtakes_a_large_one_and_both_are_right(
+    config: Config, server: Embedded, bare: dict[str, Bare]
+) -> None:
+    async with connect(config, url=server.url) as images:
+        async with until_begun(images.triton, folder(MODEL)):
+            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        small = await images.process(encoded(SMALL), "upscale")
+        assert not large.done()
+        assert off(pixels_of(small), bare[MODEL](SMALL)) <= 1
+        assert off(pixels_of(await large), bare[MODEL](LARGE)) <= 1
+
+
+def spent(server: Embedded) -> float:
+    """Seconds of CPU that the server's processes have taken."""
+    parents, ticks = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            process = int(stat.parent.name)
+            parents[process], ticks[process] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = {server.process.pid}
+    while more := {p for p, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks[process] for process in family) / TICKS
+
+
+async def until_idle(server: Embedded) -> float:
+    """What they have taken once they take next to no more."""
+    before, now = -1.0, spent(server)
+    while now - before > 0.05:
+        await asyncio.sleep(0.5)
+        before, now = now, spent(server)
+    return now
+
+
+async def test_a_caller_that_has_gone_keeps_no_core_busy(config: Config, server: Embedded) -> None:
+    async with connect(config, url=server.url) as images:
+        start = await until_idle(server)
+        await images.process(encoded(LARGE), "upscale")
+        whole = await until_idle(server) - start
+        start = spent(server)
+        async with until_begun(images.triton, folder(MODEL)):
+            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        large.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await large
+        assert await until_idle(server) - start < whole / 2
