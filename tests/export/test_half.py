@@ -103,6 +103,22 @@ def test_the_ends_are_those_of_the_graph_in_float32(name: str) -> None:
     assert list(rough.output) == list(exact.output)
 
 
+@pytest.mark.parametrize(
+    "file", sorted(REPOSITORY.glob("*/1/model*.onnx")), ids=lambda file: file.parents[1].name
+)
+def test_bytes_are_at_the_ends_alone_as_tensorrt_wants_them(file: Path) -> None:
+    graph = onnx.shape_inference.infer_shapes(onnx.load(file)).graph
+    values = (*graph.input, *graph.output, *graph.value_info)
+    kind = onnx.TensorProto.UINT8
+    of_bytes = {v.name for v in values if v.type.tensor_type.elem_type == kind}
+    assert of_bytes
+    for node in graph.node:
+        if of_bytes & {*node.input}:
+            assert node.op_type in ("Cast", "Shape")
+        if of_bytes & {*node.output}:
+            assert node.op_type == "Cast"
+
+
 def test_auras_tiles_are_within_a_hundredth(
     exported_aura: Callable[[Enhancer], Path], tmp_path: Path
 ) -> None:

@@ -48,17 +48,16 @@ class Served(nn.Module):
         """(B, 3, H, W) in [0, 1]."""
         # High and low bytes. With three channels both slices are the same, and 257·v / 65535 is
         # exactly v / 255: 8 and 16 bits share one graph.
-        samples = image[..., :3].float() * 256 + image[..., -3:].float()
+        # TensorRT has bytes at its ends alone, so casts come first here, and last in `levels`.
+        values = image.float()
+        samples = values[..., :3] * 256 + values[..., -3:]
         return (samples / 65535).permute(0, 3, 1, 2)
 
     def levels(self, result: Tensor) -> tuple[Tensor, Tensor]:
         """RESULT and RESULT_16 of (B, 3, sH, sW)."""
-        result = result.clamp(0, 1)
+        result = result.clamp(0, 1).permute(0, 2, 3, 1)
         eight, sixteen = (result * 255).round(), (result * 65535).round()
-        return (
-            eight.to(torch.uint8).permute(0, 2, 3, 1),
-            sixteen.to(torch.int32).permute(0, 2, 3, 1),
-        )
+        return eight.to(torch.uint8), sixteen.to(torch.int32)
 
 
 def write_onnx(

@@ -108,8 +108,8 @@ def _tail(side: int) -> onnx.ModelProto:
             => (uint8[batch, {side}, {side}, 3] {protocol.NET_RESULT})
         {{
             rounded = Round (levels)
-            whole = Cast <to = 2> (rounded)
-            {protocol.NET_RESULT} = Transpose <perm = [0, 2, 3, 1]> (whole)
+            turned = Transpose <perm = [0, 2, 3, 1]> (rounded)
+            {protocol.NET_RESULT} = Cast <to = 2> (turned)
         }}
     """)
 

@@ -155,12 +155,10 @@ def _prelude(network: Segmenter) -> onnx.ModelProto:
     """rembg's `normalize`, or the author's, by picture."""
     side, image, letterbox = network.side, protocol.NET_IMAGE, protocol.NET_LETTERBOX
     inputs = f"uint8[batch, {side}, {side}, 3] {image}"
-    letterboxed = "Constant <value = bool[1, 1] {0}> ()"
+    number, letterboxed = "", "Constant <value = bool[1, 1] {0}> ()"
     if network.letterbox:
-        inputs, letterboxed = (
-            f"{inputs}, uint8[batch, 1] {letterbox}",
-            f"Cast <to = 9> ({letterbox})",
-        )
+        inputs = f"{inputs}, uint8[batch, 1] {letterbox}"
+        number, letterboxed = f"number = Cast <to = 1> ({letterbox})", "Cast <to = 9> (number)"
     return onnx.parser.parse_model(f"""
         <ir_version: 6, opset_import: ["": {OPSET}]>
         prelude ({inputs}) => (float[batch, 3, {side}, {side}] pixels)
@@ -173,6 +171,7 @@ def _prelude(network: Segmenter) -> onnx.ModelProto:
             samples = Cast <to = 1> ({image})
             largest = ReduceMax <axes = [1, 2, 3]> (samples)
             unit = Max (largest, least)
+            {number}
             letterboxed = {letterboxed}
             by_author = Reshape (letterboxed, over_pixels)
             divisor = Where (by_author, most, unit)
