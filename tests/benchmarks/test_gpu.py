@@ -1,172 +1,399 @@
-"""The GPU's benchmark runs on a CPU, too: at small size, so that it will where there is a GPU."""
+"""The GPU's benchmark takes every step on a CPU, too: with tiny tiles, so that it will where there
+is a GPU."""
 
 import json
+import shutil
 import subprocess
 import sys
-from argparse import Namespace
-from functools import partial
-from importlib.util import module_from_spec, spec_from_file_location
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from networks_for_tests import EXPORTED, PROJECT
 from sakuga_core.networks.families import Upscaler
 from sakuga_core.networks.registry import ENHANCERS, by_name
+from sakuga_core.repository.networks import BATCH_PIXELS
 from sakuga_export.families import graph, upscalers
-from sakuga_server.imaging import blending, tiling
+from sakuga_export.fetch import fetch
+from sakuga_server.imaging import blending
 
 SCRIPT = PROJECT / "benchmarks" / "gpu.py"
+sys.path.append(str(SCRIPT.parent))
+
+import gpu  # noqa: E402
+import gpu_layers  # noqa: E402
+import gpu_measure  # noqa: E402
+import gpu_networks  # noqa: E402
+import gpu_onnx  # noqa: E402
+import gpu_plan  # noqa: E402
+import gpu_report  # noqa: E402
+import gpu_server  # noqa: E402
+import gpu_torch  # noqa: E402
+from gpu_plan import Case  # noqa: E402
+
 ABSENT = ("click", "cv2", "google.protobuf", "onnx", "onnxruntime", "pydantic", "yaml")
+NAMES = [network.name for network in gpu_networks.NETWORKS]
+OFF = 3  # levels by which the half-precision exports of these tests are wrong
+H100 = {"device": "NVIDIA H100 80GB HBM3"}
 
 
-@pytest.fixture(scope="module")
-def gpu() -> ModuleType:
-    spec = spec_from_file_location("gpu", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    gpu = module_from_spec(spec)
-    sys.modules["gpu"] = gpu
-    spec.loader.exec_module(gpu)
-    return gpu
+def exported(network: gpu_networks.Network, levels: int) -> onnx.ModelProto:
+    """In the form of an export: each pixel four times, or the brightness; and some levels more."""
+    others = "" if network.mask else ", uint8[b, 1, 1, 1, 1] INNER"
+    others = ", uint8[b, 1] LETTERBOX" if network.name == "isnet-anime" else others
+    if network.mask:
+        result = "float[b, h, w] MASK"
+        last = "MASK = ReduceMean <axes = [3], keepdims = 0> (unit)"
+    else:
+        result = "uint8[b, H, W, 3] RESULT"
+        last = "large = Resize (more, , scales)  RESULT = Cast <to = 2> (large)"
+    return onnx.parser.parse_model(f"""
+        <ir_version: 8, opset_import: ["": 17]>
+        network (uint8[b, h, w, 3] IMAGE{others}) => ({result})
+        <float levels = {{{levels}}}, float most = {{255}}, float[4] scales = {{1, 4, 4, 1}}>
+        {{
+            samples = Cast <to = 1> (IMAGE)
+            sum = Add (samples, levels)
+            more = Min (sum, most)
+            unit = Div (more, most)
+            {last}
+        }}
+    """)
+
+
+def write_repository(folder: Path) -> None:
+    for network in gpu_networks.NETWORKS:
+        version = folder / network.name.replace("-", "_") / "1"
+        version.mkdir(parents=True)
+        onnx.save(exported(network, 0), version / "model.onnx")
+        onnx.save(exported(network, OFF), version / "model.fp16.onnx")
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run gives on generated weights."""
+    """What a dry run gives on generated weights, started as a user would."""
     folder = tmp_path_factory.mktemp("gpu")
-    options = ["--device", "cpu", "--small", "--no-server", "--out", folder, "--weights", folder]
-    subprocess.run([sys.executable, SCRIPT, *map(str, options)], check=True, capture_output=True)
+    write_repository(folder / "repository")
+    options = {"--out": folder, "--weights": folder, "--repository": folder / "repository"}
+    command = [sys.executable, SCRIPT, "--dry-run", *(each for o in options.items() for each in o)]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
     return folder
 
 
 @pytest.fixture
 def found(results: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((results / "gpu.json").read_text())
+    found: dict[str, Any] = json.loads((results / "gpu-dry-run.json").read_text())
     return found
 
 
-def test_it_measures_aurasr(found: dict[str, Any]) -> None:
-    rows = found["rows"]
-    kinds = [(row["network"], row["precision"]) for row in rows]
-    assert kinds[:2] == [("baked", "fp32"), ("baked", "bf16")]
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("engine", [gpu_plan.EAGER, gpu_plan.CPU])
+@pytest.mark.parametrize("precision", ["fp16", "fp32"])
+def test_it_measures_every_network(
+    found: dict[str, Any], name: str, engine: str, precision: str
+) -> None:
+    rows = [r for r in found["rows"] if (r["network"], r["engine"]) == (name, engine)]
+    rows = [row for row in rows if row["precision"] == precision]
+    assert rows
+    assert all(row["failed"] == "" and row["against"] == "CPU" for row in rows)
     assert all(0 < row["milliseconds"] < float("inf") for row in rows)
-    assert rows[0]["error"] == 0 < rows[1]["error"] < 0.05
+    assert found["weights"][name] == "generated"
 
 
-@pytest.mark.parametrize("name", EXPORTED)
-@pytest.mark.parametrize("tiles", [1, 4])
-def test_it_measures_super_resolution(found: dict[str, Any], name: str, tiles: int) -> None:
-    rows = [r for r in found["upscaled"] if (r["network"], r["tiles"]) == (name, tiles)]
-    assert [row["precision"] for row in rows][:2] == ["fp32", "fp16"]
-    assert all(row["failed"] == "" and row["weights"] == "generated" for row in rows)
-    assert (rows[0]["levels"], rows[0]["decibels"]) == (0, None)
-    assert all(row["levels"] <= 3 and (row["decibels"] or 99) > 45 for row in rows[1:])
+def test_it_measures_strips_and_torch_compile(found: dict[str, Any]) -> None:
+    rows = {row["engine"]: row for row in found["rows"]}
+    assert rows[gpu_plan.STRIPS]["failed"] == ""
+    has_compiler = shutil.which("g++") is not None
+    assert (rows[gpu_plan.COMPILED]["failed"] == "") == has_compiler
+
+
+def test_it_names_what_needs_a_gpu(found: dict[str, Any]) -> None:
+    reasons = {each["engine"]: each["reason"] for each in found["left_out"]}
+    assert reasons == {
+        gpu_plan.GRAPH: "CUDA graphs need a GPU",
+        gpu_plan.TENSORRT: "onnxruntime has no TensorrtExecutionProvider here",
+    }
+
+
+def test_half_precision_is_held_against_float32(found: dict[str, Any]) -> None:
+    for row in found["rows"]:
+        of_export = row["engine"] == gpu_plan.CPU and row["precision"] == "fp16"
+        if of_export:
+            assert row["levels"] == pytest.approx(OFF, abs=0.01)
+        else:
+            assert row["levels"] <= (2 if row["precision"] == "fp16" else 1)
 
 
 def test_its_speeds_are_those_of_the_work_done(found: dict[str, Any]) -> None:
-    kilomacs = {name: by_name(name).kilomacs for name in EXPORTED}  # type: ignore[attr-defined]
-    for row in found["upscaled"]:
-        operations = 2000 * kilomacs[row["network"]] * row["tiles"] * row["window"] ** 2
-        assert row["tflops"] == pytest.approx(operations * row["pictures"] / 1e12)
+    tiny = {network.name: network for network in gpu_networks.TINY}
+    for row in found["rows"]:
+        operations = 2000 * tiny[row["network"]].kilomacs * row["side"] ** 2
+        assert row["tflops"] == pytest.approx(operations * row["tiles"] / 1e12)
         assert row["share"] == pytest.approx(row["tflops"] / found["matrix_tflops"])
-        assert row["pictures"] == pytest.approx(1000 / row["milliseconds"])
+        assert row["tiles"] == pytest.approx(1000 * row["batch"] / row["milliseconds"])
 
 
-def test_it_writes_its_tables(results: Path, found: dict[str, Any]) -> None:
-    text = (results / "gpu.md").read_text()
-    assert text.count("\n| ") == len(found["rows"]) + 1 + len(found["upscaled"]) + 1
-    assert len({line.count("|") for line in text.splitlines() if "realesr" in line[:9]}) == 1
+def test_its_page_says_that_no_gpu_was_there(results: Path, found: dict[str, Any]) -> None:
+    lines = (results / "gpu-dry-run.md").read_text().splitlines()
+    assert "A dry run on a CPU: no GPU was measured" in " ".join(lines[:4])
+    assert ("no GPU is there" in " ".join(lines[:7])) != torch.cuda.is_available()
+    assert sum(line.startswith(("| torch", "| onnx")) for line in lines) == len(found["rows"])
+    assert len({line.count("|") for line in lines if line.startswith("| ")}) == 1
+    assert found["goals"] == []
+    assert not (results / "gpu.md").exists()
 
 
-def test_pictures_go_end_to_end(gpu: ModuleType) -> None:
-    sizes = {"cases": gpu.SMALL_CASES, "at_once": (1, 2), "runs": 1}
-    rows = gpu.served(Namespace(device="cpu", no_server=False, **sizes))
-    kinds = [(row.network, row.at_once) for row in rows]
-    assert kinds == [(name, at_once) for name in EXPORTED for at_once in (1, 2)]
-    assert all(row.pictures > 0 for row in rows)
+def test_without_a_gpu_it_asks_for_a_dry_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main() == 1
+    assert "--dry-run" in capsys.readouterr().err
 
 
 def test_it_needs_torch_and_numpy_alone(tmp_path: Path) -> None:
     code = (
-        f"import runpy, sys; sys.modules.update(dict.fromkeys({ABSENT}));"
-        f"gpu = runpy.run_path({str(SCRIPT)!r});"
-        "from argparse import Namespace;"
-        "print(gpu['served'](Namespace(no_server=False)))"
+        f"import sys; sys.modules.update(dict.fromkeys({ABSENT}));"
+        f"sys.path.insert(0, {str(SCRIPT.parent)!r});"
+        "import gpu, gpu_networks as n; from dataclasses import replace;"
+        "gpu.TINY = (replace(n.TINY[2], shapes=((8, 1),), compiled=()),);"
+        f"sys.argv = ['gpu.py', '--dry-run', '--server', '--out', {str(tmp_path)!r}];"
+        "sys.exit(gpu.main())"
     )
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    message, rows = run.stdout.splitlines()
-    assert message.startswith("without the server: ModuleNotFoundError")
-    assert rows == "[]"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    found = json.loads((tmp_path / "gpu-dry-run.json").read_text())
+    assert [(row["engine"], row["failed"]) for row in found["rows"]] == 2 * [("torch", "")]
+    reasons = {each["engine"]: each["reason"] for each in found["left_out"]}
+    assert reasons[gpu_plan.CPU] == reasons[gpu_plan.TENSORRT] == "onnxruntime isn't installed here"
+    assert "the embedded server" in found["notes"][0]
 
 
-def test_what_does_not_fit_is_a_row_without_figures(gpu: ModuleType) -> None:
-    def make() -> object:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-
-    blank = gpu.Upscaled("net", "generated", "fp32", 16, 1, 1, 16)
-    row, result = gpu.tried(blank, 1, make, gpu.drawn(1, 16), 1)
-    assert (row.failed, result) == ("out of memory", None)
-    line = list(gpu.upscaled_table([row]))[-1]
-    assert "out of memory" in line
-    assert line.count("|") == 13
+def bench(folder: Path) -> gpu_measure.Bench:
+    networks = {network.name: network for network in gpu_networks.TINY}
+    cpu = torch.device("cpu")
+    return gpu_measure.Bench(cpu, networks, folder, folder, folder, rate=1, seconds=0)
 
 
-def test_targets_are_for_an_h200(gpu: ModuleType) -> None:
-    row = partial(gpu.Upscaled, weights="", precision="fp16", tiles=1, batch=1, window=1024)
-    rows = [row(name, side=1024, pictures=50) for name in EXPORTED]
-    assert gpu.targets(rows, "NVIDIA H100 80GB HBM3") == []
-    anime, video = gpu.targets(rows, "NVIDIA H200")[1:]
-    assert anime.endswith("50.0 pictures a second, goal 33: reached.")
-    assert video.endswith("50.0 pictures a second, goal 200: not reached.")
+SMALL = Case("realesr-animevideov3", gpu_plan.EAGER, "fp32", 8, 1)
 
 
-def test_it_measures_what_is_served(gpu: ModuleType) -> None:
+def failing(error: Exception) -> Callable[..., object]:
+    def fail(*_: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB"), "out of"),
+        (ValueError("a|b\nand more"), "failed: a/b"),
+        (KeyError(), "failed: KeyError"),
+    ],
+)
+def test_what_fails_is_a_row_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, reason: str
+) -> None:
+    monkeypatch.setattr(gpu_torch, "prepared", failing(error))
+    row = bench(tmp_path).measured(SMALL)
+    assert row.failed.startswith(reason)
+    assert gpu_report.line(row).count("|") == len(gpu_report.COLUMNS) + 1
+
+
+def test_figures_stay_where_there_is_nothing_to_compare_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    here = bench(tmp_path)
+    monkeypatch.setattr(here, "_one_by_one", failing(MemoryError()))
+    with torch.no_grad():
+        row = here.measured(SMALL)
+    assert (row.failed, row.against, row.levels) == ("", "failed: MemoryError", None)
+    assert row.milliseconds > 0
+
+
+def test_results_that_are_no_numbers_are_all_levels_off() -> None:
+    levels, decibels = gpu_measure.difference(torch.tensor([1.0, torch.nan]), torch.ones(2))
+    assert levels == 255
+    assert decibels == pytest.approx(3.01, abs=0.01)
+
+
+def test_nothing_is_begun_that_does_not_fit(tmp_path: Path) -> None:
+    times = iter([0, 40, 51, 30, 45])
+    budget = gpu_plan.Budget(100, clock=lambda: next(times))
+    compiled = replace(SMALL, engine=gpu_plan.COMPILED)
+    assert [budget.allows(each) for each in (SMALL, compiled, compiled)] == [True, False, True]
+    (before, after) = (replace(SMALL, batch=2), SMALL)
+    budget = gpu_plan.Budget(1, first_runs=False, clock=iter([0, 0.5, 1.5]).__next__)
+    empty = gpu_report.Found({"device": "CPU"}, 1)
+    with torch.no_grad():
+        *_, found = gpu.measure(bench(tmp_path), [before, after], budget, empty)
+    assert [row.case for row in found.rows] == [before]
+    assert found.left_out == [(after, gpu_plan.TIME_IS_UP)]
+    assert "time was up (realesr-animevideov3 fp32 8²×1)" in gpu_report.report(found)[-1]
+
+
+def test_goals_come_first_and_compilers_last() -> None:
+    cases = gpu_plan.plan(gpu_networks.NETWORKS, gpu_plan.CUDA)
+    assert len(cases) == len(set(cases))
+    assert cases[0] == Case(NAMES[0], gpu_plan.EAGER, "fp16", 1024, 1)
+    goals = [at for at, case in enumerate(cases) if (case.network, case.batch) == (NAMES[1], 25)]
+    assert goals[0] < 8
+    engines = [case.engine for case in cases]
+    assert set(engines[engines.index(gpu_plan.COMPILED) :]) == {gpu_plan.COMPILED}
+    assert {case.side for case in cases if case.network in EXPORTED} == {256, 512, 1024}
+
+
+def row(network: str, side: int, batch: int, **figures: Any) -> gpu_measure.Row:
+    return gpu_measure.Row(Case(network, "torch", "fp16", side, batch), **figures)
+
+
+def verdicts(*rows: gpu_measure.Row, device: dict[str, str] = H100) -> list[bool | None]:
+    found = gpu_report.Found(device, 800, rows=list(rows))
+    return [goal.met for goal in gpu_report.goals(found)]
+
+
+def test_goals_are_for_two_cards() -> None:
+    assert verdicts(device={"device": "NVIDIA A100"}) == []
+    assert verdicts(device={"device": "NVIDIA H200"}) == verdicts() == [None, None]
+
+
+@pytest.mark.parametrize(("share", "met"), [(0.49, False), (0.5, True)])
+def test_the_goal_of_anime_is_half_of_the_matrix_rate(share: float, met: bool) -> None:
+    others = row(NAMES[0], 512, 4, share=0.9), row(NAMES[0], 1024, 1, share=0.9, failed="oops")
+    assert verdicts(row(NAMES[0], 1024, 1, share=share), *others)[0] is met
+
+
+@pytest.mark.parametrize(
+    ("batch", "milliseconds", "gigabytes", "met"),
+    [
+        (25, 99, 1.4, True),
+        (25, 101, 1.4, False),
+        (25, 99, 1.6, False),
+        (8, 24, 1.4, True),  # four batches hold the 25 tiles
+        (8, 26, 1.4, False),
+    ],
+)
+def test_the_goal_of_aurasr_is_time_and_memory(
+    batch: int, milliseconds: float, gigabytes: float, met: bool
+) -> None:
+    figures = {"milliseconds": milliseconds, "peak_gb": gigabytes}
+    assert verdicts(row(NAMES[1], 64, batch, **figures))[1] is met
+
+
+@pytest.mark.parametrize(("levels", "met"), [(2, True), (3, False)])
+def test_the_goal_of_half_precision_is_for_the_worst_row(levels: int, met: bool) -> None:
+    rows = [row(NAMES[2], 256, 1, levels=levels), row(NAMES[2], 256, 4, levels=0)]
+    assert verdicts(*rows)[2:] == [met]
+
+
+def test_pictures_go_end_to_end() -> None:
+    rows = gpu_server.served(PROJECT / "model_repository", dry=True)
+    kinds = [(row.network, row.at_once) for row in rows]
+    assert kinds == [(name, at_once) for name in EXPORTED for at_once in gpu_server.TINY_AT_ONCE]
+    assert all(row.pictures > 0 for row in rows)
+
+
+def test_it_measures_what_is_served() -> None:
     network = by_name("realesr-animevideov3")
     assert isinstance(network, Upscaler)
-    net, image = upscalers.build(network), gpu.drawn(2, 16)
+    net, image = upscalers.build(network), gpu_networks.drawn(2, 16)
     with torch.inference_mode():
         expected, _ = graph.Served(net)(image)
-        np.testing.assert_array_equal(gpu.in_levels(net, torch.float32)(image), expected)
+        np.testing.assert_array_equal(gpu_layers.Levels(net, mask=False)(image), expected)
 
 
-def test_it_takes_published_weights(gpu: ModuleType, tmp_path: Path) -> None:
-    network = gpu.UPSCALERS[1]
-    with torch.no_grad():
-        state, kind = gpu.state_of(network, tmp_path)
-        assert kind == "generated"
-        torch.save({"params": {name: 2 * value for name, value in state.items()}}, tmp_path / "a")
-        (tmp_path / "a").rename(tmp_path / network.files[0])
-        twice, kind = gpu.state_of(network, tmp_path)
+def test_it_takes_published_weights(tmp_path: Path) -> None:
+    network = gpu_networks.VIDEO
+    net, kind = gpu_networks.loaded(network, tmp_path)
+    assert kind == "generated"
+    twice = {name: 2 * value for name, value in net.state_dict().items()}
+    torch.save({"params": twice}, tmp_path / network.files[0])
+    net, kind = gpu_networks.loaded(network, tmp_path)
     assert kind == "published"
-    assert all(torch.equal(2 * value, twice[name]) for name, value in state.items())
+    assert all(torch.equal(twice[name], value) for name, value in net.state_dict().items())
 
 
 @pytest.mark.parametrize("side", [64, 96, 256, 1024])
-def test_its_facts_of_aurasr_are_the_servers(gpu: ModuleType, side: int) -> None:
-    assert gpu.windows(side) == len(blending.layout(side, side, 64, 4, "window").places)
-    assert gpu.two_passes(side) == len(blending.layout(side, side, 64, 4, "reference").places)
-    assert (ENHANCERS[0].side, blending.MIX, ENHANCERS[0].kilomacs) == (
-        gpu.SIDE,
-        gpu.MIX,
-        gpu.KILOMACS,
-    )
+def test_its_tiles_of_aurasr_are_the_servers(side: int) -> None:
+    assert gpu_report.windows(side) == len(blending.layout(side, side, 64, 4, "window").places)
+    assert gpu_report.AURA_MIX == blending.MIX
 
 
-@pytest.mark.parametrize("at", [0, 1])
-def test_its_facts_of_super_resolution_are_the_servers(gpu: ModuleType, at: int) -> None:
-    ours, network = gpu.UPSCALERS[at], by_name(EXPORTED[at])
-    assert isinstance(network, Upscaler)
-    (weights,) = network.weights
-    assert weights.packaged is not None
-    assert ours.files == (weights.file, Path(weights.packaged.member).name)
-    facts = (network.name, network.kilomacs, network.receptive_field, network.parameters)
-    parameters = sum(p.numel() for p in ours.net().parameters())
-    assert (ours.name, ours.kilomacs, ours.receptive_field, parameters) == facts
-    (first, *rest) = tiling.spans(1024, 512, network.receptive_field)
-    assert gpu.Case(1024, 4, 1).window(ours.receptive_field) == first.stop - first.start
-    assert len(rest) == 1
+@pytest.mark.parametrize("network", gpu_networks.NETWORKS, ids=NAMES)
+def test_its_facts_are_the_registrys(network: gpu_networks.Network) -> None:
+    row = by_name(network.name)
+    assert network.fixed == getattr(row, "side", None)
+    if isinstance(row, Upscaler):
+        (weights,) = row.weights
+        assert weights.packaged is not None
+        assert network.files == (weights.file, Path(weights.packaged.member).name)
+        assert network.kilomacs == row.kilomacs
+        pixels = max(side**2 * batch for side, batch in network.shapes)
+        assert pixels <= BATCH_PIXELS[row.architecture]
+    assert gpu_networks.AURA.kilomacs == ENHANCERS[0].kilomacs
+
+
+@pytest.mark.parametrize(
+    ("network", "parameters"),
+    zip(
+        gpu_networks.NETWORKS,
+        (4_467_779, 204_933_827, 621_424, 44_046_790, 44_009_869),
+        strict=True,
+    ),
+    ids=NAMES,
+)
+def test_its_costs_are_what_torch_counts(network: gpu_networks.Network, parameters: int) -> None:
+    side, _ = network.shapes[0]
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        net = network.build().eval()
+        net(torch.rand(1, 3, side, side))
+    assert counter.get_total_flops() / 2000 / side**2 == pytest.approx(network.kilomacs, rel=1e-3)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
+def test_its_u2net_is_the_published_one() -> None:
+    """Its layers run in the order of the published graph's, so the weights fit one by one."""
+    file = fetch(by_name("u2net").weights[0]).path
+    net, image = gpu_layers.U2Net().eval(), torch.rand(1, 3, 320, 320)
+    with torch.no_grad():
+        take_weights(net, onnx.load(file))
+        found = net(image).numpy()
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    expected, *_ = session.run(None, {"input.1": image.numpy()})
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def take_weights(net: torch.nn.Module, model: onnx.ModelProto) -> None:
+    """Those of a graph, whose norms are folded into its convolutions."""
+    tensors = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = iter([node for node in model.graph.node if node.op_type == "Conv"])
+
+    def fill(conv: torch.nn.Module, _: object) -> None:
+        _, weight, bias = next(nodes).input
+        conv.weight.copy_(torch.tensor(tensors[weight]))  # type: ignore[operator]
+        conv.bias.copy_(torch.tensor(tensors[bias]))  # type: ignore[operator]
+
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 0
+        elif isinstance(module, torch.nn.Conv2d):
+            module.register_forward_pre_hook(fill)
+
+
+def test_tensorrt_takes_the_servers_profiles(tmp_path: Path) -> None:
+    parameters, batch = gpu_onnx.tensorrt_options("u2net", tmp_path)
+    assert (parameters["trt_profile_max_shapes"], batch) == ("IMAGE:4x320x320x3", 4)
+    assert parameters["trt_engine_cache_path"].startswith(str(tmp_path))
+    parameters, batch = gpu_onnx.tensorrt_options(NAMES[0], tmp_path)
+    assert parameters["trt_profile_opt_shapes"] == "IMAGE:1x512x512x3,INNER:1x1x1x1x1"
+    assert batch == 1
