@@ -5,34 +5,25 @@ and the PNG writer against every level of Pillow and OpenCV, at equal size.
 """
 
 import io
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 import cv2
 import numpy as np
-import onnxruntime
-from measure import Row, seconds, side_by_side, write
+from drawings import MODEL, Drawings
+from measure import Row, one_core, seconds, side_by_side, write
 from PIL import Image
 
-from draw import picture
 from pictures import encoded
-from sakuga import load_config
 from sakuga_core.config.server import Limits
-from sakuga_core.networks.registry import by_name
 from sakuga_core.options import Format
-from sakuga_export.families import graph
-from sakuga_export.output import ONNX
-from sakuga_server.imaging import tiling
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.picture import Picture
 
 Encoder, Writer = Callable[[np.ndarray], bytes], Callable[[], bytes]
 
-MODEL = "realesr-animevideov3"
 STRATEGIES = {"default": 0, "filtered": 1, "Huffman": 2, "RLE": 3}  # zlib's
 LIMITS = Limits()
 NOTES = [
@@ -47,40 +38,6 @@ NOTES = [
     "at least 1.5.",
     "JPEGs of ours have whole chroma, Pillow's halved: most of their difference in size.",
 ]
-
-
-class Drawings:
-    """What is encoded, each (side, side, …)."""
-
-    def __init__(self, side: int) -> None:
-        config = load_config()
-        self.network = by_name(MODEL)
-        file = config.server.repository / self.network.folder / "1" / ONNX
-        self.session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        small = drawn("heroine", side // 4)[..., :3]
-        mascot = drawn("mascot", side // 4)
-        self.rgb = self._upscaled(small)
-        self.rgb_16 = self._upscaled(small.astype(np.uint16) * 257)
-        self.gray = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
-        self.gray_16 = cv2.cvtColor(self.rgb_16, cv2.COLOR_RGB2GRAY)
-        alpha = self._upscaled(np.repeat(mascot[..., 3:], 3, axis=2))[..., :1]
-        self.rgba = np.dstack((self._upscaled(mascot[..., :3]), alpha))
-
-    def _upscaled(self, pixels: np.ndarray) -> np.ndarray:
-        height, width = pixels.shape[:2]
-        whole = np.empty((4 * height, 4 * width, 3), pixels.dtype)
-        for rows, columns in tiling.split(height, width, 512, self.network.receptive_field):
-            window = np.ascontiguousarray(pixels[None, rows.window, columns.window])
-            result = graph.run_file(self.session, window)[0]
-            whole[rows.target(4), columns.target(4)] = result[rows.inner(4), columns.inner(4)]
-        return whole
-
-
-def drawn(name: str, side: int) -> np.ndarray:
-    """A square of a drawing, drawn so large that it fills it."""
-    image = picture(name)
-    image = picture(name, size=side / min(image.size))
-    return np.asarray(image.crop((0, 0, side, side)))
 
 
 def as_picture(pixels: np.ndarray) -> Picture:
@@ -158,17 +115,6 @@ def decoding(what: str, data: bytes, runs: int) -> Row:
         return np.asarray(Image.open(io.BytesIO(data)))
 
     return side_by_side(f"decode {what}", lambda: decode(data, LIMITS), theirs, runs)
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """This process on one core, its threads to come included."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)
 
 
 def pngs(drawings: Drawings, runs: int) -> list[Row]:

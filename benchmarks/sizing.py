@@ -1,9 +1,12 @@
-"""What a node needs for each model: a server's memory, and the pictures a second it does.
+"""What a node needs for each model: a server's memory, and the pictures a second it does; and the
+cores beside one card.
 
-`python benchmarks/sizing.py`; about four minutes on two cores.
+`python benchmarks/sizing.py [--codecs]`; about five minutes on two cores, one with --codecs, which
+measures the cores alone.
 """
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import encoding
 from enhance import AURA, exported
 from measure import store
 from memory import family, high_water
@@ -139,7 +143,14 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-if __name__ == "__main__":
+def main(codecs_alone: bool) -> None:
+    encoding.main()
+    if codecs_alone:
+        return
     loop = Loop()
     rows = [measure(work, loop) for work in WORKS]
     store("sizing", "What a node needs", {"rows": rows}, table(rows), NOTES)
+
+
+if __name__ == "__main__":
+    sys.exit(main("--codecs" in sys.argv))

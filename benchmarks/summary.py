@@ -31,6 +31,7 @@ OTHERS = {
     "start": "start-up: commands, a server, the first picture",
     "memory": "time and memory against picture size",
     "sizing": "what a node needs for each model",
+    "encoding": "cores for one card",
     "perf_analyzer": "NVIDIA's perf_analyzer on `upscale`",
     "gpu": "the networks on a GPU",
 }

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from sakuga.cli.measure import SIDE, measure, picture
-from sakuga.triton import Reply
+from sakuga.reply import Reply
 
 
 class Recorded:

@@ -143,6 +143,16 @@ def test_without_a_server_the_error_says_how_to_start_one(folder: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("configured", [False, True])
+def test_pixels_without_a_file_are_refused(folder: Path, configured: bool) -> None:
+    flags = [] if configured else ["--format", "raw"]
+    (folder / "config.yaml").write_text("realesrgan: {format: raw}" if configured else "")
+    done = sakuga(folder, "upscale", "in", *flags)
+    assert done.returncode == 1
+    assert "option 'format' is 'raw', which is no file; allowed here: png" in done.stderr
+    assert not (folder / "out").exists()
+
+
 def test_embedded_starts_a_server_for_the_command(folder: Path) -> None:
     config = ["--config", PROJECT / "config.yaml"]
     done = sakuga(folder, *config, "upscale", "in/a.png", "-o", "x.png", "--embedded", *VIDEO)

@@ -80,6 +80,18 @@ async def test_16_bits_in_16_bits_out_and_finer_than_8(
     assert len(np.unique(found)) > 256
 
 
+@pytest.mark.parametrize(
+    ("action", "model"), [("upscale", VIDEO), ("fix_artifacts", VIDEO), ("rembg", "u2net")]
+)
+async def test_raw_pixels_are_those_of_the_file(images: Images, action: str, model: str) -> None:
+    picture = sample("heroine", (100, 100, 196, 164))
+    data = encoded_16(picture.astype(np.uint16) * 257) if action == "upscale" else encoded(picture)
+    reply = await images.run(data, action, {"model": model, "format": "raw"})
+    expected = pixels_of(await images.process(data, action, {"model": model}))
+    assert off(reply.pixels, expected[None]) == 0
+    assert reply.report["output"]["format"] == "raw"
+
+
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "BMP", "TIFF", "GIF"])
 async def test_every_kind_of_file(images: Images, format: str) -> None:
     data = encoded(sample("sunset", (0, 0, 60, 40)), format)

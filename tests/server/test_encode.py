@@ -41,6 +41,37 @@ def test_png_keeps_everything(gray: bool, alpha: bool, deep: bool) -> None:
     assert (back.alpha is None) == (source.alpha is None)
 
 
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.parametrize("gray", [False, True])
+def test_raw_is_the_pixels_themselves(
+    monkeypatch: pytest.MonkeyPatch, gray: bool, alpha: bool, deep: bool
+) -> None:
+    monkeypatch.setattr(in_memory, "STRIP", 999)
+    source = picture(gray, alpha, deep)
+    layers = (source.colour, source.alpha) if alpha else (source.colour,)
+    data = encode(source, "raw", None, True)
+    found = np.frombuffer(data, "<u2" if deep else "u1").reshape(20, 30, (1 if gray else 3) + alpha)
+    assert off(found, np.dstack(layers)) == 0
+    assert found.shape[-1] == source.channels
+    assert source.warnings == []
+
+
+def test_raw_says_which_metadata_it_leaves_out() -> None:
+    source = picture()
+    source.metadata = Metadata(b"profile", b"MM\0*")
+    assert encode(source, "raw", None, keep_metadata=False) == source.colour.tobytes()
+    assert source.warnings == []
+    encode(source, "raw", None, keep_metadata=True)
+    assert source.warnings == ["raw holds no metadata; left out: ICC profile, EXIF"]
+
+
+def test_raw_pixels_that_no_message_carries_are_refused() -> None:
+    pixels = np.broadcast_to(np.uint16(0), (16384, 16384, 4))  # 2 GiB, which take two bytes
+    with pytest.raises(TooLarge, match="2147483648 bytes"):
+        encode(Picture(pixels[..., :3], pixels[..., 3]), "raw", None, True)
+
+
 @pytest.mark.parametrize("filter", FILTERS)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -10,8 +10,8 @@ from sakuga.artifacts import (
 from sakuga.blocking import BlockingImages, connect_blocking
 from sakuga.images import Images, connect
 from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
+from sakuga.reply import Reply
 from sakuga.tracing import trace_context
-from sakuga.triton import Reply
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.file import load_config
 from sakuga_core.config.schema import Config

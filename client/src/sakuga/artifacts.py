@@ -176,8 +176,9 @@ async def inpaint_regions(
         SakugaError: of the class that fits; see `sakuga.errors`.
     """
     async with _server(triton) as (config, server):
-        request = {"detector": "none", "restore": False, "result": "restored", "inpaint": inpaint}
-        request |= {"regions": list(regions), **({} if mask is None else {"mask": mask})}
+        request = {"detector": "none", "restore": False, "result": "restored", "format": "png"}
+        request |= {"inpaint": inpaint, "regions": list(regions)}
+        request |= {} if mask is None else {"mask": mask}
         options = config.options_for("fix_artifacts", request)
         return (await server.infer(protocol.FIX_ARTIFACTS, image, options)).result
 

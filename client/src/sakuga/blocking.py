@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sakuga.images import Images, connect
-from sakuga.triton import Reply
+from sakuga.reply import Reply
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.schema import Config
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sakuga.providers import ImageProvider, TritonProvider
-from sakuga.triton import Reply, Triton
+from sakuga.reply import Reply
+from sakuga.triton import Triton
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import ConfigError, ProviderError, SakugaError

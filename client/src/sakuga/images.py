@@ -9,7 +9,8 @@ from sakuga.artifacts import ArtifactFixProvider
 from sakuga.custom_provider import CustomProvider
 from sakuga.local import LocalServer
 from sakuga.providers import TritonProvider
-from sakuga.triton import Reply, Triton
+from sakuga.reply import Reply
+from sakuga.triton import Triton
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
 from sakuga_core.config.file import load_config, refresh
@@ -50,7 +51,7 @@ class Images:
             config: the action's options, over those of config.yaml.
 
         Returns:
-            An encoded file.
+            An encoded file, PNG unless `format` says otherwise; for `raw` see `Reply.pixels`.
 
         Raises:
             SakugaError: of the class that fits; see `sakuga_core.errors`.

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 from sakuga.local import LocalServer
+from sakuga.reply import Reply
 from sakuga.retry import Deadline
-from sakuga.triton import Reply, Triton
+from sakuga.triton import Triton
 from sakuga_core import actions
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.file import load_config, refresh
@@ -73,7 +74,7 @@ class TritonProvider:
             config: the action's options, over those of config.yaml.
 
         Returns:
-            An encoded file, PNG unless `format` says otherwise.
+            An encoded file, PNG unless `format` says otherwise; for `raw` see `Reply.pixels`.
 
         Raises:
             SakugaError: of the class that fits; see `sakuga_core.errors`.

@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import grpc
 import numpy as np
@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 from sakuga import tracing
 from sakuga.channel import CHANNEL_ARGS, Connection, credentials
 from sakuga.local import AUTO, LocalServer, running
+from sakuga.reply import Reply
 from sakuga.retry import Attempts, Budget, Deadline
 from sakuga.translation import late, translated, unreachable
 from sakuga_core import errors, protocol
@@ -28,15 +29,6 @@ log = logging.getLogger("sakuga")
 QUEUE_SHARE = 0.5
 STATUS_SECONDS = 10  # that questions about the server may take
 ADMIN_HEADER = f"triton-grpc-protocol-{protocol.ADMIN_HEADER}"
-
-
-class Reply(NamedTuple):
-    """A finished picture."""
-
-    result: bytes
-    """The picture, an encoded file."""
-    report: dict[str, Any]
-    """What was done: model, sizes, tiles, milliseconds per stage, warnings, notes."""
 
 
 class Triton:

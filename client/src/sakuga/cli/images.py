@@ -20,7 +20,7 @@ from sakuga_core import protocol
 from sakuga_core.actions import Action
 from sakuga_core.atomic import write_whole
 from sakuga_core.config.schema import Config
-from sakuga_core.errors import SakugaError
+from sakuga_core.errors import BadOption, SakugaError
 from sakuga_core.options import parse_options
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def _run(
         tasks = find(pictures, output, options)
         if not tasks:
             raise click.ClickException("no picture found; they end in .png, .jpg, .webp, …")
+        if printed.writes:
+            _check_is_file(config, action, tasks[0].options)
         local = _local(config, action, tasks, embedded)
         try:
             failed = asyncio.run(_process_all(config, local, action, tasks, printed))
@@ -122,6 +124,16 @@ def _run(
     if failed:
         names = "\n".join(f"  {path}: {error}" for path, error in failed.items())
         raise click.ClickException(f"{len(failed)} of {len(tasks)} failed:\n{names}")
+
+
+def _check_is_file(config: Config, action: Action, options: Mapping[str, Any]) -> None:
+    """
+    Raises:
+        BadOption: the result would be pixels, by a flag or by config.yaml.
+    """
+    named = {name: value for name, value in options.items() if name in ("model", "format")}
+    if config.options_for(action.name, named).get("format") == "raw":
+        raise BadOption("option 'format' is 'raw', which is no file; allowed here: png, webp, jpeg")
 
 
 def _local(

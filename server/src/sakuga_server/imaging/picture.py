@@ -48,6 +48,11 @@ class Picture:
         return self.colour.dtype == np.uint16
 
     @property
+    def channels(self) -> int:
+        """1 for gray, 3 for RGB, and one more with alpha."""
+        return (1 if self.colour.ndim == 2 else 3) + (self.alpha is not None)
+
+    @property
     def mode(self) -> str:
         """gray, gray+alpha, rgb or rgb+alpha, with its bits: `rgb+alpha 8 bit`."""
         kind = "gray" if self.colour.ndim == 2 else "rgb"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sakuga_core.options import RembgOptions, UpscaleOptions
+from sakuga_core.options import Format, RembgOptions, UpscaleOptions
 from sakuga_server.imaging.picture import Picture
 
 
@@ -41,13 +41,13 @@ def report(
     """What every action reports.
 
     Args:
-        sizes: of the two files, in bytes.
+        sizes: of the two files, or of raw pixels, in bytes.
     """
     return {
         "action": action,
         "model": request.model,
         "input": _facts(source, sizes[0]),
-        "output": {**_facts(result, sizes[1]), "format": request.options.format},
+        "output": {**_facts(result, sizes[1]), **_written(result, request.options.format)},
         "milliseconds": stages,
         "warnings": result.warnings,
         "notes": request.notes,
@@ -57,3 +57,11 @@ def report(
 def _facts(picture: Picture, size: int) -> dict[str, Any]:
     about = {"width": picture.width, "height": picture.height}
     return {**about, "mode": picture.mode, "bytes": size}
+
+
+def _written(picture: Picture, format: Format) -> dict[str, Any]:
+    """The format, and what a reader of raw pixels has to know of them."""
+    if format != "raw":
+        return {"format": format}
+    shape = [1, picture.height, picture.width, picture.channels]
+    return {"format": format, "shape": shape, "dtype": picture.colour.dtype.name}
