@@ -127,6 +127,30 @@ def test_a_tile_of_a_process_that_ended_is_an_error_not_a_picture(tiles: Tiles) 
         tiles.call("lost", 0, channels=protocol.AGAIN)
 
 
+def test_a_tile_that_nobody_asks_for_any_more_is_given_up(
+    tiles: Tiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiles.call("abandoned", 1)
+    (engine,) = tiles.engines
+    assert engine.begun.wait(SECONDS)
+    monkeypatch.setattr(background, "ABANDONED", -1)
+    found = tiles.call("b", 2)
+    monkeypatch.setattr(background, "ABANDONED", SECONDS)
+    assert (found or tiles.until_result("b")) == 2
+    assert engine.calls == [1, 2]
+    assert not tiles.background.runs
+
+
+def test_all_tiles_are_given_up_when_the_network_is_unloaded(tiles: Tiles) -> None:
+    for key in ("a", "b"):
+        tiles.call(key, 1)
+    (engine,) = tiles.engines
+    assert engine.begun.wait(SECONDS)
+    tiles.background.close()
+    assert not tiles.background.runs
+    assert engine.go.is_set()  # by its cancellation
+
+
 def test_an_engines_failure_reaches_who_asks(tiles: Tiles) -> None:
     tiles.call("a", 1)
     tiles.engines[0].cancel()

@@ -28,6 +28,7 @@ NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where a network inpaints, 0 elsewhere
 # again, or gives the tile up, by an IMAGE of the same size with so many channels.
 TILE_KEY = "tile"
 AGAIN, GIVE_UP = 1, 2
+TILE_LOST = "the process that computed this tile has ended"  # the error then; begin anew
 
 # An RRDBNet has two more files, for OpenVINO: its body, which outputs FEATURES, and its tail, whose
 # receptive field has this radius in pixels of FEATURES.

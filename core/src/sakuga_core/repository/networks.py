@@ -182,7 +182,7 @@ def _engine(
     if backend == "pytorch":
         # TorchScript's optimiser would compile anew in the first calls, for minutes.
         return parameters(DISABLE_OPTIMIZED_EXECUTION=True, INTRA_OP_THREAD_COUNT=threads)
-    precision = settings.precision
+    precision, one = settings.precision, settings.instances == 1
     if precision == "auto":
         precision = "bf16" if network.bf16 else "fp32"
     elif precision == "fp16":
@@ -197,7 +197,8 @@ def _engine(
         if network.is_custom and settings.accelerator == "auto"
         else settings.accelerator,
         precision=precision,
-        **({"kilomacs": kilomacs} if (kilomacs := _kilomacs(network)) else {}),
+        # Calls for one tile have to reach one process.
+        **({"kilomacs": kilomacs} if (kilomacs := _kilomacs(network)) and one else {}),
     )
 
 

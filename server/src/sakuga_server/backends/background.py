@@ -7,6 +7,7 @@ given up. Triton's native backends know nothing of that, and answer the first ca
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -29,6 +30,9 @@ LANES = (500.0, math.inf)
 # Seconds that a call waits for its result. Others wait that long for each tile in the background.
 PATIENCE = 0.1
 
+# Seconds after which a tile that nobody asks for is given up.
+ABANDONED = 30.0
+
 Results = dict[str, Array]
 
 
@@ -38,6 +42,8 @@ class Run:
 
     future: "Future[Results]" = field(default_factory=Future)
     dropped: bool = False
+    asked: float = field(default_factory=time.monotonic)
+    """When somebody last asked for it."""
 
 
 class Lane:
@@ -115,21 +121,34 @@ class Background:
             LookupError: there is no such tile any more.
             Exception: what the engine raises.
         """
+        self._drop_abandoned()
         if image.shape[-1] == protocol.GIVE_UP:
             self.drop(key)
             return None
         if key not in self.runs:
             if image.shape[-1] == protocol.AGAIN:
-                raise LookupError("the process that computed this tile has ended")
+                raise LookupError(protocol.TILE_LOST)
             cost = self._cost(image)
             lane = next(lane for limit, lane in self.lanes.items() if cost <= limit)
             self.runs[key] = lane, lane.start(names, feed)
         _, run = self.runs[key]
+        run.asked = time.monotonic()
         done, _ = wait_for([run.future], PATIENCE)
         if not done:
             return None
         del self.runs[key]
         return run.future.result()
+
+    def close(self) -> None:
+        """Gives all tiles up."""
+        for key in list(self.runs):
+            self.drop(key)
+
+    def _drop_abandoned(self) -> None:
+        """Gives up what nobody has asked for of late, as a caller that was killed leaves it."""
+        since = time.monotonic() - ABANDONED
+        for key in [key for key, (_, run) in self.runs.items() if run.asked < since]:
+            self.drop(key)
 
     def drop(self, key: str) -> None:
         """Gives a tile up, if there still is one of that key."""

@@ -58,6 +58,11 @@ def answer(results: Mapping[str, Array]) -> Any:
     return pb.InferenceResponse(output_tensors=tensors)
 
 
+def lost() -> Any:
+    """The response to a call for a tile that this process doesn't know."""
+    return pb.InferenceResponse(error=pb.TritonError(protocol.TILE_LOST))
+
+
 def unfinished(names: Iterable[str]) -> Any:
     """The response to a call that is to be repeated: results without a pixel."""
     dtypes = {protocol.NET_RESULT: np.uint8, protocol.NET_RESULT_16: np.int32}

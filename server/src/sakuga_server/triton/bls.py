@@ -5,6 +5,7 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,13 @@ import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga_core import protocol
-from sakuga_core.errors import ModelNotLoaded, ServerError, from_message, says_not_loaded
+from sakuga_core.errors import (
+    Cancelled,
+    ModelNotLoaded,
+    ServerError,
+    from_message,
+    says_not_loaded,
+)
 from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.picture import Array
 from sakuga_server.triton.model import cancelled, text_tensor, trace
@@ -51,18 +58,32 @@ class BLSNetworks:
 async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
     """A tile's output. Where tiles take long, the call is repeated until there is one; see
     `protocol.TILE_KEY`."""
+    for _ in range(LOADS):
+        with suppress(_TileLost):
+            return await _computed(model, inputs, output)
+    log.error("network %s: %s, again and again", model, protocol.TILE_LOST)
+    raise ServerError("internal error; the server's log has the reason")
+
+
+class _TileLost(Exception):
+    """The network was loaded anew while it computed a tile."""
+
+
+async def _computed(model: str, inputs: list[Any], output: str) -> Array:
+    """
+    Raises:
+        _TileLost: the tile has to be sent again.
+    """
     key = {protocol.TILE_KEY: secrets.token_hex(8)}
     result = await _run(model, inputs, output, key)
-    unfinished = not result.size
     try:
         while not result.size:
             stop_if(cancelled.get())
             result = await _run(model, _later(inputs, protocol.AGAIN), output, key)
-            unfinished = not result.size
-        return result
-    finally:
-        if unfinished:
-            await _run(model, _later(inputs, protocol.GIVE_UP), output, key)
+    except (asyncio.CancelledError, Cancelled):
+        await _call(protocol.folder(model), _later(inputs, protocol.GIVE_UP), output, key)
+        raise
+    return result
 
 
 def _later(inputs: list[Any], channels: int) -> list[Any]:
@@ -84,6 +105,8 @@ async def _run(
             return result
         # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
         message = response.error().message()
+        if protocol.TILE_LOST in message:
+            raise _TileLost
         if not says_not_loaded(message):
             log.error("network %s: %s", model, message)
             raise ServerError("internal error; the server's log has the reason")

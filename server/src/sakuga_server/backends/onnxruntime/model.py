@@ -19,6 +19,7 @@ from sakuga_server.backends.stand_in import (
     answer,
     failed,
     joined,
+    lost,
     opened,
     parted,
     unfinished,
@@ -60,6 +61,9 @@ class TritonPythonModel:
         answers = iter(self._together(others) if others else ())
         return [done or next(answers) for done in responses]
 
+    def finalize(self):
+        self.background.close()
+
     def _in_background(self, request):
         """The response to a request for the background, maybe without a result yet; None: it's
         another one."""
@@ -70,6 +74,8 @@ class TritonPythonModel:
         names = request.requested_output_names()
         try:
             results = self.background.result(key, names, feed, feed[protocol.NET_IMAGE])
+        except LookupError:
+            return lost()
         except Exception as error:
             return failed([request], "onnxruntime", error)[0]
         return unfinished(names) if results is None else answer(results)
