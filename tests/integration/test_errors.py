@@ -25,7 +25,10 @@ from sakuga import (
 )
 from sakuga.triton import Triton
 from sakuga_core.config.server import Server
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import by_name
 from sakuga_core.repository import writer
+from sakuga_server.imaging import tiling
 from sakuga_server.runtime.embedded import free_port, run_triton
 
 PICTURE = encoded(gradient(16, 16))
@@ -97,16 +100,19 @@ async def test_actions_that_are_not_there_are_refused(images: Images) -> None:
 async def test_a_deadline_passes_and_the_work_stops(url: str, images: Images) -> None:
     before = (await images.triton.status())["models"]
     triton = Triton(Server(url=url, timeout=0.3))
+    pixels, network = sample("heroine"), by_name(VIDEO["model"])
+    assert isinstance(network, Upscaler)
     with pytest.raises(DeadlineExceeded, match=r"server\.timeout"):
-        await triton.infer("upscale", encoded(sample("heroine")), {"tile_size": 64})
+        await triton.infer("upscale", encoded(pixels), VIDEO | {"tile_size": 32})
     await triton.close()
     await images.process(PICTURE, "upscale", VIDEO)  # the server serves on
     after = before
     while after["upscale"]["requests"] < before["upscale"]["requests"] + 2:
         await asyncio.sleep(0.2)
         after = (await images.triton.status())["models"]
-    tiles = [state["realesrgan_x4plus_anime"]["images"] for state in (before, after)]
-    assert tiles[1] - tiles[0] < 15  # as many as the whole picture has
+    tiles = [state[NETWORK]["images"] for state in (before, after)]
+    whole = len(list(tiling.split(*pixels.shape[:2], 32, network.receptive_field)))
+    assert tiles[1] - tiles[0] - 1 < whole / 2  # one is of the second picture
 
 
 async def test_no_server_is_an_error_with_how_to_start_one() -> None:

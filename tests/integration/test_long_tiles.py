@@ -15,6 +15,7 @@ from sakuga import Config, connect
 from sakuga_core.protocol import folder
 from sakuga_core.repository import writer
 from sakuga_server.runtime.embedded import Embedded, run_triton
+from sakuga_server.runtime.repository import bring_up
 
 MODEL = EXPORTED[0]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -85,3 +86,16 @@ async def test_a_caller_that_has_gone_keeps_no_core_busy(config: Config, server:
         with pytest.raises(asyncio.CancelledError):
             await large
         assert await until_idle(server) - start < whole / 2
+
+
+async def test_a_network_loaded_anew_meanwhile_computes_the_tile_again(
+    config: Config, server: Embedded, bare: dict[str, Bare]
+) -> None:
+    async with connect(config, url=server.url) as images:
+        async with until_begun(images.triton, folder(MODEL)):
+            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        config.server.max_queue_delay_us += 1
+        bring_up(server.repository, config)
+        await server.control.load(folder(MODEL))
+        assert not large.done()
+        assert off(pixels_of(await large), bare[MODEL](LARGE)) <= 1

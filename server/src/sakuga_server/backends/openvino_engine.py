@@ -180,7 +180,10 @@ class Compiled:
             raise ValueError(f"inputs are missing: {', '.join(missing)}")
         self._count_shape(feed)
         self.current = request
-        result: Array = request.infer(feed, True, True)[0]
+        # Not `infer`, which can't be cancelled where a single thread computes.
+        request.start_async(feed, share_inputs=True)
+        request.wait()
+        result: Array = request.get_output_tensor(0).data
         return result
 
     def _count_shape(self, feed: Mapping[str, Array]) -> None:

@@ -85,6 +85,7 @@ def command(settings: Server, launch: Launch) -> list[str]:
         "log-info": "false",
         **_tls(settings.tls),
         **_metrics(settings, launch.triton.gpu_metrics),
+        **_loading(settings),
     }
     shared_memory = {
         "shm-default-byte-size": SHM_START,
@@ -122,6 +123,13 @@ def _metrics(settings: Server, of_gpus: bool) -> dict[str, object]:
         "metrics-port": settings.metrics_port,
         "allow-gpu-metrics": str(of_gpus).lower(),
     }
+
+
+def _loading(settings: Server) -> dict[str, object]:
+    """Building an engine for TensorRT takes cores and gigabytes, so one network is loaded after the
+    other."""
+    accelerators = {settings.accelerator, *(n.accelerator for n in settings.networks.values())}
+    return {"model-load-thread-count": 1} if "tensorrt" in accelerators else {}
 
 
 def _tracing(settings: Server) -> list[str]:
