@@ -81,7 +81,7 @@ class _Conversion:
         self.model.CopyFrom(model)
         graph = self.model.graph
         del graph.value_info[:]  # they tell the old precisions
-        self.floats = _of_type(model, FLOAT)
+        self.floats = of_type(model, FLOAT)
         self.constants = _constants(graph)
         self.halves: set[str] = set()
         self.others: set[str] = set()  # tensors in the other precision than they were given in
@@ -163,7 +163,7 @@ def in_steps(model: ModelProto) -> ModelProto:
 
     onnxruntime does the same with the graph itself, but leaves out the roundings between nodes.
     """
-    halves = _of_type(model, HALF)
+    halves = of_type(model, HALF)
     stepped = ModelProto()
     stepped.CopyFrom(model)
     for tensor in stepped.graph.initializer:
@@ -201,7 +201,7 @@ def _cast(name: str, result: str, kind: int) -> NodeProto:
     return onnx.helper.make_node("Cast", [name], [result], to=kind)
 
 
-def _of_type(model: ModelProto, kind: int) -> set[str]:
+def of_type(model: ModelProto, kind: int) -> set[str]:
     """The names of all tensors of a type."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     values = (*graph.input, *graph.value_info, *graph.output)
