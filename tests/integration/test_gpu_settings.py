@@ -8,7 +8,10 @@ from networks_for_tests import EXPORTED, Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Config, connect
 from sakuga_core.config.server import Accelerator
+from sakuga_core.networks.families import Upscaler
+from sakuga_core.networks.registry import by_name
 from sakuga_core.protocol import folder
+from sakuga_core.repository.networks import largest_batch
 from sakuga_server.runtime.embedded import run_triton
 
 MODEL = EXPORTED[1]
@@ -27,7 +30,9 @@ async def test_it_serves_after_its_warm_up_and_keeps_a_place_for_engines(
         async with connect(config, url=server.url) as images:
             before = (await images.triton.status())["models"][folder(MODEL)]
             result = await images.process(encoded(PICTURE), "upscale", {"model": MODEL})
-    assert before["images"] == 0
+    network = by_name(MODEL)
+    assert isinstance(network, Upscaler)
+    assert before["images"] == 1 + largest_batch(network, config) + 1  # as config.pbtxt has it
     assert off(pixels_of(result), bare[MODEL](PICTURE)) <= 1
     engines = [each.name for each in (tmp_path / "engines").glob(f"{folder(MODEL)}-*")]
     assert len(engines) == (accelerator == "tensorrt")
