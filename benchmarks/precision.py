@@ -25,8 +25,8 @@ SIDE, STEP = 48, 150  # of squares of drawings, and how far they are apart
 MASKED = 8  # drawings for background removal
 NOTES = [
     "Against the float32 graph, over squares of drawings, in levels of 255; the PSNR is of 16-bit "
-    "results, and of masks. An export, on pictures of its own, is refused over 2 levels or under 58 "
-    "dB; aura-sr-v2 over 2.55 levels.",
+    "results, and of masks. An export, on pictures of its own, is refused over 2 levels or under "
+    "58 dB; aura-sr-v2 over 2.55 levels.",
     "In float32 stay the ends, the first layer, sums of residual branches, and layers with large "
     "biases.",
     "Where weights are generated, they are of the published architecture and size; real ones are "
