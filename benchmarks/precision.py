@@ -80,7 +80,7 @@ def compared(name: str, weights: str, folder: Path, run: Run, most: float) -> Ro
     """
     exact, rough = folder / ONNX, folder / HALF_FILE
     simulated = folder / "simulated.onnx"
-    onnx.save(half.in_steps(onnx.load(rough)), simulated)
+    onnx.save(half.emulated(onnx.load(rough)), simulated)
     expected, found = (run(graph.session(file)) for file in (exact, simulated))
     simulated.unlink()
     difference = (found.astype(np.float64) - expected) * 255 / most

@@ -93,7 +93,7 @@ def test_the_export_equals_the_reference(exported: Path, aura: Path, dtype: type
         large = theirs(lowres_image=image, noise=STYLE.repeat(2, 1)).clamp(0, 1)
     expected = (large * most).round().permute(0, 2, 3, 1).numpy().astype(np.int64)
     # 1e-4 of 65535 levels.
-    assert off(enhancers.run_file(exported, tiles).astype(np.int64), expected) <= 1 + 6
+    assert off(enhancers.runner(exported)(tiles).astype(np.int64), expected) <= 1 + 6
 
 
 def test_every_batch_gives_the_same_bits(exported: Path) -> None:

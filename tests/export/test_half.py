@@ -21,7 +21,7 @@ REPOSITORY = PROJECT / "model_repository"
 DRAWINGS = ("heroine", "lineart", "mascot", "sunset")
 U2NET = by_name("u2net")
 # y = (x · 2 + bias) · 3.001, after a first layer that changes nothing.
-LOUD = """
+BIASED = """
 <ir_version: 8, opset_import: ["": 17]>
 net (float[n, 1, 1, 1] X) => (float[n, 1, 1, 1] Y)
 <
@@ -49,7 +49,7 @@ def rgb(drawing: str) -> np.ndarray:
 def simulated(file: Path, tmp_path: Path) -> Path:
     """What a GPU calculates, as a graph for CPUs."""
     target = tmp_path / "simulated.onnx"
-    onnx.save(half.in_steps(onnx.load(file)), target)
+    onnx.save(half.emulated(onnx.load(file)), target)
     return target
 
 
@@ -134,7 +134,7 @@ def test_all_but_inpainting_networks_have_one() -> None:
 
 
 def tiny(bias: float) -> onnx.ModelProto:
-    model = onnx.parser.parse_model(LOUD.replace("BIAS", str(bias)))
+    model = onnx.parser.parse_model(BIASED.replace("BIAS", str(bias)))
     for number, node in enumerate(model.graph.node[:4]):
         node.name = f"/net/{number}"
     return model
@@ -150,7 +150,7 @@ def outputs(model: onnx.ModelProto, values: np.ndarray, folder: Path) -> np.ndar
 def test_the_rounded_graph_gives_what_numpy_gives_in_float16(tmp_path: Path) -> None:
     x = np.random.default_rng(0).random(100, np.float32)
     bias, three = np.float16(3.7), np.float16(3.001)
-    found = outputs(half.in_steps(half.converted(tiny(3.7))), x, tmp_path)
+    found = outputs(half.emulated(half.converted(tiny(3.7))), x, tmp_path)
     seen = x.astype(np.float16).astype(np.float32)
     moved = (seen * 2 + np.float32(bias)).astype(np.float16).astype(np.float32)
     assert np.array_equal(found, (moved * np.float32(three)).astype(np.float16))

@@ -11,7 +11,7 @@ import pytest
 from calls import until_begun
 from networks_for_tests import EXPORTED, Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
-from sakuga import Config, connect
+from sakuga import Config, Images, connect
 from sakuga_core.protocol import folder
 from sakuga_core.repository import writer
 from sakuga_server.runtime.embedded import Embedded, run_triton
@@ -39,12 +39,17 @@ def server(config: Config) -> Iterator[Embedded]:
         yield server
 
 
+async def begun(images: Images) -> "asyncio.Future[bytes]":
+    """The large picture, once it is being computed."""
+    async with until_begun(images.triton, folder(MODEL)):
+        return asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+
+
 async def test_a_small_picture_overtakes_a_large_one_and_both_are_right(
     config: Config, server: Embedded, bare: dict[str, Bare]
 ) -> None:
     async with connect(config, url=server.url) as images:
-        async with until_begun(images.triton, folder(MODEL)):
-            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        large = await begun(images)
         small = await images.process(encoded(SMALL), "upscale")
         assert not large.done()
         assert off(pixels_of(small), bare[MODEL](SMALL)) <= 1
@@ -80,8 +85,7 @@ async def test_a_caller_that_has_gone_keeps_no_core_busy(config: Config, server:
         await images.process(encoded(LARGE), "upscale")
         whole = await until_idle(server) - start
         start = spent(server)
-        async with until_begun(images.triton, folder(MODEL)):
-            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        large = await begun(images)
         large.cancel()
         with pytest.raises(asyncio.CancelledError):
             await large
@@ -92,8 +96,7 @@ async def test_a_network_loaded_anew_meanwhile_computes_the_tile_again(
     config: Config, server: Embedded, bare: dict[str, Bare]
 ) -> None:
     async with connect(config, url=server.url) as images:
-        async with until_begun(images.triton, folder(MODEL)):
-            large = asyncio.ensure_future(images.process(encoded(LARGE), "upscale"))
+        large = await begun(images)
         config.server.max_queue_delay_us += 1
         bring_up(server.repository, config)
         await server.control.load(folder(MODEL))

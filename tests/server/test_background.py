@@ -52,7 +52,7 @@ class Tiles:
 
     def call(self, key: str, value: int, side: int = 300, channels: int = 3) -> float | None:
         image = np.full((1, side, side, channels), value, np.uint8)
-        results = self.background.result(key, ["RESULT"], {"IMAGE": image}, image)
+        results = self.background.result(key, ["RESULT"], {"IMAGE": image})
         return None if results is None else float(results["RESULT"][0])
 
     def until_result(self, key: str) -> float:
@@ -115,7 +115,7 @@ def test_who_gives_up_frees_the_lane_for_the_next(tiles: Tiles) -> None:
         assert tiles.call(key, 0, channels=protocol.GIVE_UP) is None
     assert tiles.until_result("c") == 3
     assert engine.calls == [1, 3]
-    assert not tiles.background.runs
+    assert not tiles.background.tiles
 
 
 def test_giving_up_what_is_not_there_harms_nobody(tiles: Tiles) -> None:
@@ -138,7 +138,7 @@ def test_a_tile_that_nobody_asks_for_any_more_is_given_up(
     monkeypatch.setattr(background, "ABANDONED", SECONDS)
     assert (found or tiles.until_result("b")) == 2
     assert engine.calls == [1, 2]
-    assert not tiles.background.runs
+    assert not tiles.background.tiles
 
 
 def test_all_tiles_are_given_up_when_the_network_is_unloaded(tiles: Tiles) -> None:
@@ -147,7 +147,7 @@ def test_all_tiles_are_given_up_when_the_network_is_unloaded(tiles: Tiles) -> No
     (engine,) = tiles.engines
     assert engine.begun.wait(SECONDS)
     tiles.background.close()
-    assert not tiles.background.runs
+    assert not tiles.background.tiles
     assert engine.go.is_set()  # by its cancellation
 
 
@@ -156,4 +156,4 @@ def test_an_engines_failure_reaches_who_asks(tiles: Tiles) -> None:
     tiles.engines[0].cancel()
     with pytest.raises(RuntimeError, match="cancelled"):
         tiles.until_result("a")
-    assert not tiles.background.runs
+    assert not tiles.background.tiles

@@ -146,6 +146,46 @@ def test_the_fastest_engine_is_chosen_where_it_is_installed(
     assert warnings == ["openvino isn't installed here; onnxruntime runs it"]
 
 
+Options = dict[str, dict[str, str]]
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, options: EngineOptions) -> tuple[list[str], Options]:
+    """The execution providers on a machine that has all of them, and their options."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", engines.PROVIDERS.values)
+    *found, last = engines.providers(options, print)
+    assert last == "CPUExecutionProvider"
+    pairs = [each for each in found if isinstance(each, tuple)]
+    return [name for name, _ in pairs], dict(pairs)
+
+
+def test_on_a_gpu_cuda_searches_by_heuristics_within_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accelerators: Options = {"tensorrt": {"trt_engine_cache_enable": "true"}}
+    gpu = EngineOptions(accelerators=accelerators, gpu="1", gpu_memory=8_000_000_000)
+    names, options = chosen(monkeypatch, gpu)
+    assert names == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    assert options[names[0]] == {"device_id": "1", "trt_engine_cache_enable": "true"}
+    assert options[names[1]] == {
+        "device_id": "1",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "arena_extend_strategy": "kSameAsRequested",
+        "gpu_mem_limit": "8000000000",
+    }
+
+
+def test_cuda_stands_once_with_its_own_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = EngineOptions(accelerators={"cuda": {"prefer_nhwc": "1"}}, gpu="0")
+    names, options = chosen(monkeypatch, gpu)
+    assert names == ["CUDAExecutionProvider"]
+    assert options[names[0]]["prefer_nhwc"] == "1"
+    assert "gpu_mem_limit" not in options[names[0]]
+
+
+def test_on_a_cpu_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen(monkeypatch, EngineOptions(any_engine=False)) == ([], {})
+
+
 def test_on_a_gpu_openvino_is_never_chosen() -> None:
     found = engine(exported("realesr-animevideov3"), EngineOptions(gpu="0"), print)
     assert isinstance(found, OnnxRuntime)

@@ -133,8 +133,8 @@ class Server(Block):
     """Gigabytes of GPU memory that one instance of a network may allocate; if unset, any."""
     engine_cache: Path | None = None
     """Folder of TensorRT's engines, which take minutes to build; if unset, in the user's cache. A
-    relative path starts at the folder of config.yaml. Engines are kept by GPU, TensorRT version and
-    network, so several servers may share it."""
+    relative path starts at the folder of config.yaml. Engines are kept by network, GPU architecture
+    and TensorRT version, so servers that differ in these may share it."""
     cpu_threads: Annotated[int, Field(ge=0)] = 0
     """Threads of a network on the CPU; 0 means one per core."""
     networks: dict[str, NetworkSettings] = Field(default_factory=dict)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sakuga_core.config.schema import Config
+from sakuga_core.config.server import NetworkSettings
 from sakuga_core.networks.families import HALF_FILE, Network
 from sakuga_core.paths import cache_folder
 
@@ -48,9 +49,9 @@ def fixed(name: str, *dims: int) -> Input:
     return Input(name, dims, dims, dims)
 
 
-def files(network: Network, precision: str) -> dict[str, Any]:
+def files(network: Network, settings: NetworkSettings) -> dict[str, Any]:
     """Which file Triton takes where."""
-    half = network.half and precision in ("auto", "fp16")
+    half = network.half and settings.precision in ("auto", "fp16")
     by_capability = dict.fromkeys(COMPUTE_CAPABILITIES, HALF_FILE) if half else {}
     return {
         "default_model_filename": network.file,
@@ -59,28 +60,23 @@ def files(network: Network, precision: str) -> dict[str, Any]:
 
 
 def accelerated(
-    accelerator: str, inputs: Sequence[Input], batch: int, folder: Path
+    settings: NetworkSettings, inputs: Sequence[Input], batch: int, folder: Path
 ) -> dict[str, Any]:
     """What runs a network inside onnxruntime, if that isn't its default.
 
     Args:
-        accelerator: of config.yaml.
         batch: the largest.
         folder: of TensorRT's engines.
     """
-    if accelerator == "openvino":
+    warm_up = {"model_warmup": list(_warm_up(inputs, batch))}
+    if settings.accelerator == "openvino":
         return _optimization("cpu", "openvino")
-    if accelerator == "cuda":
+    if settings.accelerator == "cuda":
         # Tensor cores take channels last; without this each layer transposes.
-        settings = {"prefer_nhwc": "1"}
-    elif accelerator == "tensorrt":
-        settings = _tensorrt(inputs, batch, folder)
-    else:
-        return {}
-    return {
-        **_optimization("gpu", accelerator, settings),
-        "model_warmup": list(_warm_up(inputs, batch)),
-    }
+        return _optimization("gpu", "cuda", {"prefer_nhwc": "1"}) | warm_up
+    if settings.accelerator == "tensorrt":
+        return _optimization("gpu", "tensorrt", _tensorrt(inputs, batch, folder)) | warm_up
+    return {}
 
 
 def _optimization(

@@ -142,10 +142,11 @@ def _batched(
     """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
     settings = settings_of(network, config)
     batch = 1 if one_by_one else settings.batch or batch
+    folder = gpu.engine_folder(network, config)
     return {
         "name": network.folder,
         "backend": backend,
-        **gpu.files(network, settings.precision or "auto"),
+        **gpu.files(network, settings),
         "max_batch_size": batch,
         "input": [each.tensor for each in inputs],
         "output": outputs,
@@ -154,7 +155,7 @@ def _batched(
         "instance_group": [{"kind": "KIND_AUTO", "count": settings.instances}],
         "dynamic_batching": {"max_queue_delay_microseconds": settings.max_queue_delay_us},
         "parameters": _engine(network, backend, settings, config.server.cpu_threads),
-        **(_accelerated(network, config, inputs, batch) if backend == "onnxruntime" else {}),
+        **(gpu.accelerated(settings, inputs, batch, folder) if backend == "onnxruntime" else {}),
     }
 
 
@@ -164,14 +165,6 @@ def settings_of(network: Network, config: Config) -> NetworkSettings:
     specific = by_name.get(network.name, NetworkSettings())
     common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
     return NetworkSettings(**(common | specific.model_dump(exclude_none=True)))
-
-
-def _accelerated(
-    network: Network, config: Config, inputs: list[Input], batch: int
-) -> dict[str, Any]:
-    accelerator = settings_of(network, config).accelerator or "auto"
-    folder = gpu.engine_folder(network, config)
-    return gpu.accelerated(accelerator, inputs, batch, folder)
 
 
 def _engine(

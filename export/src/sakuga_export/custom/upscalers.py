@@ -23,7 +23,7 @@ from sakuga_export.custom.fitted import Fitted, Unpadded, joined, one_by_one
 from sakuga_export.custom.receptive_field import UnboundedReceptiveField
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, half
-from sakuga_export.families.graph import Array, Served, Session
+from sakuga_export.families.graph import Array, Served, Trial
 
 # Of tiles, where a network takes one size only: of what window attention divides a picture into (7,
 # 8, 16, 32 or 64 pixels, mostly) a multiple, and of a cost that a CPU can bear.
@@ -59,9 +59,9 @@ def convert(row: CustomUpscaler, source: Path, target: Path) -> CustomUpscaler:
 
 def _has_half(row: CustomUpscaler, net: Fitted, file: Path) -> bool:
     """Whether half precision changes little enough; writes its graph then, beside `file`."""
-    compare = partial(_compare, row, net, graph.check_half)
+    compare = partial(_compare, row.name, _trials(row, net), graph.check_half)
     try:
-        half.write(file, file.with_name(HALF_FILE), lambda trial: compare(graph.session(trial)))
+        half.write(file, file.with_name(HALF_FILE), compare)
     except Exception as error:  # onnx's and onnxruntime's have no class in common
         click.echo(f"{row.name}: GPUs run it in float32; {reason(error)}")
         return False
@@ -123,7 +123,7 @@ def measured(net: Fitted) -> int:
 
 def _export(row: CustomUpscaler, net: Fitted, file: Path) -> None:
     _write(row, net, file)
-    _compare(row, net, _check, graph.session(file))
+    _compare(row.name, _trials(row, net), _check, file)
 
 
 def _write(row: CustomUpscaler, net: Fitted, file: Path) -> None:
@@ -163,12 +163,14 @@ def _check(name: str, found: Array, expected: Array) -> None:
     graph.check(name, found, expected, EIGHT_BITS_TOLERANCE if eight else SIXTEEN_BITS_TOLERANCE)
 
 
-def _compare(row: CustomUpscaler, net: Fitted, check: graph.Check, session: Session) -> None:
-    """Holds the exported graph against the network as spandrel runs it."""
-    for image in _pictures(row):
-        expected = graph.bare(lambda pictures: reference(net.descriptor, pictures), image)
-        found = graph.run_file(session, image)
-        check(row.name, found, expected)
+def _compare(name: str, trials: list[Trial], check: graph.Check, file: Path) -> None:
+    graph.compare(name, trials, check, partial(graph.run_file, graph.session(file)))
+
+
+def _trials(row: CustomUpscaler, net: Fitted) -> list[Trial]:
+    """Pictures, and what the network as spandrel runs it makes of them."""
+    bare = partial(graph.bare, partial(reference, net.descriptor))
+    return [Trial(image, bare(image)) for image in _pictures(row)]
 
 
 def _pictures(row: CustomUpscaler) -> Iterator[Array]:

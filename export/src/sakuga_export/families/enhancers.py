@@ -1,6 +1,7 @@
 """AuraSR: from the published checkpoint to a graph of plain convolutions for Triton."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -60,22 +61,20 @@ def convert(network: Enhancer, net: aura.AuraSR, target: Path, origin: str = "")
     Args:
         target: `model.pt` for TorchScript, else ONNX.
     """
+    write = _write_onnx if network.half else _write_torchscript
+    pictures = graph.trial_pictures(network.side, network.side)
+    trials = [graph.Trial(image, graph.bare(net, image)) for image in pictures]
+
+    def compare(check: graph.Check, file: Path) -> None:
+        run = runner(file)
+        graph.compare(network.name, trials, check, lambda image, _: run(image))
+
     with atomically(target) as file:
-        if target.suffix == ".pt":
-            _write_torchscript(network, Served(net), file, origin)
-        else:
-            _write_onnx(network, Served(net), file, origin)
-        compare = partial(_compare, network, net)
+        write(network, Served(net), file, origin)
         compare(partial(graph.check, tolerance=network.tolerance), file)
-        if target.suffix != ".pt":
+        if network.half:
             roughly = partial(graph.check_half, levels=HALF_LEVELS, decibels=HALF_DECIBELS)
             half.write(file, target.with_name(HALF_FILE), partial(compare, roughly))
-
-
-def _compare(network: Enhancer, net: aura.AuraSR, check: graph.Check, file: Path) -> None:
-    """Holds an exported file against the network in torch."""
-    for image in graph.trial_pictures(network.side, network.side):
-        check(network.name, run_file(file, image), graph.bare(net, image))
 
 
 def _example(network: Enhancer) -> torch.Tensor:
@@ -96,11 +95,15 @@ def _write_torchscript(network: Enhancer, served: Served, file: Path, origin: st
     torch.jit.save(traced, file, _extra_files=mark_torchscript(origin))
 
 
-def run_file(file: Path, image: Array) -> Array:
+def runner(file: Path) -> Callable[[Array], Array]:
     """What an exported file gives for uint8 or uint16 (B, side, side, 3)."""
     if file.suffix != ".pt":
-        return graph.run_file(graph.session(file), image)
+        return partial(graph.run_file, graph.session(file))
     net = torch.jit.load(file)  # type: ignore[no-untyped-call]
-    with torch.inference_mode():
-        results = net(torch.from_numpy(graph.packed(image)))
-    return np.asarray(results[image.dtype == np.uint16].numpy())
+
+    def run(image: Array) -> Array:
+        with torch.inference_mode():
+            results = net(torch.from_numpy(graph.packed(image)))
+        return np.asarray(results[image.dtype == np.uint16].numpy())
+
+    return run

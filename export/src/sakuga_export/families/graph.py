@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -151,6 +151,30 @@ def bare(net: Callable[[Tensor], Tensor], image: Array) -> Array:
         samples = torch.from_numpy(image.astype(np.float32) / np.float32(most))
         result = net(samples.permute(0, 3, 1, 2)).clamp(0, 1).permute(0, 2, 3, 1)
         return np.asarray((result * most).round().numpy().astype(np.int64))
+
+
+class Trial(NamedTuple):
+    """A picture, uint8 or uint16 (B, H, W, 3), and what torch gives for it, as int64."""
+
+    image: Array
+    expected: Array
+    strength: float | None = None
+    """Of denoising."""
+
+
+def compare(
+    name: str, trials: Sequence[Trial], check: Check, run: Callable[[Array, float | None], Array]
+) -> None:
+    """Holds an exported network against torch.
+
+    Args:
+        run: gives what it makes of a picture at a denoise strength.
+
+    Raises:
+        ExportError: what `check` says.
+    """
+    for image, expected, strength in trials:
+        check(name, run(image, strength), expected)
 
 
 # How far half precision may be off: most levels (of 255), and the least PSNR, which 8 bits are too

@@ -24,13 +24,13 @@ FLOAT_INPUTS = {"Resize": {1, 2}}
 CONVOLUTIONS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 # Sums of residual branches, and their factors. Small changes are added to large values, block after
-# block: in float16 single pixels of realesrgan-x4plus-anime came out 8 levels off, so 2.5.
+# block: with these in float16, single pixels of realesrgan-x4plus-anime are 8 levels off, not 2.5.
 SUMS = {"Add", "Mul"}
 
 # Where a normalisation was folded into a layer whose channel hardly varied in training, its bias is
 # large (u2net has some over 200), and what follows takes it away again: float16 leaves steps of an
 # eighth. Such layers stay in float32; if a network needs it, those with smaller biases, too.
-LOUD = (64.0, 16.0, 4.0, 1.0)
+LARGE_BIASES = (64.0, 16.0, 4.0, 1.0)
 
 Compare = Callable[[Path], None]
 """Holds a file against what it has to equal.
@@ -40,14 +40,16 @@ Raises:
 """
 
 
-def write(exact: Path, target: Path, compare: Compare, loud: Sequence[float] = LOUD) -> None:
+def write(
+    exact: Path, target: Path, compare: Compare, biases: Sequence[float] = LARGE_BIASES
+) -> None:
     """Writes the half-precision twin of an exported graph.
 
     Args:
         exact: the graph in float32.
         target: the file to write.
-        compare: is given a graph that a CPU can run; see `in_steps`.
-        loud: biases over which layers stay in float32, to be tried in order.
+        compare: is given a graph that a CPU can run; see `emulated`.
+        biases: those over which layers stay in float32, to be tried in order.
 
     Raises:
         ExportError: what `compare` says, if no choice of layers in float32 helps.
@@ -55,22 +57,22 @@ def write(exact: Path, target: Path, compare: Compare, loud: Sequence[float] = L
     original = onnx.load(exact)
     with atomically(target) as file:
         trial = file.with_name("trial.onnx")
-        for most in loud:
-            model = converted(original, most)
-            onnx.save(in_steps(model), trial)
+        for bias in biases:
+            model = converted(original, bias)
+            onnx.save(emulated(model), trial)
             try:
                 compare(trial)
                 break
             except ExportError:
-                if most == loud[-1]:
+                if bias == biases[-1]:
                     raise
         onnx.save(model, file)
 
 
-def converted(model: ModelProto, loud: float = LOUD[0]) -> ModelProto:
+def converted(model: ModelProto, bias: float = LARGE_BIASES[0]) -> ModelProto:
     """The same graph, its network in float16, but for sums, the first layers, and those with biases
-    over `loud`."""
-    return _Conversion(model, _first_layers(model) | _loud_layers(model, loud)).model
+    over `bias`."""
+    return _Conversion(model, _first_layers(model) | _biased_layers(model, bias)).model
 
 
 class _Conversion:
@@ -133,15 +135,15 @@ def _first_layers(model: ModelProto) -> set[str]:
     return found
 
 
-def _loud_layers(model: ModelProto, loud: float) -> set[str]:
-    """The names of layers with biases over `loud`, and of what follows up to the next layers."""
+def _biased_layers(model: ModelProto, least: float) -> set[str]:
+    """The names of layers with biases over `least`, and of what follows up to the next layers."""
     readers: dict[str, list[NodeProto]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     found: set[str] = set()
     constants = _constants(model.graph)
-    after = [node for node in model.graph.node if _bias(node, constants) > loud]
+    after = [node for node in model.graph.node if _bias(node, constants) > least]
     while after:
         node = after.pop()
         found.add(node.name)
@@ -157,21 +159,21 @@ def _bias(node: NodeProto, constants: dict[str, TensorProto]) -> float:
     return float(np.abs(_values(constants[node.input[2]])).max())
 
 
-def in_steps(model: ModelProto) -> ModelProto:
+def emulated(model: ModelProto) -> ModelProto:
     """A half-precision graph for CPUs without such arithmetic: each node calculates in float32, and
     its results are rounded to float16, as on a GPU.
 
     onnxruntime does the same with the graph itself, but leaves out the roundings between nodes.
     """
     halves = of_type(model, HALF)
-    stepped = ModelProto()
-    stepped.CopyFrom(model)
-    for tensor in stepped.graph.initializer:
+    emulation = ModelProto()
+    emulation.CopyFrom(model)
+    for tensor in emulation.graph.initializer:
         if tensor.data_type == HALF:
             tensor.CopyFrom(_tensor(_values(tensor).astype(np.float32), tensor.name))
     nodes = [each for node in model.graph.node for each in _rounded(node, halves)]
-    _replace(stepped.graph.node, nodes)
-    return stepped
+    _replace(emulation.graph.node, nodes)
+    return emulation
 
 
 def _rounded(node: NodeProto, halves: set[str]) -> Iterator[NodeProto]:

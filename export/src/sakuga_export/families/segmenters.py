@@ -29,7 +29,7 @@ TOLERANCE = 1e-3
 # The same in half precision. Drawings show its errors ten times as much as the pictures compared
 # with here, hence so many layers in float32: of u2net's weights a twelfth, for 2 levels, not 4.
 HALF_TOLERANCE = 2 / 255
-HALF_LOUD = (4.0, 1.0)
+HALF_BIASES = (4.0, 1.0)
 
 Array = npt.NDArray[Any]
 
@@ -56,7 +56,7 @@ def convert(network: Segmenter, source: Path, target: Path, origin: str = "") ->
             trial.compare(file, TOLERANCE)
             if network.half:
                 compare = partial(trial.compare, tolerance=HALF_TOLERANCE)
-                half.write(file, target.with_name(HALF_FILE), compare, HALF_LOUD)
+                half.write(file, target.with_name(HALF_FILE), compare, HALF_BIASES)
 
 
 def _published(network: Segmenter, source: Path, folder: Path) -> Path:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, half, ncnn, split_rrdb
-from sakuga_export.families.graph import Array, Served, Session, run_file
+from sakuga_export.families.graph import Array, Served, Session, Trial, run_file
 from sakuga_export.fetch import Fetched
 from sakuga_export.output import atomically
 
@@ -67,7 +66,11 @@ def convert(network: Upscaler, states: list[State], target: Path, origin: str = 
     net = build(network)
     net.load_state_dict(states[0], strict=True)
     served = Interpolated(net, states) if network.denoise else Served(net)
-    compare = partial(_compare, network.name, _trials(network, states))
+    trials = _trials(network, states)
+
+    def compare(check: graph.Check, session: Session) -> None:
+        graph.compare(network.name, trials, check, partial(run_file, session))
+
     exact = partial(compare, partial(graph.check, tolerance=network.tolerance))
     roughly = partial(compare, graph.check_half)
     with atomically(target) as file:
@@ -125,24 +128,10 @@ def _write(network: Upscaler, served: Served, file: Path, origin: str) -> None:
     graph.write_onnx(served, example, free, file, origin)
 
 
-class _Trial(NamedTuple):
-    """A picture, and what the bare network makes of it at a denoise strength."""
-
-    image: Array
-    strength: float | None
-    expected: Array
-
-
-def _trials(network: Upscaler, states: list[State]) -> list[_Trial]:
+def _trials(network: Upscaler, states: list[State]) -> list[Trial]:
     strengths = (0.0, 0.5, 1.0) if network.denoise else (None,)
     pairs = product(graph.trial_pictures(*TEST_SIZE), strengths)
-    return [_Trial(*pair, reference(network, states, *pair)) for pair in pairs]
-
-
-def _compare(name: str, trials: list[_Trial], check: graph.Check, session: Session) -> None:
-    """Holds the exported graph against the bare network."""
-    for image, strength, expected in trials:
-        check(name, run_file(session, image, strength), expected)
+    return [Trial(each, reference(network, states, each, level), level) for each, level in pairs]
 
 
 def reference(

@@ -9,10 +9,7 @@ given up. Triton's native backends know nothing of that, and answer the first ca
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
-from contextlib import suppress
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
 
 import numpy as np
@@ -36,46 +33,24 @@ ABANDONED = 30.0
 Results = dict[str, Array]
 
 
-@dataclass
-class Run:
-    """A tile in the background."""
-
-    future: "Future[Results]" = field(default_factory=Future)
-    dropped: bool = False
-    asked: float = field(default_factory=time.monotonic)
-    """When somebody last asked for it."""
-
-
 class Lane:
     """Computes one tile after the other, by an engine of its own."""
 
     def __init__(self, load: Callable[[], Engine]) -> None:
         self.load = load
         self.engine: Engine | None = None
-        self.current: Run | None = None
+        self.current: Tile | None = None
         self.lock = Lock()
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="lane")
 
-    def start(self, names: Sequence[str], feed: Mapping[str, Array]) -> Run:
-        run = Run()
-        run.future = self.pool.submit(self._compute, run, names, feed)
-        return run
-
-    def drop(self, run: Run) -> None:
-        """Gives a tile up, also while it is computed."""
-        run.future.cancel()
-        with self.lock:
-            run.dropped = True
-            if self.current is run and self.engine:
-                self.engine.cancel()
-
-    def _compute(self, run: Run, names: Sequence[str], feed: Mapping[str, Array]) -> Results:
+    def compute(self, tile: "Tile", names: Sequence[str], feed: Mapping[str, Array]) -> Results:
+        """The outputs of a tile, for the lane's own thread."""
         self.engine = self.engine or self.load()
         with self.lock:
-            self.current = run
+            self.current = tile
         try:
             # The engine's results hold until its next call, which may come before they are fetched.
-            return {} if run.dropped else _copied(self.engine(names, feed))
+            return {} if tile.dropped else _copied(self.engine(names, feed))
         finally:
             with self.lock:
                 self.current = None
@@ -83,6 +58,28 @@ class Lane:
 
 def _copied(results: Results) -> Results:
     return {name: np.array(value) for name, value in results.items()}
+
+
+class Tile:
+    """A tile in the background, computed in its turn."""
+
+    def __init__(self, lane: Lane, names: Sequence[str], feed: Mapping[str, Array]) -> None:
+        self.lane, self.dropped = lane, False
+        self.asked = time.monotonic()  # when somebody last asked for it
+        self.future = lane.pool.submit(lane.compute, self, names, feed)
+
+    def is_done(self) -> bool:
+        """Whether it is computed, or failed; waits a moment for that."""
+        self.asked = time.monotonic()
+        return bool(wait([self.future], PATIENCE).done)
+
+    def drop(self) -> None:
+        """Gives the tile up, also while it is computed."""
+        self.future.cancel()
+        with self.lane.lock:
+            self.dropped = True
+            if self.lane.current is self and self.lane.engine:
+                self.lane.engine.cancel()
 
 
 class Background:
@@ -96,7 +93,7 @@ class Background:
     def __init__(self, load: Callable[[], Engine], kilomacs: float) -> None:
         self.kilomacs = kilomacs
         self.lanes = {limit: Lane(load) for limit in LANES}
-        self.runs: dict[str, tuple[Lane, Run]] = {}
+        self.tiles: dict[str, Tile] = {}
 
     def takes(self, image: Array) -> bool:
         """Whether a call with this image, (B, H, W, channels), is one for the background: the first
@@ -106,52 +103,47 @@ class Background:
     def _cost(self, image: Array) -> float:
         return image.shape[0] * image.shape[1] * image.shape[2] * self.kilomacs / 1e6
 
-    def result(
-        self, key: str, names: Sequence[str], feed: Mapping[str, Array], image: Array
-    ) -> Results | None:
+    def result(self, key: str, names: Sequence[str], feed: Mapping[str, Array]) -> Results | None:
         """The outputs of a tile; None: not yet, so call again.
 
         Args:
             key: the same in all calls for one tile.
             names: of the outputs.
             feed: the inputs.
-            image: that of `feed`, whose size says what the tile costs.
 
         Raises:
             LookupError: there is no such tile any more.
             Exception: what the engine raises.
         """
         self._drop_abandoned()
+        image = feed[protocol.NET_IMAGE]
         if image.shape[-1] == protocol.GIVE_UP:
             self.drop(key)
             return None
-        if key not in self.runs:
+        if key not in self.tiles:
             if image.shape[-1] == protocol.AGAIN:
                 raise LookupError(protocol.TILE_LOST)
             cost = self._cost(image)
             lane = next(lane for limit, lane in self.lanes.items() if cost <= limit)
-            self.runs[key] = lane, lane.start(names, feed)
-        _, run = self.runs[key]
-        run.asked = time.monotonic()
-        done, _ = wait_for([run.future], PATIENCE)
-        if not done:
+            self.tiles[key] = Tile(lane, names, feed)
+        tile = self.tiles[key]
+        if not tile.is_done():
             return None
-        del self.runs[key]
-        return run.future.result()
+        del self.tiles[key]
+        return tile.future.result()
 
     def close(self) -> None:
         """Gives all tiles up."""
-        for key in list(self.runs):
+        for key in list(self.tiles):
             self.drop(key)
 
     def _drop_abandoned(self) -> None:
         """Gives up what nobody has asked for of late, as a caller that was killed leaves it."""
         since = time.monotonic() - ABANDONED
-        for key in [key for key, (_, run) in self.runs.items() if run.asked < since]:
+        for key in [key for key, tile in self.tiles.items() if tile.asked < since]:
             self.drop(key)
 
     def drop(self, key: str) -> None:
         """Gives a tile up, if there still is one of that key."""
-        with suppress(KeyError):
-            lane, run = self.runs.pop(key)
-            lane.drop(run)
+        if tile := self.tiles.pop(key, None):
+            tile.drop()

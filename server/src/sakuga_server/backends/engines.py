@@ -3,7 +3,7 @@ itself, or on CPUs OpenVINO, which is the faster of the two."""
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -48,6 +48,8 @@ class EngineOptions:
     """On the CPU; 0 means one for each core that the process may use."""
     gpu: str | None = None
     """Its number; None: the CPU."""
+    gpu_memory: int | None = None
+    """Bytes that it may allocate there; None: any."""
     cache: Path | None = None
     """Folder of compiled networks."""
     output: str | None = None
@@ -70,11 +72,7 @@ def engine(file: Path, options: EngineOptions, warn: Callable[[str], None]) -> E
         if options.output:
             network.prepare(options.output)
         return network
-    device = {} if options.gpu is None else {"device_id": options.gpu}
-    providers: Providers = [*_providers(options.accelerators, device, warn)]
-    if options.gpu is not None and "cuda" not in options.accelerators:
-        providers.append(("CUDAExecutionProvider", device))
-    return OnnxRuntime(file, threads, [*providers, "CPUExecutionProvider"])
+    return OnnxRuntime(file, threads, providers(options, warn))
 
 
 def _share_of_cores() -> int:
@@ -88,19 +86,30 @@ def has_openvino() -> bool:
     return importlib.util.find_spec("openvino") is not None
 
 
-def _providers(
-    accelerators: Mapping[str, Mapping[str, str]],
-    device: Mapping[str, str],
-    warn: Callable[[str], None],
-) -> Iterator[tuple[str, dict[str, str]]]:
+def providers(options: EngineOptions, warn: Callable[[str], None]) -> Providers:
+    """onnxruntime's execution providers, in order of preference; after TensorRT comes CUDA, and the
+    CPU is last."""
     import onnxruntime  # here: OpenVINO does without its 30 MB
 
-    for name, parameters in accelerators.items():
+    wanted = {name: dict(parameters) for name, parameters in options.accelerators.items()}
+    if options.gpu is not None:
+        wanted["cuda"] = _cuda(options) | wanted.pop("cuda", {})
+    found: Providers = []
+    for name, parameters in wanted.items():
         provider = PROVIDERS.get(name, "")
+        device = {} if options.gpu is None else {"device_id": options.gpu}
         if provider in onnxruntime.get_available_providers():
-            yield provider, {**device, **parameters}
+            found.append((provider, device | parameters))
         else:
             warn(f"{name} isn't installed here; onnxruntime runs it")
+    return [*found, "CPUExecutionProvider"]
+
+
+def _cuda(options: EngineOptions) -> dict[str, str]:
+    """What config.pbtxt has for the native backend, by the names of onnxruntime itself."""
+    limit = {} if options.gpu_memory is None else {"gpu_mem_limit": str(options.gpu_memory)}
+    settings = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
+    return settings | limit
 
 
 class OnnxRuntime:
@@ -118,12 +127,11 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(file, options, providers)
-        self.current = onnxruntime.RunOptions()
+        self.run_options = onnxruntime.RunOptions
+        self.current = self.run_options()
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
-        import onnxruntime
-
-        names, self.current = list(names), onnxruntime.RunOptions()
+        names, self.current = list(names), self.run_options()
         return dict(zip(names, self.session.run(names, feed, self.current), strict=True))
 
     def cancel(self) -> None:

@@ -22,10 +22,10 @@ def bring_up(repository: Path, config: Config) -> None:
 
     Raises:
         ConfigError: a custom network isn't described as it should be, or config.yaml asks for
-            arithmetic that this machine hasn't.
+            a precision that there isn't.
         OSError: nobody can write there.
     """
-    precision.check(config.server)
+    precision.check(config)
     repository.mkdir(parents=True, exist_ok=True)
     for folder in writer.engine_folders(config):
         folder.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,7 @@ class TritonPythonModel:
             bf16=parameters.get("precision") == "bf16",
             threads=parameters.get("intra_op_thread_count", 0),
             gpu=args["model_instance_device_id"] if self.on_gpu else None,
+            gpu_memory=parameters.get("gpu_mem_limit"),
             cache=cache_folder() / "openvino",
             output=config["output"][0]["name"],
         )
@@ -73,7 +74,7 @@ class TritonPythonModel:
             return None
         names = request.requested_output_names()
         try:
-            results = self.background.result(key, names, feed, feed[protocol.NET_IMAGE])
+            results = self.background.result(key, names, feed)
         except LookupError:
             return lost()
         except Exception as error:
