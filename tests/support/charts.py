@@ -78,3 +78,10 @@ def mounted(container: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def volume_of(pod: dict[str, Any], name: str) -> dict[str, Any]:
     (volume,) = [each for each in pod["volumes"] if each["name"] == name]
     return volume
+
+
+def refusal(helm: Path, setting: str) -> str:
+    """What helm says of a value that the chart refuses."""
+    done = run(helm, "template", "sakuga", CHART, "--set", setting)
+    assert done.returncode != 0
+    return done.stderr
