@@ -11,6 +11,11 @@ OPTIONS = "OPTIONS"  # a JSON object, optional
 RESULT = "RESULT"  # an encoded picture file; for `format: raw` pixels, see `encode`
 REPORT = "REPORT"  # a JSON object
 
+# Every public model has a twin that streams (Triton: decoupled): it answers with any number of
+# responses that have PROGRESS alone, then with one that has RESULT and REPORT.
+PROGRESS = "PROGRESS"  # a JSON object, see `sakuga_core.progress`
+STREAM = "_stream"  # at the end of the twin's name
+
 # Tensors of the networks. Batches come first; heights and widths are free.
 NET_IMAGE = "IMAGE"  # uint8 (B, H, W, 3), or (B, H, W, 6): high bytes, then low bytes, of 16 bits
 NET_RESULT = "RESULT"  # uint8 (B, scale·H, scale·W, 3)
@@ -41,6 +46,7 @@ ADMIN_KEY, ADMIN_HEADER = "SAKUGA_ADMIN_KEY", "admin"
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then upscales
+REMBG = "rembg"  # the pipeline that removes backgrounds of animated pictures, by the ensembles
 
 # The pipeline that lists networks, and loads one that a request needs: OPTIONS in, REPORT out.
 NETWORKS = "networks"
@@ -92,6 +98,11 @@ def folder(model: str) -> str:
 def ensemble(model: str) -> str:
     """The public Triton model that removes backgrounds by a network: `rembg_isnet_anime`."""
     return f"rembg_{folder(model)}"
+
+
+def streaming(model: str) -> str:
+    """The twin of a public model that streams progress: `upscale_stream`."""
+    return f"{model}{STREAM}"
 
 
 Kind = Literal["upscale", "segment", "inpaint"]

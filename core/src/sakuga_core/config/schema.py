@@ -25,7 +25,13 @@ from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
 from sakuga_core.config.block import Block, Source
 from sakuga_core.config.server import Backend, Limits, Server
-from sakuga_core.options import PictureOptions, RembgOptions, UpscaleOptions, parse_options
+from sakuga_core.options import (
+    PictureOptions,
+    RembgOptions,
+    UpscaleOptions,
+    overridden,
+    parse_options,
+)
 from sakuga_core.protocol import canonical
 
 
@@ -162,8 +168,8 @@ class Config(Block):
         default = getattr(self, row.default_family).model or row.default_model
         model = canonical(requested.get("model") or block.model or default)
         family = _set_options(getattr(self, row.family(model)), row.options)
-        configured = {**row.defaults, **family, **_set_options(block, row.options)}
-        return {**configured, **requested, "model": model}
+        own = _set_options(block, row.options)
+        return {**overridden(row.defaults, family, own, requested), "model": model}
 
 
 def _set_options(block: Any, options: type[PictureOptions]) -> dict[str, Any]:

@@ -159,5 +159,12 @@ class Limits(Block):
     """Width times height of the result, at the network's scale or the requested one."""
     tile_size: Annotated[int, Field(ge=32, le=2048)] = 1024
     """The largest `tile_size` of a request, in pixels: it bounds a network's memory."""
+    frames: Count = 10_000
+    """Frames of an animated picture, or pages. Their pixels together may be `animation_pixels`."""
+    animation_pixels: Count = 4096 * 4096 * 64
+    """Width times height times frames of an animated picture, or the pixels of all pages."""
+    metadata_bytes: Count = 16 * 2**20
+    """Size of what a file says beside its pixels, decompressed; more of it is dropped, with a
+    warning."""
     regions: Count = 256
     """How many `regions` a request of `fix_artifacts` may have."""

@@ -14,7 +14,7 @@ from sakuga_core.options.fix_artifacts import (
 )
 from sakuga_core.options.parsing import explain, parse_options
 from sakuga_core.options.rembg import RembgOptions
-from sakuga_core.options.upscale import UpscaleOptions
+from sakuga_core.options.upscale import UpscaleOptions, overridden
 
 __all__ = [
     "Box",
@@ -27,5 +27,6 @@ __all__ = [
     "RembgOptions",
     "UpscaleOptions",
     "explain",
+    "overridden",
     "parse_options",
 ]

@@ -1,20 +1,48 @@
 """Options that every action has."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-Format = Literal["png", "webp", "jpeg", "raw"]
+from sakuga_core.formats import ALIASES
 
-KeepMetadata = Annotated[bool, Field(description="keep the ICC profile and EXIF metadata")]
+Format = Literal[
+    "auto", "png", "jpeg", "webp", "gif", "avif", "tiff", "bmp", "tga", "qoi", "heic", "jxl", "raw"
+]
+
+
+def _format(value: Any) -> Any:
+    return ALIASES.get(value.lower(), value.lower()) if isinstance(value, str) else value
+
+
+KeepMetadata = Annotated[
+    bool,
+    Field(description="keep EXIF, XMP, IPTC, text, resolution and colour profile of the file"),
+]
 FileFormat = Annotated[
-    Format, Field(description="file format of the result; raw: its pixels, without a file")
+    Format | None,
+    BeforeValidator(_format),
+    Field(
+        description="file format of the result; auto: the input's, if it can hold the result; "
+        "raw: its pixels, without a file; default: png, for animated pictures auto"
+    ),
 ]
 Quality = Annotated[
     int | None,
     Field(
-        ge=1, le=100, description="JPEG or WebP quality; default: 95 for jpeg, lossless for webp"
+        ge=1,
+        le=100,
+        description="quality of JPEG, WebP, AVIF, HEIC and JPEG XL; default: 95 for jpeg, "
+        "lossless for the others",
     ),
+]
+Lossless = Annotated[
+    bool | None,
+    Field(description="WebP, AVIF and JPEG XL without loss; default: where no quality is set"),
+]
+Animation = Annotated[
+    Literal["all", "first"],
+    Field(description="of animated pictures and pages: all, or the first alone"),
 ]
 
 
@@ -24,3 +52,20 @@ class PictureOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: Annotated[str | None, Field(description="name of the network")] = None
+    format: FileFormat = None
+    quality: Quality = None
+    lossless: Lossless = None
+    animation: Animation = "all"
+    keep_metadata: KeepMetadata = True
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:
+        """
+        Raises:
+            ValueError: true or false stands for a number, as which Python counts them.
+        """
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise ValueError("true and false are no numbers")
+        return value

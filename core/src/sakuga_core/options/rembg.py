@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sakuga_core.options.common import FileFormat, KeepMetadata, PictureOptions, Quality
+from sakuga_core.options.common import PictureOptions
 
 
 def _colour(value: Any) -> Any:
@@ -87,6 +87,3 @@ class RembgOptions(PictureOptions):
     reference_thresholds: Annotated[
         bool, Field(description="skip matting if no mask value exceeds the threshold, as rembg")
     ] = False
-    keep_metadata: KeepMetadata = True
-    format: FileFormat = "png"
-    quality: Quality = None

@@ -1,17 +1,56 @@
 """Options of `upscale` and `enhance`."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
-from sakuga_core.options.common import FileFormat, KeepMetadata, PictureOptions, Quality
+from sakuga_core.options.common import PictureOptions
+
+SMALLEST, LARGEST = 1, 16  # scale factors
+
+# Options that say how large the result is; one of them does.
+SIZES = ("scale", "width", "height", "max_side", "megapixels")
+
+
+def _scale(value: object) -> object:
+    """
+    Raises:
+        ValueError: it would make the picture smaller.
+    """
+    if isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value < SMALLEST:
+        raise ValueError("would make the picture smaller")
+    return value
 
 
 class UpscaleOptions(PictureOptions):
-    """Options of `upscale` and `enhance`."""
+    """Options of `upscale` and `enhance`. At most one of `scale`, `width` and `height`, `max_side`,
+    and `megapixels` says how large the result is."""
 
     scale: Annotated[
-        float | None, Field(ge=1, le=4, description="scale factor, also fractional")
+        float | None,
+        BeforeValidator(_scale),
+        Field(
+            examples=[
+                f"a number from {SMALLEST} to {LARGEST}; this upscales, a picture is made smaller "
+                "by an image editor"
+            ],
+            ge=SMALLEST,
+            le=LARGEST,
+            description="scale factor, also fractional; over that of the network in several passes",
+        ),
+    ] = None
+    width: Annotated[
+        int | None,
+        Field(ge=1, description="width of the result in pixels; with height, the largest within"),
+    ] = None
+    height: Annotated[int | None, Field(ge=1, description="height of the result in pixels")] = None
+    max_side: Annotated[
+        int | None, Field(ge=1, description="longer side of the result in pixels")
+    ] = None
+    megapixels: Annotated[
+        float | None,
+        Field(gt=0, description="size of the result in millions of pixels, at most"),
     ] = None
     denoise_strength: Annotated[
         float | None,
@@ -33,12 +72,32 @@ class UpscaleOptions(PictureOptions):
         Literal["window", "reference"],
         Field(description="one pass with a blending window, or AuraSR's two passes"),
     ] = "window"
+    preserve_gray: Annotated[
+        bool, Field(description="keep a gray picture gray that is stored as RGB")
+    ] = True
     reference_alpha: Annotated[
         bool, Field(description="upscale alpha exactly as Real-ESRGAN does, with its fringes")
     ] = False
     reference_resize: Annotated[
         bool, Field(description="downscale exactly as Real-ESRGAN does, without antialiasing")
     ] = False
-    keep_metadata: KeepMetadata = True
-    format: FileFormat = "png"
-    quality: Quality = None
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        named = [name for name in SIZES if getattr(self, name) is not None]
+        if len(named) > 1 and named != ["width", "height"]:
+            raise ValueError(
+                f"{' and '.join(map(repr, named))} are set; allowed: one of them, or width and height"
+            )
+        return self
+
+
+def overridden(*levels: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of several levels, of which a later one wins: name by name, and a size of any kind
+    replaces a size of another kind."""
+    merged: dict[str, Any] = {}
+    for level in levels:
+        if any(name in level for name in SIZES):
+            merged = {name: value for name, value in merged.items() if name not in SIZES}
+        merged |= level
+    return merged
