@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sakuga import ConfigError, ImageAction, ProviderError, connect
+from sakuga import ConfigError, ImageAction, Progress, ProviderError, connect
 from sakuga.providers import ImageProvider
 
 TOOLS = """
 import asyncio
 
-from sakuga import RealESRGANProvider
+from sakuga import Progress, RealESRGANProvider
 
 closed = []
 
@@ -45,6 +45,18 @@ class Broken:
 class Textual:
     async def process(self, image, action, config=None):
         return "a picture"
+
+
+class Telling:
+    async def process(self, image, action, config=None, *, on_progress=None):
+        if on_progress:
+            on_progress(Progress("tiles", 1, 1))
+        return b"told"
+
+
+class Open:
+    async def process(self, image, action, config=None, **more):
+        return repr(sorted(more)).encode()
 
 
 class Mine(RealESRGANProvider):
@@ -147,3 +159,29 @@ async def test_a_provider_that_is_replaced_while_it_runs_is_closed_after_its_cal
         slow.may_end.set()  # type: ignore[attr-defined]
         assert await call == b"slowly"
         assert module.closed == [slow]
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "result"),
+    [
+        ("Telling", [Progress("tiles", 1, 1)], b"told"),
+        ("Open", [], b"['on_progress']"),
+        ("Shout", [], b"(b'data', 'upscale', {})"),
+        (None, [], b"by the module"),
+    ],
+)
+async def test_progress_is_passed_on_to_those_who_take_it(
+    file: Path, name: str | None, told: list[Progress], result: bytes
+) -> None:
+    seen: list[Progress] = []
+    async with connect(write(file, name)) as images:
+        assert await images.process(b"data", "upscale", on_progress=seen.append) == result
+        await images.process(b"data", "upscale")
+    assert seen == told
+
+
+async def test_a_custom_provider_gets_bytes_whatever_was_given(file: Path) -> None:
+    (file.parent / "a.png").write_bytes(b"data")
+    async with connect(write(file, "Shout")) as images:
+        for picture in (b"data", bytearray(b"data"), memoryview(b"data"), file.parent / "a.png"):
+            assert await images.process(picture, "upscale") == b"(b'data', 'upscale', {})"

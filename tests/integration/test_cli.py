@@ -108,7 +108,8 @@ def test_damage_is_repaired_and_every_option_is_a_flag(folder: Path, url: str) -
     assert Image.open(folder / "repaired" / "sub" / "b.png").size == (26, 22)
     wrong = sakuga(folder, "fix-artifacts", "girl.jpg", "--region", "1,2,3", url=url)
     assert "'1,2,3' isn't four whole numbers: X,Y,WIDTH,HEIGHT" in wrong.stderr
-    absent = sakuga(folder, "fix-artifacts", "girl.jpg", "--region", "900,2,3,4", url=url)
+    outside = ["--region", "900,2,3,4", "--overwrite"]
+    absent = sakuga(folder, "fix-artifacts", "girl.jpg", *outside, url=url)
     assert absent.returncode == 1
     assert "outside the picture" in absent.stderr
 

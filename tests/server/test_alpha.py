@@ -46,7 +46,8 @@ def test_gray_bleeds_too() -> None:
 def test_alpha_is_pinned_only_where_all_around_agrees() -> None:
     alpha = np.zeros((8, 8), np.uint8)
     alpha[:, 4:] = 255
-    upscaled = pin(np.full((32, 32), 99, np.uint8), alpha, 4)
+    upscaled = np.full((32, 32), 99, np.uint8)
+    pin(upscaled, alpha)
     assert (upscaled[:, :12] == 0).all()
     assert (upscaled[:, 12:20] == 99).all()
     assert (upscaled[:, 20:] == 255).all()

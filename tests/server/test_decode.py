@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from pictures import bomb, chunk, encoded, encoded_16, gradient, off, png_header, sample
+from pictures import chunk, encoded, encoded_16, gradient, off, png_header
 from sakuga import BadImage, TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_server.imaging import picture as in_memory
@@ -103,17 +103,18 @@ def test_cmyk_becomes_rgb() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied_as_pillow_does(orientation: int, format: str) -> None:
     exif = Image.Exif()
-    exif[0x0112] = orientation
+    exif[0x010E], exif[0x0112] = "a heroine", orientation
     data = encoded(RGB, format, exif=exif)
     loaded = Image.open(io.BytesIO(data))
     loaded.load()  # which turns a TIFF, and takes its tag away
     expected = np.asarray(ImageOps.exif_transpose(loaded))
     picture = decode(data, LIMITS)
     assert off(picture.colour, expected) == 0
-    assert picture.metadata.exif is not None
+    assert picture.orientation == orientation
     kept = Image.Exif()
-    kept.load(picture.metadata.exif)
-    assert kept[0x0112] == 1
+    kept.load(picture.metadata.exif or b"")
+    assert kept[0x010E] == "a heroine"
+    assert kept.get(0x0112, 1) == 1
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -132,7 +133,7 @@ def test_a_cmyk_tiffs_own_layout_is_no_exif() -> None:
     Image.fromarray(RGB).convert("CMYK").save(file, "TIFF", tiffinfo={0x010E: "a heroine"})
     kept = Image.Exif()
     kept.load(decode(file.getvalue(), LIMITS).metadata.exif or b"")
-    assert set(kept) == {0x010E, 0x0112}
+    assert set(kept) - {0x0112} == {0x010E}
 
 
 def test_an_orientation_out_of_range_is_none() -> None:
@@ -144,7 +145,7 @@ def test_a_tiffs_own_layout_is_no_exif() -> None:
     Image.fromarray(RGB).save(file, "TIFF", tiffinfo={0x010E: "a heroine"})
     kept = Image.Exif()
     kept.load(decode(file.getvalue(), LIMITS).metadata.exif or b"")
-    assert set(kept) == {0x010E, 0x0112}
+    assert set(kept) - {0x0112} == {0x010E}
 
 
 def test_icc_is_kept() -> None:
@@ -195,33 +196,14 @@ def test_nothing_is_refused() -> None:
         decode(b"", LIMITS)
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF"])
-@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_a_truncated_file_is_refused(format: str, share: float) -> None:
-    data = encoded(sample("sunset"), format)
-    with pytest.raises(BadImage):
-        decode(data[: int(len(data) * share)], LIMITS)
-
-
-def test_a_truncated_16_bit_file_is_refused() -> None:
-    data = encoded_16(np.random.default_rng(0).integers(0, 65536, (90, 90, 3), np.uint16))
-    with pytest.raises(BadImage):
-        decode(data[: len(data) // 2], LIMITS)
-
-
 def test_other_kinds_are_refused() -> None:
     with pytest.raises(BadImage, match="PNG, JPEG"):
-        decode(encoded(RGB, "ICO"), LIMITS)
+        decode(encoded(RGB, "PPM"), LIMITS)
 
 
 def test_floating_point_is_refused() -> None:
     with pytest.raises(BadImage, match="16 bits"):
         decode(encoded(RGB[..., 0].astype(np.float32), "TIFF"), LIMITS)
-
-
-def test_a_bomb_is_refused_before_it_is_decoded() -> None:
-    with pytest.raises(TooLarge, match="60000x60000"):
-        decode(bomb(), LIMITS)
 
 
 def test_too_many_bytes_are_refused() -> None:

@@ -1,22 +1,24 @@
 import io
-import struct
 import zlib
-from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from metadata_for_tests import png_chunks, tiff_stream
 from pictures import encoded, gradient, off, pixels_of, sample
 from sakuga import TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_core.options import Format
-from sakuga_server.imaging import encode as encoding
 from sakuga_server.imaging import picture as in_memory
+from sakuga_server.imaging import png
 from sakuga_server.imaging.decode import decode
-from sakuga_server.imaging.encode import FILTERS, encode, to_8_bit
-from sakuga_server.imaging.picture import Metadata, Picture
+from sakuga_server.imaging.encode import encode, to_8_bit
+from sakuga_server.imaging.metadata import Metadata
+from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.png import FILTERS
+from sakuga_server.imaging.samples import over_white
 
 LIMITS = Limits()
 
@@ -59,11 +61,11 @@ def test_raw_is_the_pixels_themselves(
 
 def test_raw_says_which_metadata_it_leaves_out() -> None:
     source = picture()
-    source.metadata = Metadata(b"profile", b"MM\0*")
+    source.metadata = Metadata(srgb_profile(), tiff_stream([(0x010E, 2, 2, b"a\0")]))
     assert encode(source, "raw", None, keep_metadata=False) == source.colour.tobytes()
     assert source.warnings == []
     encode(source, "raw", None, keep_metadata=True)
-    assert source.warnings == ["raw holds no metadata; left out: ICC profile, EXIF"]
+    assert source.warnings == ["raw has no place for ICC profile, EXIF; left out"]
 
 
 def test_raw_pixels_that_no_message_carries_are_refused() -> None:
@@ -78,13 +80,13 @@ def test_raw_pixels_that_no_message_carries_are_refused() -> None:
 def test_pngs_strips_are_one_stream(
     monkeypatch: pytest.MonkeyPatch, filter: int, channels: int, dtype: type
 ) -> None:
-    monkeypatch.setattr(encoding, "FILTERS", (filter,))
+    monkeypatch.setattr(png, "FILTERS", (filter,))
     monkeypatch.setattr(in_memory, "STRIP", 999)
     pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (31, 23, 4), dtype)
     colour = pixels[..., 0] if channels < 3 else pixels[..., :3]
     source = Picture(colour, pixels[..., 3] if channels in (2, 4) else None)
     data = encode(source, "png", None, True)
-    stream = b"".join(body for kind, body in chunks(data) if kind == b"IDAT")
+    stream = b"".join(body for kind, body in png_chunks(data) if kind == b"IDAT")
     assert len(zlib.decompress(stream)) == 31 * (1 + 23 * channels * pixels.itemsize)
     back = decode(data, LIMITS)
     assert off(back.colour, colour) == 0
@@ -140,7 +142,7 @@ def test_jpeg_rounds_half_transparent_colours_strip_by_strip(
 ) -> None:
     monkeypatch.setattr(in_memory, "STRIP", 999)
     alpha = gradient(40, 50)[..., 2]
-    flat = encoding._flattened(Picture(gradient(40, 50), alpha), "jpeg").colour
+    flat = over_white(gradient(40, 50), alpha)
     share = alpha[..., None] / 255
     expected = gradient(40, 50) * share + 255 * (1 - share)
     assert np.abs(flat - expected).max() <= 0.51
@@ -162,7 +164,7 @@ def test_to_8_bit_rounds_to_the_nearest() -> None:
 
 @pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
 def test_metadata_is_written_and_can_be_left_out(format: Format) -> None:
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = srgb_profile()
     exif = Image.Exif()
     exif[0x010E] = "a heroine"
     source = picture()
@@ -177,7 +179,7 @@ def test_metadata_is_written_and_can_be_left_out(format: Format) -> None:
 
 def test_exif_too_long_for_jpeg_is_left_out_with_a_warning() -> None:
     source = picture()
-    source.metadata = Metadata(None, b"MM\0*" + bytes(70000))
+    source.metadata = Metadata(None, tiff_stream([(0x010E, 2, 70000, b"a" * 69999 + b"\0")]))
     assert not Image.open(io.BytesIO(encode(source, "jpeg", None, True))).getexif()
     assert "EXIF" in source.warnings[0]
 
@@ -187,12 +189,5 @@ def test_a_picture_too_long_for_its_format_is_refused() -> None:
         encode(Picture(np.zeros((1, 16384, 3), np.uint8)), "webp", None, True)
 
 
-def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Each chunk's kind and body; its checksum is verified."""
-    at = 8
-    while at < len(png):
-        (length,) = struct.unpack_from(">I", png, at)
-        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + length]
-        assert struct.unpack_from(">I", png, at + 8 + length)[0] == zlib.crc32(kind + body)
-        yield kind, body
-        at += length + 12
+def srgb_profile() -> bytes:
+    return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())

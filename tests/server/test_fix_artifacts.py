@@ -13,6 +13,7 @@ from networks_for_tests import nearest
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import BadOption, Cancelled, Config, DetectorError
 from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, UPSCALERS
+from sakuga_server.caller import Caller
 from sakuga_server.damage import artifacts
 from sakuga_server.jpeg import coefficients as jpegs
 from sakuga_server.jpeg import dequantise
@@ -237,4 +238,4 @@ async def test_bad_options_are_named(fix: FixArtifacts) -> None:
 
 async def test_a_cancelled_picture_stops(fix: FixArtifacts) -> None:
     with pytest.raises(Cancelled, match="caller has gone"):
-        await fix(encoded(sample("sunset")), {}, cancelled=lambda: True)
+        await fix(encoded(sample("sunset")), {}, Caller(lambda: True))

@@ -6,10 +6,10 @@ import pytest
 
 from sakuga import Config
 from sakuga_core.networks.registry import by_name
+from sakuga_core.protocol import PIPELINES
 from sakuga_core.repository import writer
 from sakuga_server.runtime.placement import servable, wanted
 
-PIPELINES = {"upscale", "fix_artifacts", "rembg_prepare", "alpha_matting", "networks"}
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3", "u2net", "isnet-anime", "migan")
 
 
@@ -27,11 +27,11 @@ def config(tmp_path: Path) -> Config:
 
 
 def networks(config: Config) -> set[str]:
-    return set(wanted(config, config.server.repository)) - PIPELINES
+    return set(wanted(config, config.server.repository)).difference(PIPELINES)
 
 
 def test_pipelines_and_what_the_actions_name_are_wanted(config: Config) -> None:
-    assert set(wanted(config, config.server.repository)) >= PIPELINES
+    assert set(wanted(config, config.server.repository)) >= set(PIPELINES)
     assert networks(config) == {"realesrgan_x4plus_anime", "isnet_anime", "rembg_isnet_anime"}
 
 

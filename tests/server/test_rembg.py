@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, Config
@@ -166,12 +166,13 @@ def test_gray_stays_gray() -> None:
 def test_metadata_is_kept_and_the_picture_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    data = encoded(gradient(20, 30), exif=exif, icc_profile=b"profile")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encoded(gradient(20, 30), exif=exif, icc_profile=profile)
     square, packed, job = prepare(data, {}, "isnet-anime", SETTINGS)
     result, _ = finish(figure(square), packed, type(job).model_validate_json(job.model_dump_json()))
     kept = Image.open(io.BytesIO(result))
     assert kept.size == (20, 30)
-    assert kept.info["icc_profile"] == b"profile"
+    assert kept.info["icc_profile"] == profile
     assert kept.getexif()[0x0112] == 1
     square, packed, job = prepare(data, {"keep_metadata": False}, "isnet-anime", SETTINGS)
     bare = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
@@ -225,7 +226,7 @@ def test_jpeg_has_no_transparency_and_says_so() -> None:
         ({"preprocess": "none"}, "allowed: rembg, letterbox"),
         ({"preprocess": "letterbox"}, "is 'letterbox'; allowed for u2net: rembg"),
         ({"model": "isnet-anime"}, "is 'isnet-anime'; allowed in this ensemble: u2net"),
-        ({"alpha_mating": True}, "'alpha_mating' is unknown; allowed: model, alpha_matting"),
+        ({"alpha_mating": True}, "'alpha_mating' is unknown; allowed: model, format, quality"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:

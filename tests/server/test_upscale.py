@@ -10,8 +10,10 @@ from networks_for_tests import EXPORTED, nearest
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, Cancelled, ModelNotLoaded, TooLarge
 from sakuga_core.protocol import Inner
+from sakuga_server.caller import Caller
+from sakuga_server.pipelines.request import in_flight
 from sakuga_server.pipelines.settings import Settings
-from sakuga_server.pipelines.upscale import Upscale, in_flight
+from sakuga_server.pipelines.upscale import Upscale
 
 
 def upscaled(pixels: np.ndarray) -> np.ndarray:
@@ -63,7 +65,7 @@ async def test_alpha_goes_through_the_network_and_colour_is_bled(upscale: Upscal
 async def test_opaque_alpha_needs_no_network(upscale: Upscale) -> None:
     pixels = np.dstack((gradient(20, 20), np.full((20, 20), 255, np.uint8)))
     result, report = await upscale(encoded(pixels), {})
-    assert report["tiles"] == 1
+    assert report["tiles_computed"] == 1
     assert off(pixels_of(result), upscaled(pixels)) == 0
 
 
@@ -156,7 +158,7 @@ async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
 
 async def test_a_cancelled_picture_stops(upscale: Upscale) -> None:
     with pytest.raises(Cancelled, match="caller has gone"):
-        await upscale(encoded(gradient(40, 40)), {}, cancelled=lambda: True)
+        await upscale(encoded(gradient(40, 40)), {}, Caller(lambda: True))
 
 
 @pytest.mark.parametrize(("tile_size", "tiles"), [(32, 8), (512, 8), (1024, 2), (2048, 2)])

@@ -7,10 +7,10 @@ from sakuga.artifacts import (
     fix_artifacts,
     inpaint_regions,
 )
-from sakuga.blocking import BlockingImages, connect_blocking
 from sakuga.images import Images, connect
 from sakuga.providers import AuraSRProvider, ImageProvider, RealESRGANProvider, RembgProvider
 from sakuga.reply import Reply
+from sakuga.sync import SyncImages, connect_sync
 from sakuga.tracing import trace_context
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.file import load_config
@@ -35,6 +35,7 @@ from sakuga_core.errors import (
     TooLarge,
 )
 from sakuga_core.options import Region
+from sakuga_core.progress import Progress
 
 __all__ = [
     "ArtifactDetector",
@@ -44,7 +45,6 @@ __all__ = [
     "BadImage",
     "BadInput",
     "BadOption",
-    "BlockingImages",
     "Cancelled",
     "Config",
     "ConfigError",
@@ -57,6 +57,7 @@ __all__ = [
     "ModelNotLoaded",
     "Overloaded",
     "PermissionDenied",
+    "Progress",
     "ProviderError",
     "QueueTimeout",
     "RealESRGANProvider",
@@ -66,9 +67,10 @@ __all__ = [
     "SakugaError",
     "ServerError",
     "ServerUnavailable",
+    "SyncImages",
     "TooLarge",
     "connect",
-    "connect_blocking",
+    "connect_sync",
     "fix_artifacts",
     "inpaint_regions",
     "load_config",

@@ -4,12 +4,14 @@
 by step, so that a custom detector or upscaler fits in between.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import ValidationError
 
+from sakuga.inputs import ImageFile, file_bytes
 from sakuga.local import LocalServer
 from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.triton import Triton
@@ -104,7 +106,7 @@ class ArtifactFixProvider(TritonProvider):
 
 
 async def fix_artifacts(
-    image: bytes,
+    image: ImageFile,
     upscaler: ImageProvider,
     detector: ArtifactDetector | None = None,
     config: Mapping[str, Any] | None = None,
@@ -116,7 +118,7 @@ async def fix_artifacts(
     `ArtifactFixProvider` also keeps the result consistent with a JPEG (option `jpeg_consistency`).
 
     Args:
-        image: an encoded file.
+        image: an encoded file, as bytes or the path of one.
         upscaler: any provider; it gets `ImageAction.UPSCALE`, a scale and a denoise strength.
         detector: finds the damage; if unset, the server does.
         config: options of `fix_artifacts`, over those of config.yaml.
@@ -130,12 +132,13 @@ async def fix_artifacts(
         DetectorError: the detector failed.
         SakugaError: of the class that fits; see `sakuga.errors`.
     """
-    request = await _with_regions(config or {}, detector, image)
+    data = await asyncio.to_thread(file_bytes, image)
+    request = await _with_regions(config or {}, detector, data)
     triton = triton or getattr(upscaler, "triton", None)
     async with _server(triton, getattr(upscaler, "config", None)) as (settings, server):
         options = settings.options_for("fix_artifacts", request)
         repair = {**options, "result": "restored", "format": "png"}
-        repaired = (await server.infer(protocol.FIX_ARTIFACTS, image, repair)).result
+        repaired = (await server.infer(protocol.FIX_ARTIFACTS, data, repair)).result
     passed_on = {name: options[name] for name in UPSCALING if options.get(name) is not None}
     return await upscaler.process(repaired, ImageAction.UPSCALE, passed_on)
 
@@ -151,7 +154,7 @@ async def _with_regions(
 
 
 async def inpaint_regions(
-    image: bytes,
+    image: ImageFile,
     regions: Iterable[Region],
     inpaint: Inpainting = "auto",
     *,
@@ -161,7 +164,7 @@ async def inpaint_regions(
     """Inpaints parts of a picture; outside of them, and a rim of some pixels, none changes.
 
     Args:
-        image: an encoded file.
+        image: an encoded file, as bytes or the path of one.
         regions: in pixels of the upright picture; of kind `speck` or `user`: other kinds aren't
             inpainted, and stay.
         inpaint: the method.
@@ -175,12 +178,13 @@ async def inpaint_regions(
         BadOption: a region lies outside the picture.
         SakugaError: of the class that fits; see `sakuga.errors`.
     """
+    data = await asyncio.to_thread(file_bytes, image)
     async with _server(triton) as (config, server):
         request = {"detector": "none", "restore": False, "result": "restored", "format": "png"}
         request |= {"inpaint": inpaint, "regions": list(regions)}
         request |= {} if mask is None else {"mask": mask}
         options = config.options_for("fix_artifacts", request)
-        return (await server.infer(protocol.FIX_ARTIFACTS, image, options)).result
+        return (await server.infer(protocol.FIX_ARTIFACTS, data, options)).result
 
 
 @asynccontextmanager

@@ -1,15 +1,17 @@
 """Custom providers, which config.yaml names by their import path."""
 
 import importlib
+import inspect
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.reply import Reply
+from sakuga.streaming import OnProgress
 from sakuga.triton import Triton
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.schema import Config
@@ -32,13 +34,22 @@ class CustomProvider:
         field = f"providers.image.{action.value}.provider"
         _check_trusted(field, config, action)
         self.provider = _made(field, config, triton, self.path)
+        self._takes_progress = _takes(self.provider.process, "on_progress")
         self._calls = 0
         self._closing = False
 
     async def run(
-        self, image: bytes, action: ImageAction | str, config: Mapping[str, Any] | None = None
+        self,
+        image: bytes,
+        action: ImageAction | str,
+        config: Mapping[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> Reply:
         """One picture, with a report of what is known without a server.
+
+        Args:
+            on_progress: passed on, if the provider's `process` has an argument of that name.
 
         Raises:
             ProviderError: it failed, or returned something else than bytes.
@@ -46,14 +57,17 @@ class CustomProvider:
         options = {**self.config.block(self.action).options, **(config or {})}
         start = time.perf_counter()
         async with self._in_use():
-            result = await self._result(image, options)
+            result = await self._result(image, options, on_progress)
         milliseconds = {"total": round((time.perf_counter() - start) * 1000, 2)}
         report = {"action": self.action.value, "model": self.path, "milliseconds": milliseconds}
         return Reply(result, {**report, "warnings": [], "notes": []})
 
-    async def _result(self, image: bytes, options: Mapping[str, Any]) -> bytes:
+    async def _result(
+        self, image: bytes, options: Mapping[str, Any], on_progress: OnProgress | None
+    ) -> bytes:
+        progress = {"on_progress": on_progress} if on_progress and self._takes_progress else {}
         try:
-            result = await self.provider.process(image, self.action, options)
+            result = await self.provider.process(image, self.action, options, **progress)
         except SakugaError:
             raise
         except Exception as error:
@@ -86,6 +100,15 @@ class CustomProvider:
             done = close()
             if hasattr(done, "__await__"):
                 await done
+
+
+def _takes(function: Callable[..., object], name: str) -> bool:
+    """Whether a function has an argument of that name."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of what isn't written in Python
+        return False
+    return any(each.name == name or each.kind is each.VAR_KEYWORD for each in parameters)
 
 
 def _check_trusted(field: str, config: Config, action: ImageAction) -> None:

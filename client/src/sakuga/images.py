@@ -1,15 +1,19 @@
 """One entry point for every action: `Images` sends each picture to the provider of its action."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from sakuga.artifacts import ArtifactFixProvider
+from sakuga.calls import ActionCall
 from sakuga.custom_provider import CustomProvider
+from sakuga.inputs import ImageFile, file_bytes, named
 from sakuga.local import LocalServer
 from sakuga.providers import TritonProvider
 from sakuga.reply import Reply
+from sakuga.streaming import OnProgress
 from sakuga.triton import Triton
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
@@ -39,36 +43,68 @@ class Images:
 
     async def process(
         self,
-        image: bytes,
+        image: ImageFile,
         action: ImageAction | str,
         config: Mapping[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> bytes:
         """Applies `action` to one picture.
 
         Args:
-            image: an encoded file: PNG, JPEG, WebP, BMP, TIFF or GIF (its first frame).
+            image: an encoded file, as bytes or the path of one.
             action: an `ImageAction` or its string.
             config: the action's options, over those of config.yaml.
+            on_progress: called in this event loop with the `Progress` of the request: tiles, or
+                frames of an animated picture. After a retry they begin again. Servers and custom
+                providers that tell none never call it, and neither does `rembg` for a single
+                picture, which has no parts.
 
         Returns:
             An encoded file, PNG unless `format` says otherwise; for `raw` see `Reply.pixels`.
 
         Raises:
+            TypeError: `image` is neither bytes nor a path.
             SakugaError: of the class that fits; see `sakuga_core.errors`.
+            Exception: whatever `on_progress` raises, which ends the work.
         """
-        return (await self.run(image, action, config)).result
+        return (await self.run(image, action, config, on_progress=on_progress)).result
 
     async def run(
         self,
-        image: bytes,
+        image: ImageFile,
         action: ImageAction | str,
         config: Mapping[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
         action = actions.find(action).name
+        data = await asyncio.to_thread(file_bytes, image)
         refresh(self.config)
         provider = await self._custom_provider(action) or self._providers[action]
-        return await provider.run(image, action, config)
+        with named(image):
+            return await provider.run(data, action, config, on_progress=on_progress)
+
+    @property
+    def upscale(self) -> ActionCall:
+        """Upscales a picture; options: `UpscaleOptions`."""
+        return ActionCall(self.run, ImageAction.UPSCALE)
+
+    @property
+    def enhance(self) -> ActionCall:
+        """Upscales a picture and generates fine detail; options: `UpscaleOptions`."""
+        return ActionCall(self.run, ImageAction.ENHANCE)
+
+    @property
+    def rembg(self) -> ActionCall:
+        """Removes the background of a picture; options: `RembgOptions`."""
+        return ActionCall(self.run, ImageAction.REMBG)
+
+    @property
+    def fix_artifacts(self) -> ActionCall:
+        """Repairs a picture, then upscales it; options: `FixArtifactsOptions`."""
+        return ActionCall(self.run, ImageAction.FIX_ARTIFACTS)
 
     async def _custom_provider(self, action: ImageAction) -> CustomProvider | None:
         """The custom provider of an action, if config.yaml names one; a replaced one is closed

@@ -3,15 +3,20 @@ serves."""
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
+from sakuga.inputs import ImageFile, file_bytes, named
 from sakuga.local import LocalServer
 from sakuga.reply import Reply
 from sakuga.retry import Deadline
+from sakuga.streaming import OnProgress
 from sakuga.triton import Triton
-from sakuga_core import actions
+from sakuga_core import actions, protocol
 from sakuga_core.actions import ImageAction
+from sakuga_core.animated import animated
 from sakuga_core.config.file import load_config, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, ModelNotLoaded
@@ -62,75 +67,91 @@ class TritonProvider:
 
     async def process(
         self,
-        image: bytes,
+        image: ImageFile,
         action: ImageAction | str | None = None,
         config: Mapping[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> bytes:
         """Applies the provider's action to one picture.
 
         Args:
-            image: an encoded file: PNG, JPEG, WebP, BMP, TIFF or GIF (its first frame).
+            image: an encoded file, as bytes or the path of one.
             action: the provider's; may be omitted.
             config: the action's options, over those of config.yaml.
+            on_progress: as for `Images.process`.
 
         Returns:
             An encoded file, PNG unless `format` says otherwise; for `raw` see `Reply.pixels`.
 
         Raises:
+            TypeError: `image` is neither bytes nor a path.
             SakugaError: of the class that fits; see `sakuga_core.errors`.
+            Exception: whatever `on_progress` raises, which ends the work.
         """
-        return (await self.run(image, action, config)).result
+        return (await self.run(image, action, config, on_progress=on_progress)).result
 
     async def run(
         self,
-        image: bytes,
+        image: ImageFile,
         action: ImageAction | str | None = None,
         config: Mapping[str, Any] | None = None,
+        *,
+        on_progress: OnProgress | None = None,
     ) -> Reply:
         """Like `process`, with the server's report beside the picture."""
         if action is not None and actions.find(action) is not self.row:
             name = type(self).__name__
             raise BadOption(f"action is {str(action)!r}; allowed for {name}: {self.row.name.value}")
+        data = await asyncio.to_thread(file_bytes, image)
         refresh(self.config)
-        options = await self._request(image, config or {})
-        return await self._once_swapped(image, options, Deadline(self.config.server.timeout))
+        options = await self._request(data, config or {})
+        deadline = Deadline(self.config.server.timeout)
+        with named(image):
+            return await self._once_swapped(_Request(data, options, deadline, on_progress))
 
     async def _request(self, image: bytes, options: Mapping[str, Any]) -> Mapping[str, Any]:
         """The options to send, before those of config.yaml are added."""
         return options
 
-    async def _once_swapped(
-        self, image: bytes, options: Mapping[str, Any], deadline: Deadline
-    ) -> Reply:
+    async def _once_swapped(self, request: "_Request") -> Reply:
         """Sends a picture; where config.yaml has just named another model, waits until the server
         has loaded it."""
-        source = None if options.get("model") else self.config.source
+        source = None if request.options.get("model") else self.config.source
         while True:
             try:
-                return await self._send(image, options, deadline)
+                return await self._send(request)
             except ModelNotLoaded as error:
                 missing = isinstance(error, ModelNotInstalled)
                 if missing or source is None or abs(source.age) > SWAP_SECONDS:
                     raise
-                if deadline.left < POLL_SECONDS:
+                if request.deadline.left < POLL_SECONDS:
                     raise DeadlineExceeded(f"within server.timeout: {error}") from error
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _send(self, image: bytes, options: Mapping[str, Any], deadline: Deadline) -> Reply:
+    async def _send(self, request: "_Request") -> Reply:
         """One picture to the Triton model of the action."""
-        full = self.config.options_for(self.row.name, options)
-        model = self.row.triton_model(full["model"])
+        full = self.config.options_for(self.row.name, request.options)
+        model = self.row.model_for(full["model"], frames=self._has_frames(request.image, full))
+        call = partial(
+            self.triton.infer, model, request.image, full, request.deadline, request.on_progress
+        )
         for _ in range(LOADS):
             try:
-                return await self.triton.infer(model, image, full, deadline)
+                return await call()
             except ModelNotLoaded:
                 # Pipelines load networks themselves; an ensemble has to be loaded first. To Triton,
                 # a misspelt name and one that isn't loaded are the same: the server tells them
                 # apart.
-                if model in self.row.triton_models:
+                if model in protocol.PIPELINES:
                     raise
-                await self.triton.load_on_demand(full["model"], self.row.kind, deadline)
-        return await self.triton.infer(model, image, full, deadline)
+                await self.triton.load_on_demand(full["model"], self.row.kind, request.deadline)
+        return await call()
+
+    def _has_frames(self, image: bytes, options: Mapping[str, Any]) -> bool:
+        """Whether all frames of an animated picture are wanted, where that makes a difference."""
+        first = options.get("animation") == "first"
+        return self.row.frames_model is not None and not first and animated(image)
 
     async def close(self) -> None:
         """Closes the connection, if it is the provider's own."""
@@ -147,6 +168,17 @@ class TritonProvider:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A picture to send."""
+
+    image: bytes
+    options: Mapping[str, Any]
+    """Before those of config.yaml are added."""
+    deadline: Deadline
+    on_progress: OnProgress | None
 
 
 class RealESRGANProvider(TritonProvider):

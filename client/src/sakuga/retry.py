@@ -26,6 +26,11 @@ class Deadline:
         """Seconds left; negative once it is over."""
         return self.start + self.seconds - time.monotonic()
 
+    @property
+    def positive(self) -> float:
+        """Seconds left, at least a thousandth, for what takes no less."""
+        return max(self.left, 0.001)
+
 
 @dataclass
 class Budget:

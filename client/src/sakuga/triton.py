@@ -3,8 +3,9 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Self
 
 import grpc
@@ -14,11 +15,14 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from sakuga import tracing
+from sakuga.activity import activity
 from sakuga.channel import CHANNEL_ARGS, Connection, credentials
+from sakuga.flow import Slots, within
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.reply import Reply
 from sakuga.retry import Attempts, Budget, Deadline
-from sakuga.translation import late, translated, unreachable
+from sakuga.streaming import NoTwin, OnProgress, last_answer, once
+from sakuga.translation import translated, unreachable
 from sakuga_core import errors, protocol
 from sakuga_core.config.server import Server
 
@@ -28,6 +32,8 @@ log = logging.getLogger("sakuga")
 # or, if the wait was in vain, for another server.
 QUEUE_SHARE = 0.5
 STATUS_SECONDS = 10  # that questions about the server may take
+REPLY = (protocol.RESULT, protocol.REPORT)
+Inputs = Mapping[str, bytes]  # tensors, by name
 ADMIN_HEADER = f"triton-grpc-protocol-{protocol.ADMIN_HEADER}"
 
 
@@ -55,8 +61,9 @@ class Triton:
         self._key_headers = {ADMIN_HEADER: key} if key else None
         self._url = url
         self._current: tuple[tuple[object, ...], Connection[InferenceServerClient]] | None = None
+        self._twinless: set[tuple[str, str]] = set()  # servers, and models they can't stream
         self._budget = Budget()
-        self._in_flight: tuple[int, asyncio.Semaphore] | None = None
+        self._slots = Slots()
 
     @property
     def url(self) -> str:
@@ -83,6 +90,7 @@ class Triton:
         image: bytes,
         options: Mapping[str, Any],
         deadline: Deadline | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Reply:
         """Sends one encoded picture to a public model; again, if a server is lost meanwhile.
 
@@ -91,55 +99,33 @@ class Triton:
             image: an encoded picture file.
             options: of that model; sent as JSON.
             deadline: by when; if unset, `server.timeout` from now.
+            on_progress: called in this event loop; never, where the server doesn't tell.
 
         Raises:
             SakugaError: of the class that fits; see `sakuga_core.errors`.
+            Exception: whatever `on_progress` raises, which ends the work.
         """
         attempts = self._attempts(deadline)
         inputs = {protocol.IMAGE: image, protocol.OPTIONS: json.dumps(dict(options)).encode()}
-        outputs = (protocol.RESULT, protocol.REPORT)
-        async with self._within(attempts.deadline), self._slot():
-            result, report = await self._sent(model, inputs, outputs, attempts)
+        call = partial(self._call, model, inputs, REPLY)
+        if on_progress and model in protocol.PROGRAMS:
+            call = partial(self._streamed, model, inputs, on_progress)
+        async with within(attempts.deadline, self.url), self._slots.one(self.server.in_flight):
+            result, report = await self._sent(call, attempts)
         return Reply(result, json.loads(report))
 
     def _attempts(self, deadline: Deadline | None) -> Attempts:
         self._budget.earn()
-        return Attempts(
-            self.server.retries, deadline or Deadline(self.server.timeout), self._budget
-        )
-
-    @asynccontextmanager
-    async def _within(self, deadline: Deadline) -> AsyncIterator[None]:
-        """
-        Raises:
-            DeadlineExceeded: the block took longer.
-        """
-        try:
-            async with asyncio.timeout(max(deadline.left, 0)):
-                yield
-        except TimeoutError:
-            raise late(self.url) from None
-
-    @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
-        """Waits until fewer than `in_flight` requests are in flight."""
-        count = self.server.in_flight
-        if self._in_flight is None or self._in_flight[0] != count:
-            self._in_flight = count, asyncio.Semaphore(count)
-        async with self._in_flight[1]:
-            yield
+        deadline = deadline or Deadline(self.server.timeout)
+        return Attempts(self.server.retries, deadline, self._budget)
 
     async def _sent(
-        self,
-        model: str,
-        inputs: Mapping[str, bytes],
-        outputs: Iterable[str],
-        attempts: Attempts,
+        self, call: Callable[[Deadline], Awaitable[list[bytes]]], attempts: Attempts
     ) -> list[bytes]:
-        """As `_call`; again, where another attempt may succeed."""
+        """What a call gives; it is made again, where another attempt may succeed."""
         while True:
             try:
-                return await self._call(model, inputs, outputs, attempts.deadline.left)
+                return await call(attempts.deadline)
             except errors.SakugaError as error:
                 pause = attempts.pause() if errors.is_retryable(error) else None
                 if pause is None:
@@ -148,23 +134,45 @@ class Triton:
             await asyncio.sleep(pause)
 
     async def _call(
-        self,
-        model: str,
-        inputs: Mapping[str, bytes],
-        outputs: Iterable[str],
-        seconds: float,
+        self, model: str, inputs: Inputs, outputs: Iterable[str], deadline: Deadline
     ) -> list[bytes]:
-        seconds = max(seconds, 0.001)
         async with self._connected(model) as client:
             answer = await client.infer(
-                model,
-                [_bytes_input(name, value) for name, value in inputs.items()],
                 outputs=[InferRequestedOutput(name) for name in outputs],
-                timeout=int(seconds * QUEUE_SHARE * 1e6),
-                client_timeout=seconds,
+                client_timeout=deadline.positive,
                 headers=tracing.headers(),
+                **_request(model, inputs, deadline),
             )
             return [bytes(answer.as_numpy(name)[0]) for name in outputs]
+
+    async def _streamed(
+        self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
+    ) -> list[bytes]:
+        """As `_call`, by the model's twin that streams; by the model, where the server has none."""
+        twin = await self._address(), model
+        if twin not in self._twinless:
+            try:
+                return await self._stream(model, inputs, on_progress, deadline)
+            except NoTwin:
+                self._twinless.add(twin)
+        return await self._call(model, inputs, REPLY, deadline)
+
+    async def _stream(
+        self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
+    ) -> list[bytes]:
+        async with self._connected(model) as client:
+            answers = client.stream_infer(
+                once(_request(protocol.streaming(model), inputs, deadline)),
+                stream_timeout=deadline.positive,
+                headers=tracing.headers(),
+            )
+            try:
+                answer = await last_answer(answers, on_progress)
+            finally:
+                answers.cancel()  # so that the server stops; after the last answer nothing is left
+            if answer is None:
+                raise errors.ServerUnavailable(f"the connection to {self.url} broke")
+            return [bytes(answer.as_numpy(name)[0]) for name in REPLY]
 
     @asynccontextmanager
     async def _connected(self, model: str) -> AsyncIterator[InferenceServerClient]:
@@ -179,11 +187,16 @@ class Triton:
             async with connection.used() as client:
                 yield client
         except InferenceServerException as error:
-            status, text = error.status() or "", error.message() or ""
-            tls = self.server.tls.ca is not None
-            raise translated(status, text, model, url, tls) from error
+            raise self._translated(error.status(), error.message(), model, url) from error
+        except grpc.aio.AioRpcError as error:
+            raise self._translated(str(error.code()), error.details(), model, url) from error
         except grpc.RpcError as error:
             raise errors.ServerUnavailable(f"the connection to {url} broke") from error
+
+    def _translated(
+        self, status: str | None, text: str | None, model: str, url: str
+    ) -> errors.SakugaError:
+        return translated(status or "", text or "", model, url, self.server.tls.ca is not None)
 
     async def _address(self) -> str:
         """host:port of the server, for `auto` of the one that was found or started."""
@@ -213,9 +226,8 @@ class Triton:
         `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
         """
         question = {protocol.OPTIONS: b"{}"}
-        (report,) = await self._call(
-            protocol.NETWORKS, question, [protocol.REPORT], self.server.timeout
-        )
+        deadline = Deadline(self.server.timeout)
+        (report,) = await self._call(protocol.NETWORKS, question, [protocol.REPORT], deadline)
         networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
         return networks
 
@@ -231,8 +243,9 @@ class Triton:
         """
         attempts = self._attempts(deadline)
         inputs = {protocol.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
-        async with self._within(attempts.deadline):
-            await self._sent(protocol.NETWORKS, inputs, [protocol.REPORT], attempts)
+        call = partial(self._call, protocol.NETWORKS, inputs, [protocol.REPORT])
+        async with within(attempts.deadline, self.url):
+            await self._sent(call, attempts)
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
@@ -259,25 +272,20 @@ class Triton:
             about = await client.get_server_metadata(client_timeout=STATUS_SECONDS)
             ready = await client.is_server_ready(client_timeout=STATUS_SECONDS)
             statistics = await client.get_inference_statistics(client_timeout=STATUS_SECONDS)
-        models = {model.name: _activity(model) for model in statistics.model_stats}
+        models = {model.name: activity(model) for model in statistics.model_stats}
         return {"url": url, "version": about.version, "ready": ready, "models": models}
+
+
+def _request(model: str, inputs: Inputs, deadline: Deadline) -> dict[str, Any]:
+    """What tritonclient's calls share: the model, its inputs, and how long they may be queued."""
+    return {
+        "model_name": model,
+        "inputs": [_bytes_input(name, value) for name, value in inputs.items()],
+        "timeout": int(deadline.positive * QUEUE_SHARE * 1e6),
+    }
 
 
 def _bytes_input(name: str, value: bytes) -> InferInput:
     tensor = InferInput(name, [1], "BYTES")
     tensor.set_data_from_numpy(np.array([value], dtype=object))
     return tensor
-
-
-def _activity(statistics: Any) -> dict[str, float]:
-    """A model's statistics: requests, batches, and mean milliseconds of each."""
-    done, count = statistics.inference_stats, statistics.inference_count
-    per = 1e6 * max(done.success.count, 1)
-    return {
-        "requests": done.success.count,
-        "failed": done.fail.count,
-        "images": count,
-        "batches": statistics.execution_count,
-        "queue_ms": done.queue.ns / per,
-        "compute_ms": done.compute_infer.ns / per,
-    }

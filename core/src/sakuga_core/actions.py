@@ -53,6 +53,8 @@ class Action:
     """The public Triton model for a network."""
     triton_models: tuple[str, ...]
     """The pipelines that have to be loaded, apart from the network."""
+    frames_model: str | None = None
+    """The public Triton model for pictures with several frames, where it is another one."""
     program: "Program | None" = None
     """What its pipeline is; None: another action's pipeline, or an ensemble, serves it."""
     results: tuple[str, ...]
@@ -63,10 +65,25 @@ class Action:
         """The class of its options."""
         return self.option_class()
 
-    def models_for(self, model: str) -> list[str]:
-        """The Triton models that serve it with a network, each once, steps before ensembles."""
-        names = (*self.triton_models, protocol.folder(model), self.triton_model(model))
-        return list(dict.fromkeys(names))
+    def model_for(self, model: str, *, frames: bool = False) -> str:
+        """The public Triton model that serves it with a network.
+
+        Args:
+            frames: whether the picture has several frames or pages, and all are wanted.
+        """
+        return (frames and self.frames_model) or self.triton_model(model)
+
+    def models_for(self, model: str, *, frames: bool = False, progress: bool = False) -> list[str]:
+        """The Triton models that serve it with a network, each once, steps before ensembles.
+
+        Args:
+            frames: whether some pictures have several frames or pages.
+            progress: whether the twins that stream progress are called.
+        """
+        public = self.model_for(model, frames=frames)
+        names = (*self.triton_models, protocol.folder(model), self.triton_model(model), public)
+        twins = {name: protocol.streaming(name) for name in protocol.PROGRAMS if progress}
+        return list(dict.fromkeys(twins.get(name, name) for name in names))
 
     @property
     def loads_more(self) -> bool:
@@ -155,6 +172,13 @@ ACTIONS: Mapping[ImageAction, Action] = {
             family=lambda model: "rembg",
             triton_model=protocol.ensemble,
             triton_models=(protocol.REMBG_PREPARE, protocol.ALPHA_MATTING),
+            frames_model=protocol.REMBG,
+            program=Program(
+                pipeline="sakuga_server.pipelines.rembg:Rembg",
+                about="Background removal, frame by frame: animated pictures and pages.",
+                workers="matting_workers",
+                networks=("segment",),
+            ),
             results=("foreground", "mask"),
         ),
         Action(

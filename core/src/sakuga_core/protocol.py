@@ -54,9 +54,20 @@ NETWORKS = "networks"
 # The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
 REMBG_PREPARE = "rembg_prepare"
 ALPHA_MATTING = "alpha_matting"
-PIPELINES = (UPSCALE, FIX_ARTIFACTS, NETWORKS, REMBG_PREPARE, ALPHA_MATTING)
 PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
 CONTEXT = "CONTEXT"  # BYTES [1], a JSON object: what ALPHA_MATTING needs of the request
+
+
+def streaming(model: str) -> str:
+    """The twin of a public model that streams progress: `upscale_stream`."""
+    return f"{model}{STREAM}"
+
+
+PROGRAMS = (UPSCALE, FIX_ARTIFACTS, REMBG)  # from file to file, each with its twin
+PIPELINES = (
+    *(*PROGRAMS, *map(streaming, PROGRAMS)),
+    *(NETWORKS, REMBG_PREPARE, ALPHA_MATTING),
+)
 
 ALIASES = {"realesrgan-anime-6b": "realesrgan-x4plus-anime"}
 
@@ -98,11 +109,6 @@ def folder(model: str) -> str:
 def ensemble(model: str) -> str:
     """The public Triton model that removes backgrounds by a network: `rembg_isnet_anime`."""
     return f"rembg_{folder(model)}"
-
-
-def streaming(model: str) -> str:
-    """The twin of a public model that streams progress: `upscale_stream`."""
-    return f"{model}{STREAM}"
 
 
 Kind = Literal["upscale", "segment", "inpaint"]

@@ -1,10 +1,11 @@
 """What a pipeline is, and what it is given: networks, wherever they run."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol, Self
 
 from sakuga_core.protocol import Inner
-from sakuga_server.imaging.picture import Array
+from sakuga_server.caller import Caller
+from sakuga_server.imaging.picture import Array, Picture
 
 
 class Net(Protocol):
@@ -33,6 +34,21 @@ class InpaintNet(Protocol):
     def __call__(self, model: str, image: Array, hole: Array) -> Awaitable[Array]: ...
 
 
+class Remover(Protocol):
+    """Removes the background of one picture, wherever that is done.
+
+    Takes a network's name, an encoded file and the options of `rembg`. Gives the result and the
+    report.
+
+    Raises:
+        ModelNotLoaded: it isn't there.
+    """
+
+    def __call__(
+        self, model: str, image: bytes, options: Mapping[str, Any]
+    ) -> Awaitable[tuple[Picture, dict[str, Any]]]: ...
+
+
 class Networks(Protocol):
     """The networks of a server."""
 
@@ -40,6 +56,8 @@ class Networks(Protocol):
     def upscale(self) -> Net: ...
     @property
     def inpaint(self) -> InpaintNet: ...
+    @property
+    def rembg(self) -> Remover: ...
 
 
 class Pipeline(Protocol):
@@ -53,7 +71,7 @@ class Pipeline(Protocol):
         ...
 
     async def __call__(
-        self, data: bytes, options: Mapping[str, Any], cancelled: Callable[[], bool]
+        self, data: bytes, options: Mapping[str, Any], caller: Caller
     ) -> tuple[bytes, dict[str, Any]]:
         """An encoded result, and the report."""
         ...

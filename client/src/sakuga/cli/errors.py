@@ -1,17 +1,64 @@
 """Errors on the command line."""
 
+import difflib
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from sakuga_core.errors import SakugaError
+from sakuga_core.errors import (
+    BadOption,
+    ConfigError,
+    ModelNotLoaded,
+    Overloaded,
+    PermissionDenied,
+    SakugaError,
+    ServerUnavailable,
+)
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+_ALLOWED = re.compile(r"'([^']*)'; allowed: (.+)", re.DOTALL)
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Our errors as one line and status 1, not a traceback."""
+    """Our errors and the system's as one line and status 1, not a traceback."""
     try:
         yield
-    except SakugaError as error:
-        raise click.ClickException(str(error)) from None
+    except (SakugaError, OSError) as error:
+        raise click.ClickException(sentence(error)) from None
+
+
+def sentence(error: SakugaError | OSError) -> str:
+    """What is wrong, and what was probably meant."""
+    if isinstance(error, SakugaError):
+        found = _ALLOWED.search(str(error))
+        near = nearest(found[1], re.split(r", | or ", found[2])) if found else ""
+        return f"{error}{near}"
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{printable(str(error.filename))}: {reason}" if error.filename else reason
+
+
+def nearest(value: str, allowed: list[str]) -> str:
+    """`; did you mean 'x'?`, where an allowed value is near; else nothing."""
+    lower = {name.lower(): name for name in reversed(allowed)}
+    found = difflib.get_close_matches(value.lower().replace("_", "-"), lower, n=1, cutoff=0.6)
+    return f"; did you mean {lower[found[0]]!r}?" if found else ""
+
+
+def concerns_all(error: SakugaError | OSError) -> bool:
+    """Whether every other picture of a command would fail for the same reason."""
+    if isinstance(error, OSError):
+        return error.errno in NO_ROOM
+    if isinstance(error, BadOption):  # others depend on the picture, such as its size
+        return str(error).startswith("option 'model'")
+    lasting = (ConfigError, ModelNotLoaded, PermissionDenied, ServerUnavailable)
+    return isinstance(error, lasting) and not isinstance(error, Overloaded)
+
+
+def printable(text: str) -> str:
+    """A text without what would move a terminal's cursor, or can't be encoded."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -58,6 +58,11 @@ class PictureOptions(BaseModel):
     animation: Animation = "all"
     keep_metadata: KeepMetadata = True
 
+    @property
+    def adds_alpha(self) -> bool:
+        """Whether the result of an opaque picture is transparent."""
+        return False
+
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_values(cls, value: Any, info: ValidationInfo) -> Any:

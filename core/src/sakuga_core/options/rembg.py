@@ -87,3 +87,9 @@ class RembgOptions(PictureOptions):
     reference_thresholds: Annotated[
         bool, Field(description="skip matting if no mask value exceeds the threshold, as rembg")
     ] = False
+
+    @property
+    def adds_alpha(self) -> bool:
+        """Whether the result of an opaque picture is transparent."""
+        opaque = self.background_color is not None and self.background_color.endswith("ff")
+        return not (self.only_mask or opaque)

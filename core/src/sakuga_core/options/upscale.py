@@ -78,6 +78,10 @@ class UpscaleOptions(PictureOptions):
     reference_alpha: Annotated[
         bool, Field(description="upscale alpha exactly as Real-ESRGAN does, with its fringes")
     ] = False
+    reference_flat: Annotated[
+        bool,
+        Field(description="change the shade of pictures of one colour exactly as the network does"),
+    ] = False
     reference_resize: Annotated[
         bool, Field(description="downscale exactly as Real-ESRGAN does, without antialiasing")
     ] = False
@@ -86,9 +90,8 @@ class UpscaleOptions(PictureOptions):
     def _one_size(self) -> Self:
         named = [name for name in SIZES if getattr(self, name) is not None]
         if len(named) > 1 and named != ["width", "height"]:
-            raise ValueError(
-                f"{' and '.join(map(repr, named))} are set; allowed: one of them, or width and height"
-            )
+            names = " and ".join(map(repr, named))
+            raise ValueError(f"{names} are set; allowed: one of them, or width and height")
         return self
 
 

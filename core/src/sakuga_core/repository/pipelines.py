@@ -24,9 +24,10 @@ def pipelines(config: Config, custom: Sequence[CustomNetwork] = ()) -> list[Mode
     """Every pipeline: those of the actions, by their rows, and those behind the ensembles."""
     return [
         *(
-            action_pipeline(action, action.program, config, custom)
+            model
             for action in ACTIONS.values()
             if action.program
+            for model in action_pipelines(action, action.program, config, custom)
         ),
         networks(config, custom),
         rembg_prepare(config, custom),
@@ -34,21 +35,22 @@ def pipelines(config: Config, custom: Sequence[CustomNetwork] = ()) -> list[Mode
     ]
 
 
-def action_pipeline(
+def action_pipelines(
     action: Action, program: Program, config: Config, custom: Sequence[CustomNetwork] = ()
-) -> Model:
-    """The pipeline of an action: a file in, a file and a report out. Networks, default options and
-    limits are its parameters."""
+) -> list[Model]:
+    """The pipeline of an action, a file in, a file and a report out, and its twin that streams
+    progress. Networks, default options and limits are their parameters."""
     known = {
         "upscale": {"networks": _facts(UPSCALERS, ENHANCERS, _custom_upscalers(custom))},
         "inpaint": {"inpainters": _facts(INPAINTERS)},
-        "segment": {"segmenters": _facts(segmenters(custom))},
+        "segment": {"networks": _facts(segmenters(custom))},
     }
     facts: dict[str, Any] = {
         name: rows for kind in program.networks for name, rows in known[kind].items()
     }
-    return _python(
-        action.name.value,
+    name = action.name.value
+    plain = _python(
+        name,
         config,
         count=getattr(config.server, program.workers),
         inputs=_request(),
@@ -57,6 +59,13 @@ def action_pipeline(
         defaults=config.options_for(action.name),
         limits=config.limits.model_dump(),
     )
+    progress = tensor(protocol.PROGRESS, "TYPE_STRING", [1])
+    streams = {
+        "name": protocol.streaming(name),
+        "output": [*_reply(), progress],
+        "model_transaction_policy": {"decoupled": True},
+    }
+    return [plain, {**plain, **streams}]
 
 
 def networks(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model:

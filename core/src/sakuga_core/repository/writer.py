@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from sakuga_core import protocol
-from sakuga_core.actions import ACTIONS
+from sakuga_core.actions import ACTIONS, Program
 from sakuga_core.atomic import write_whole
 from sakuga_core.config.schema import Config
 from sakuga_core.networks import custom as custom_networks
@@ -108,8 +108,10 @@ def engine_folders(config: Config) -> list[Path]:
 def model_programs() -> dict[str, str]:
     """Each pipeline's model.py, by the name of its folder."""
     shared = {name: _imported(*program) for name, program in SHARED.items()}
-    rows = ((action.name.value, action.program) for action in ACTIONS.values())
-    return shared | {name: _wrapped(row.about, row.pipeline) for name, row in rows if row}
+    rows = [(a.name.value, a.program) for a in ACTIONS.values() if a.program]
+    plain = {name: _wrapped(row, "model_of") for name, row in rows}
+    streams = {protocol.streaming(name): _wrapped(row, "stream_of") for name, row in rows}
+    return shared | plain | streams
 
 
 def _changed(repository: Path, config: Config) -> dict[Path, str]:
@@ -129,14 +131,14 @@ def _imported(about: str, model: str) -> str:
     return f'"""{about}"""\n\nfrom {module} import {name} as TritonPythonModel  # noqa: F401\n'
 
 
-def _wrapped(about: str, pipeline: str) -> str:
-    module, _, name = pipeline.partition(":")
+def _wrapped(program: Program, wrapper: str) -> str:
+    module, _, name = program.pipeline.partition(":")
     lines = [
-        f'"""{about}"""',
+        f'"""{program.about}"""',
         "",
         f"from {module} import {name}",
-        "from sakuga_server.triton.action import model_of",
+        f"from sakuga_server.triton.action import {wrapper}",
         "",
-        f"TritonPythonModel = model_of({name})",
+        f"TritonPythonModel = {wrapper}({name})",
     ]
     return "\n".join(lines) + "\n"

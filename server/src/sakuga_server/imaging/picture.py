@@ -8,19 +8,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from sakuga_server.imaging.metadata import Metadata
+
+__all__ = ["STRIP", "Array", "Metadata", "Picture", "orient", "rgb", "strips", "window"]
+
 Array = npt.NDArray[Any]
 
 STRIP = 1 << 20  # bytes of pixels; deflate loses less than 0.1 % where one ends
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a file says beside its pixels."""
-
-    icc: bytes | None = None
-    """ICC colour profile."""
-    exif: bytes | None = None
-    """EXIF from its TIFF header on, without "Exif\\0\\0"; its orientation is 1."""
 
 
 @dataclass
@@ -29,10 +23,12 @@ class Picture:
     """uint8 or uint16; (H, W, 3) RGB, or (H, W) gray. Not premultiplied."""
     alpha: Array | None = None
     """(H, W), of the same type; None where the file has no transparency."""
-    metadata: Metadata = Metadata()
+    metadata: Metadata = field(default_factory=Metadata)
     warnings: list[str] = field(default_factory=list)
     orientation: int = 1
     """EXIF's, 1 to 8: how the file's own pixels were turned to get these."""
+    format: str = "png"
+    """Of the file it comes from: the name of a row in `sakuga_core.formats`."""
 
     @property
     def height(self) -> int:
@@ -70,6 +66,17 @@ def strips(pixels: Array) -> Iterator[slice]:
     rows = max(1, STRIP * len(pixels) // max(1, pixels.nbytes))
     for top in range(0, len(pixels), rows):
         yield slice(top, min(top + rows, len(pixels)))
+
+
+def orient(pixels: Array, orientation: int) -> Array:
+    """`pixels` turned and mirrored as EXIF's orientation (1 to 8) asks; others mean 1."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def window(box: tuple[int, int, int, int]) -> tuple[slice, slice]:

@@ -33,6 +33,10 @@ class Span:
     def window(self) -> slice:
         return slice(self.start, self.stop)
 
+    @property
+    def kept(self) -> slice:
+        return slice(self.keep_start, self.keep_stop)
+
     def inner(self, scale: int, trimmed: int = 0) -> slice:
         """The kept part, in pixels of the window's result, which may lack so many pixels of the
         input where it begins."""

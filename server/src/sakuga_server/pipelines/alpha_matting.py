@@ -10,11 +10,11 @@ import numpy as np
 from sakuga_core.options import RembgOptions
 from sakuga_server.imaging.alpha import bleed
 from sakuga_server.imaging.encode import encode
-from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
+from sakuga_server.imaging.picture import Array, Picture, rgb
 from sakuga_server.matting import closed_form, reference
 from sakuga_server.matting import mask as masks
 from sakuga_server.pipelines.rembg_prepare import RembgContext
-from sakuga_server.pipelines.report import Stages, report
+from sakuga_server.pipelines.report import report
 
 NOTHING_FOUND = "the network found no figure; the result is empty"
 
@@ -36,7 +36,7 @@ def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[byt
     Raises:
         TooLarge: the format can't hold the result.
     """
-    stages = Stages(context.milliseconds)
+    stages = context.stages
     stages["network"] = round(1000 * (time.monotonic() - context.sent), 1)
     picture, options = _unpacked(packed, context), context.options
     with stages("mask"):
@@ -51,18 +51,19 @@ def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[byt
             foreground = _foreground_of(picture, visible, alpha, options)
             result = _laid_over(foreground, options.background_color)
     with stages("encode"):
-        encoded = encode(result, options.format, options.quality, options.keep_metadata)
+        form = context.format
+        encoded = encode(result, form, options.quality, options.keep_metadata, options.lossless)
     stages["total"] = round(1000 * (time.monotonic() - context.started), 1)
     sizes = (context.bytes_in, len(encoded))
-    return encoded, report(context, "rembg", picture, result, stages, sizes)
+    return encoded, report(context, "rembg", picture, result, sizes, form)
 
 
 def _unpacked(packed: Array, context: RembgContext) -> Picture:
     pixels = packed.view(np.uint16) if context.deep else packed
     colour = pixels[..., 0] if context.gray else pixels[..., :3]
     alpha = np.ascontiguousarray(pixels[..., -1]) if context.alpha else None
-    metadata = Metadata(context.icc, context.exif)
-    return Picture(np.ascontiguousarray(colour), alpha, metadata, context.warnings)
+    picture = Picture(np.ascontiguousarray(colour), alpha, context.metadata, context.warnings)
+    return replace(picture, format=context.source_format)
 
 
 def _mask(prediction: Array, picture: Picture, context: RembgContext) -> Array:

@@ -1,24 +1,39 @@
 """The way of a damaged picture: find, restore, inpaint, then upscale."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from sakuga_core.errors import BadImage, BadOption
 from sakuga_core.options import FixArtifactsOptions, Region
+from sakuga_server.caller import NOBODY, Caller
 from sakuga_server.damage import artifacts, banding
 from sakuga_server.imaging.decode import decode
-from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.inpainting import inpaint as inpainting
 from sakuga_server.inpainting.inpaint import Inpaint
 from sakuga_server.jpeg import block_grid, coefficients, dequantise
 from sakuga_server.networks import InpaintNet, Net, Networks
-from sakuga_server.pipelines.report import report
+from sakuga_server.pipelines.files import Work, from_file_to_file
 from sakuga_server.pipelines.request import UpscaleRequest
 from sakuga_server.pipelines.settings import FixSettings
 from sakuga_server.pipelines.upscale import Upscale
 
 Request = UpscaleRequest[FixArtifactsOptions]
+
+
+@dataclass
+class Found:
+    """What a report says of the first picture."""
+
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def first(self, regions: list[Region], done: list[dict[str, Any]]) -> None:
+        """Takes them, unless an earlier picture's are there."""
+        if not self.report:
+            found = [region.model_dump(mode="json", exclude_none=True) for region in regions]
+            self.report = {"regions": found, "done": done}
 
 
 class FixArtifacts:
@@ -45,60 +60,57 @@ class FixArtifacts:
         return cls(networks.upscale, networks.inpaint, settings)
 
     async def __call__(
-        self,
-        data: bytes,
-        options: Mapping[str, Any],
-        cancelled: Callable[[], bool] = lambda: False,
+        self, data: bytes, options: Mapping[str, Any], caller: Caller = NOBODY
     ) -> tuple[bytes, dict[str, Any]]:
-        """Repairs one encoded picture.
+        """Repairs one encoded picture: a still one, every frame, or every page.
 
         Args:
             data: an encoded file; see `decode`.
             options: of `FixArtifactsOptions`, over the defaults of the settings.
-            cancelled: called before each step; True ends the work.
+            caller: who waits for the result.
 
         Returns:
-            What the option `result` names, as an encoded file, and the report.
+            What the option `result` names, as an encoded file, and the report. Of several frames or
+            pages it has the regions and repairs of the first one.
 
         Raises:
             SakugaError: BadOption, BadImage, TooLarge, ModelNotLoaded or DetectorError.
         """
-        request = self.upscale.request_of(FixArtifactsOptions, options, cancelled)
-        chosen = request.options
-        with request.stages("total"):
-            with request.stages("decode"):
-                picture, mask = self._decoded(data, request)
-                source = coefficients.read(data)
-            with request.stages("detect"):
-                regions = inpainting.check(
-                    chosen.regions or [], picture, self.settings.limits.regions
-                )
-                regions = artifacts.detect(picture, source, chosen.detector) + regions
-            done: list[dict[str, Any]] = []
-            if chosen.result == "regions":
-                result = artifacts.drawn(picture, regions)
-            else:
-                result, done = await self._repaired(picture, mask, source, regions, request)
-            with request.stages("encode"):
-                encoded = encode(result, chosen.format, chosen.quality, chosen.keep_metadata)
-        about = report(
-            request, "fix_artifacts", picture, result, request.stages, (len(data), len(encoded))
-        )
-        found = [region.model_dump(mode="json", exclude_none=True) for region in regions]
-        return encoded, {**about, "regions": found, "done": done, **request.tiling}
+        request = self.upscale.request_of(FixArtifactsOptions, options, caller)
+        source, found = coefficients.read(data), Found()
+        upscales = request.options.result == "upscaled"
+        size = self.upscale.sizing(request) if upscales else lambda *size: size
+        one = partial(self._one, source=source, request=request, found=found)
+        work = Work("fix_artifacts", size, one)
+        encoded, about = await from_file_to_file(data, request, work, self.settings.limits)
+        return encoded, {**about, **found.report, **request.tiling}
 
-    def _decoded(self, data: bytes, request: Request) -> tuple[Picture, Array | None]:
-        """The picture, and where the caller's mask wants it inpainted."""
-        picture = decode(data, self.settings.limits)
-        if request.options.result == "upscaled":
-            self.upscale.target(picture, request)
-        if request.options.mask is None:
-            return picture, None
+    async def _one(
+        self, picture: Picture, source: coefficients.Jpeg | None, request: Request, found: "Found"
+    ) -> Picture:
+        """One picture, or frame."""
+        chosen = request.options
+        mask = self._mask(picture, chosen)
+        with request.stages("detect"):
+            most = self.settings.limits.regions
+            regions = inpainting.check(chosen.regions or [], picture, most)
+            regions = artifacts.detect(picture, source, chosen.detector) + regions
+        if chosen.result == "regions":
+            found.first(regions, [])
+            return artifacts.drawn(picture, regions)
+        result, done = await self._repaired(picture, mask, source, regions, request)
+        found.first(regions, done)
+        return result
+
+    def _mask(self, picture: Picture, options: FixArtifactsOptions) -> Array | None:
+        """Where the caller's mask wants the picture inpainted."""
+        if options.mask is None:
+            return None
         try:
-            mask = decode(request.options.mask, self.settings.limits)
+            mask = decode(options.mask, self.settings.limits)
         except BadImage as error:
             raise BadOption(f"option 'mask': {error}") from error
-        return picture, inpainting.read_mask(mask, picture)
+        return inpainting.read_mask(mask, picture)
 
     async def _repaired(
         self,
@@ -112,21 +124,21 @@ class FixArtifacts:
         chosen, repaired = request.options, artifacts.Restored(picture)
         with request.stages("restore"):
             if chosen.restore:
-                repaired = artifacts.restore(picture, source, regions, request.cancelled)
+                repaired = artifacts.restore(picture, source, regions, request.caller.cancelled)
         with request.stages("inpaint"):
             inpainters = self.settings.inpainters
-            fill = Inpaint(self.inpaint, inpainters, chosen.inpaint, request.cancelled)
+            fill = Inpaint(self.inpaint, inpainters, chosen.inpaint, request.caller.cancelled)
             picture, inpainted = await fill(repaired.picture, regions, mask)
         if chosen.result == "restored":
             return picture, repaired.done + inpainted
         large = await self.upscale.upscaled(picture, request)
         with request.stages("jpeg_consistency"):
             if chosen.jpeg_consistency:
-                large = artifacts.consistent(large, picture, repaired, request.cancelled)
+                large = artifacts.consistent(large, picture, repaired, request.caller.cancelled)
         upscaled = {
             "what": "upscaled",
             "by": request.model,
-            "scale": chosen.scale or request.facts.scale,
+            "scale": round(large.width / picture.width, 3),
         }
         return large, [*repaired.done, *inpainted, upscaled]
 

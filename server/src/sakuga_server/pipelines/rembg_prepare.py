@@ -5,20 +5,21 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PlainValidator
 
 from sakuga_core.errors import BadOption
 from sakuga_core.networks.facts import SegmenterFacts
-from sakuga_core.options import RembgOptions, parse_options
+from sakuga_core.options import Format, RembgOptions, parse_options
 from sakuga_core.protocol import canonical
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.encode import to_8_bit
-from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
 from sakuga_server.matting import mask as masks
 from sakuga_server.matting.mask import Window
+from sakuga_server.pipelines.files import still_format
 from sakuga_server.pipelines.report import Stages
 from sakuga_server.pipelines.settings import Settings
 
@@ -35,11 +36,13 @@ class RembgContext(BaseModel):
     gray: bool
     alpha: bool
     deep: bool
-    icc: bytes | None
-    exif: bytes | None
+    source_format: str
+    format: Format
+    """Of the result."""
+    metadata: Metadata
     warnings: list[str]
     notes: list[str] = []
-    milliseconds: dict[str, float]
+    stages: Annotated[Stages, PlainValidator(Stages)]
     started: float
     """When the work began: seconds of the machine's monotonic clock…"""
     sent: float
@@ -70,6 +73,7 @@ def prepare(
     chosen = _options(options, model, settings)
     with stages("decode"):
         picture = decode(data, settings.limits)
+    form = still_format(chosen, picture.format, (picture.width, picture.height))
     with stages("prepare"):
         side = settings.network(model).side
         letterbox = chosen.preprocess == "letterbox"
@@ -85,10 +89,11 @@ def prepare(
         gray=picture.colour.ndim == 2,
         alpha=picture.alpha is not None,
         deep=picture.deep,
-        icc=picture.metadata.icc,
-        exif=picture.metadata.exif,
+        source_format=picture.format,
+        format=form,
+        metadata=picture.metadata,
         warnings=picture.warnings,
-        milliseconds=stages,
+        stages=stages,
         started=start,
         sent=time.monotonic(),
     )

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from sakuga_core.options import Format, RembgOptions, UpscaleOptions
 from sakuga_server.imaging.picture import Picture
 
 
 class Stages(dict[str, float]):
-    """Milliseconds by the name of the stage that took them."""
+    """Milliseconds by the name of the stage that took them; of frames in
+    parallel, the sum."""
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
-        self[name] = round(1000 * (time.perf_counter() - start), 1)
+        self[name] = round(self.get(name, 0) + 1000 * (time.perf_counter() - start), 1)
 
 
 class Request(Protocol):
@@ -25,7 +25,7 @@ class Request(Protocol):
     @property
     def model(self) -> str: ...
     @property
-    def options(self) -> UpscaleOptions | RembgOptions: ...
+    def stages(self) -> Stages: ...
     @property
     def notes(self) -> list[str]: ...
 
@@ -35,23 +35,44 @@ def report(
     action: str,
     source: Picture,
     result: Picture,
-    stages: Stages,
     sizes: tuple[int, int],
+    format: str,
 ) -> dict[str, Any]:
-    """What every action reports.
+    """What every action reports of a single picture.
 
     Args:
         sizes: of the two files, or of raw pixels, in bytes.
+        format: of the result.
     """
     return {
         "action": action,
         "model": request.model,
-        "input": _facts(source, sizes[0]),
-        "output": {**_facts(result, sizes[1]), **_written(result, request.options.format)},
-        "milliseconds": stages,
+        "input": {**_facts(source, sizes[0]), "format": source.format},
+        "output": {**_facts(result, sizes[1]), **_written(result, format)},
+        "milliseconds": request.stages,
         "warnings": result.warnings,
         "notes": request.notes,
     }
+
+
+def sequence_report(
+    request: Request,
+    action: str,
+    pictures: tuple[Picture, Picture],
+    sizes: tuple[int, int],
+    format: str,
+    frames: int,
+    warnings: list[str],
+) -> dict[str, Any]:
+    """The same of a file with several frames or pages.
+
+    Args:
+        pictures: the last frame, and its result.
+        warnings: of the whole file.
+    """
+    about = report(request, action, *pictures, sizes, format)
+    found = list(dict.fromkeys([*warnings, *about["warnings"]]))
+    return {**about, "frames": frames, "warnings": found}
 
 
 def _facts(picture: Picture, size: int) -> dict[str, Any]:
@@ -59,7 +80,7 @@ def _facts(picture: Picture, size: int) -> dict[str, Any]:
     return {**about, "mode": picture.mode, "bytes": size}
 
 
-def _written(picture: Picture, format: Format) -> dict[str, Any]:
+def _written(picture: Picture, format: str) -> dict[str, Any]:
     """The format, and what a reader of raw pixels has to know of them."""
     if format != "raw":
         return {"format": format}

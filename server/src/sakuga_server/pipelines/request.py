@@ -1,18 +1,49 @@
 """A request for upscaling: its options, what they mean for its network, and its report."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.options import UpscaleOptions
-from sakuga_server.cancellation import stop_if
-from sakuga_server.imaging import blending
+from sakuga_core.progress import Progress
+from sakuga_server.caller import Caller
+from sakuga_server.imaging import blending, tiling
+from sakuga_server.imaging.sequence import Sequence
 from sakuga_server.pipelines.report import Stages
+from sakuga_server.pipelines.reuse import Memory
+from sakuga_server.pipelines.tile_size import tile_size
 
 Options = TypeVar("Options", bound=UpscaleOptions)
 
 DEFAULT_DENOISE = 0.5  # of Real-ESRGAN's own script
+
+# What of one request is under way at once: enough for full batches, while memory stays bounded.
+PIXELS_IN_FLIGHT, LEAST_IN_FLIGHT, TILES_IN_FLIGHT = 8 * 512**2, 2, 8
+SMALL_TILES_IN_FLIGHT = 32  # of networks that take one small size
+
+# Frames of a request that are worked on at once: enough small ones for full batches.
+LEAST_FRAMES, MOST_FRAMES = 2, 8
+FRAMES_LOOKED_AT = 32  # of an animation, to choose the size of its tiles
+
+
+@dataclass
+class Tiles:
+    """How many tiles of a request there are, and how many are done."""
+
+    caller: Caller
+    told: bool = True
+    """Whether the caller gets them as the request's progress."""
+    total: int = 0
+    done: int = 0
+    computed: int = 0
+
+    def finish(self, count: int = 1) -> None:
+        self.done += count
+        if self.told:
+            self.caller.progress(Progress("tiles", self.done, max(self.done, self.total)))
 
 
 @dataclass
@@ -24,9 +55,56 @@ class UpscaleRequest(Generic[Options]):
     facts: NetworkFacts
     tile_size: int
     notes: list[str]
-    cancelled: Callable[[], bool]
-    tiles: int = 0
+    caller: Caller = field(default_factory=Caller)
     stages: Stages = field(default_factory=Stages)
+    memory: Memory = field(default_factory=Memory)
+    single: bool = True
+    """Whether there is one picture."""
+    scales: list[float] = field(default_factory=list)
+    """Of the passes, where there are several."""
+
+    def __post_init__(self) -> None:
+        self.tiles = Tiles(self.caller)
+        self.slots = asyncio.Semaphore(self.in_flight)
+
+    def expect(self, source: Sequence) -> int:
+        """Prepares for several pictures; how many of them are worked on at once."""
+        self.single = self.tiles.told = False
+        width, height = source.sizes[0]
+        if source.moves:
+            pictures = islice(source.pictures(), FRAMES_LOOKED_AT)
+            self.use_tiles_of(tile_size(pictures, len(source.sizes), self))
+        tiles = self.count(height, width)
+        at_once = max(LEAST_FRAMES, min(MOST_FRAMES, -(-2 * self.in_flight // tiles)))
+        self.memory = Memory(at_once + LEAST_FRAMES)
+        return at_once
+
+    def use_tiles_of(self, size: int) -> None:
+        """Has smaller tiles than the request's options ask for."""
+        self.tile_size = size
+        self.slots = asyncio.Semaphore(self.in_flight)
+
+    def split(
+        self, height: int, width: int, size: int | None = None
+    ) -> list[tuple[tiling.Span, tiling.Span]]:
+        """The tiles of a picture, as (rows, columns), of the request's size or another one."""
+        facts, size = self.facts, size or self.tile_size
+        return list(tiling.split(height, width, size, facts.receptive_field, facts.multiple))
+
+    def layout(self, height: int, width: int, side: int) -> blending.Layout:
+        """Tiles of one size of a picture, which overlap."""
+        return blending.layout(height, width, side, self.facts.scale, self.overlap)
+
+    def count(self, height: int, width: int) -> int:
+        """How many tiles an array of that size has."""
+        if self.facts.side:
+            return len(self.layout(height, width, self.facts.side).places)
+        return len(self.split(height, width))
+
+    @property
+    def in_flight(self) -> int:
+        """How many tiles are under way at once."""
+        return SMALL_TILES_IN_FLIGHT if self.facts.side else in_flight(self.tile_size)
 
     @property
     def strength(self) -> float | None:
@@ -37,24 +115,24 @@ class UpscaleRequest(Generic[Options]):
         return DEFAULT_DENOISE if chosen is None else chosen
 
     @property
-    def tiling(self) -> dict[str, int]:
+    def tiling(self) -> dict[str, Any]:
         """The report on tiles."""
         return {
-            "tiles": self.tiles,
+            "tiles": self.tiles.done,
+            "tiles_computed": self.tiles.computed,
             "tile_size": self.tile_size,
             "padding": self.facts.receptive_field,
+            **({"passes": self.scales} if len(self.scales) > 1 else {}),
         }
 
     @property
     def overlap(self) -> blending.Overlap:
         return self.options.overlap if self.options.overlapping_tiles else "none"
 
-    def stop_if_cancelled(self) -> None:
-        """
-        Raises:
-            Cancelled: nobody waits for the result.
-        """
-        stop_if(self.cancelled)
+
+def in_flight(tile_size: int) -> int:
+    """How many tiles of one size are under way at once."""
+    return max(LEAST_IN_FLIGHT, min(TILES_IN_FLIGHT, PIXELS_IN_FLIGHT // tile_size**2))
 
 
 def notes_on(

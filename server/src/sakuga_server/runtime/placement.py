@@ -8,10 +8,12 @@ from sakuga_core.config.schema import Config
 from sakuga_core.networks.registry import INPAINTERS
 from sakuga_core.protocol import (
     NETWORKS,
+    PROGRAMS,
     REMBG_PREPARE,
     canonical,
     ensemble,
     folder,
+    streaming,
 )
 
 # In a config.pbtxt: a step of an ensemble, and the file of a network.
@@ -57,8 +59,7 @@ def optional(repository: Path) -> list[str]:
 def is_public(model: str) -> bool:
     """Whether clients call that Triton model; the others are called by pipelines, or are steps."""
     is_ensemble = model.startswith("rembg_") and model != REMBG_PREPARE
-    programs = [action.name.value for action in ACTIONS.values() if action.program]
-    return is_ensemble or model in (*programs, NETWORKS)
+    return is_ensemble or model in (*PROGRAMS, *map(streaming, PROGRAMS), NETWORKS)
 
 
 def _named(config: Config) -> list[str]:

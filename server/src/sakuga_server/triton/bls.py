@@ -21,7 +21,7 @@ from sakuga_core.errors import (
     says_not_loaded,
 )
 from sakuga_server.cancellation import stop_if
-from sakuga_server.imaging.picture import Array
+from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.triton.model import cancelled, text_tensor, trace
 
 log = logging.getLogger("sakuga")
@@ -54,6 +54,47 @@ class BLSNetworks:
         inputs = [pb.Tensor(protocol.NET_IMAGE, image), pb.Tensor(protocol.NET_HOLE, hole)]
         return await _run(model, inputs, protocol.NET_RESULT)
 
+    async def rembg(
+        self, model: str, image: bytes, options: Mapping[str, Any]
+    ) -> tuple[Picture, dict[str, Any]]:
+        """One picture through the ensemble of a network that removes backgrounds."""
+        text = json.dumps({**options, "model": model, "format": "raw"}).encode()
+        inputs = [
+            pb.Tensor(name, text_tensor(value))
+            for name, value in ((protocol.IMAGE, image), (protocol.OPTIONS, text))
+        ]
+        return await _removed(model, inputs)
+
+
+async def _removed(model: str, inputs: list[Any]) -> tuple[Picture, dict[str, Any]]:
+    """An ensemble's answer; if it isn't loaded, it is loaded first, should the server do that."""
+    for _ in range(LOADS):
+        response = await _call(
+            protocol.ensemble(model), inputs, protocol.RESULT, more=(protocol.REPORT,)
+        )
+        if not response.has_error():
+            return _picture(*(_bytes(response, n) for n in (protocol.RESULT, protocol.REPORT)))
+        message = response.error().message()
+        if not says_not_loaded(message):
+            raise from_message(message) or _logged(protocol.ensemble(model), message)
+        await _load_on_demand(model)
+    raise ModelNotLoaded.loadable(model)
+
+
+def _bytes(response: Any, name: str) -> bytes:
+    return bytes(pb.get_output_tensor_by_name(response, name).as_numpy().reshape(-1)[0])
+
+
+def _picture(pixels: bytes, text: bytes) -> tuple[Picture, dict[str, Any]]:
+    """Raw pixels as a picture, and the report that describes them."""
+    report = json.loads(text)
+    _, height, width, channels = report["output"]["shape"]
+    shape = (height, width, channels)
+    samples = np.frombuffer(pixels, report["output"]["dtype"]).reshape(shape)
+    alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
+    colour = samples[..., 0] if channels < 3 else samples[..., :3]
+    return Picture(np.ascontiguousarray(colour), alpha, warnings=report["warnings"]), report
+
 
 async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
     """A tile's output. Where tiles take long, the call is repeated until there is one; see
@@ -61,8 +102,13 @@ async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
     for _ in range(LOADS):
         with suppress(_TileLost):
             return await _computed(model, inputs, output)
-    log.error("network %s: %s, again and again", model, protocol.TILE_LOST)
-    raise ServerError("internal error; the server's log has the reason")
+    raise _logged(model, f"{protocol.TILE_LOST}, again and again")
+
+
+def _logged(model: str, message: str) -> ServerError:
+    """The error for a caller, who isn't told the reason; the log is."""
+    log.error("network %s: %s", model, message)
+    return ServerError("internal error; the server's log has the reason")
 
 
 class _TileLost(Exception):
@@ -108,8 +154,7 @@ async def _run(
         if protocol.TILE_LOST in message:
             raise _TileLost
         if not says_not_loaded(message):
-            log.error("network %s: %s", model, message)
-            raise ServerError("internal error; the server's log has the reason")
+            raise _logged(model, message)
         await _load_on_demand(model)
     raise ModelNotLoaded.loadable(model)
 
@@ -137,11 +182,15 @@ async def _load(model: str) -> None:
 
 
 async def _call(
-    model: str, inputs: list[Any], output: str, parameters: Mapping[str, str] = NONE
+    model: str,
+    inputs: list[Any],
+    output: str,
+    parameters: Mapping[str, str] = NONE,
+    more: tuple[str, ...] = (),
 ) -> Any:
     request = pb.InferenceRequest(
         model_name=model,
-        requested_output_names=[output],
+        requested_output_names=[output, *more],
         inputs=inputs,
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
         **({"trace": current} if (current := trace.get()) else {}),

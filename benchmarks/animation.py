@@ -1,0 +1,106 @@
+"""Animations: one request, which computes each tile once, against a request for each frame.
+
+`python benchmarks/animation.py`; about ten minutes on two cores.
+"""
+
+import asyncio
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from measure import Row, side_by_side, write
+from PIL import Image
+from upscale import Loop, served
+
+from draw import picture
+from pictures import encoded
+from sakuga import Images, load_config
+
+FRAMES = 24
+RUNS = 3
+
+NOTES = [
+    "Ours: the animation as one WebP file, `animation: all`. The other side: its frames as PNG "
+    "files, all in flight at once on the same server, which writes PNG files; decoding and "
+    "encoding included on both sides.",
+    "Tiles: those that were computed, of all. The others are equal to one that was, or transparent.",
+    "The results are equal, sample by sample, to those of the frames in tiles of the same size; a "
+    "test compares them.",
+]
+
+
+def scene(side: tuple[int, int], hold: int) -> Iterator[Image.Image]:
+    """A mascot, in a tenth of the picture, that bobs before a still background."""
+    ground = picture("sunset").convert("RGB").resize(side, Image.Resampling.LANCZOS)
+    height = int((side[0] * side[1] / 10) ** 0.5) - 12
+    figure = mascot(height)
+    for index in range(FRAMES):
+        phase = 2 * np.pi * (index // hold) / (FRAMES / hold)
+        frame = ground.copy()
+        place = side[0] // 2 + int(6 * np.sin(phase)), side[1] // 2 + int(6 * np.cos(phase))
+        frame.paste(figure, place, figure)
+        yield frame
+
+
+def sticker(side: int) -> Iterator[Image.Image]:
+    """A mascot alone, half of the picture transparent, that sways: every frame is another."""
+    figure = mascot(side)
+    for index in range(FRAMES // 3):
+        angle = 4 * np.sin(2 * np.pi * index / (FRAMES / 3))
+        yield figure.rotate(angle, Image.Resampling.BICUBIC)
+
+
+def mascot(side: int) -> Image.Image:
+    """The mascot, as large as fits into a square, in its middle."""
+    figure = picture("mascot", size=2 * side / 400).convert("RGBA")
+    figure = figure.crop(figure.getbbox())
+    figure.thumbnail((side, side), Image.Resampling.LANCZOS)
+    square = Image.new("RGBA", (side, side))
+    square.paste(figure, ((side - figure.width) // 2, (side - figure.height) // 2))
+    return square
+
+
+def webp(frames: list[Image.Image]) -> bytes:
+    """The frames as one file."""
+    file = io.BytesIO()
+    frames[0].save(
+        file, "WEBP", save_all=True, append_images=frames[1:], duration=42, loop=0, lossless=True
+    )
+    return file.getvalue()
+
+
+def compare(images: Images, loop: Loop, model: str, what: str, frames: list[Image.Image]) -> Row:
+    """One request for all frames, against one for each."""
+    file, stills = webp(frames), [encoded(np.asarray(frame)) for frame in frames]
+    options = {"model": model, "format": "png"}
+
+    def together() -> object:
+        return loop(images.run(file, "upscale", options))
+
+    async def all_alone() -> object:
+        return await asyncio.gather(*(images.process(s, "upscale", options) for s in stills))
+
+    report = together().report  # type: ignore[attr-defined]
+    loop(all_alone())
+    computed = f"{report['tiles_computed']} of {report['tiles']} tiles of {report['tile_size']}"
+    return side_by_side(
+        f"{model}, {what}", together, lambda: loop(all_alone()), RUNS, computed, warm=True
+    )
+
+
+def main() -> None:
+    loop, rows = Loop(), []
+    sizes = {"realesr-animevideov3": ((640, 360), 320), "realesrgan-x4plus-anime": ((512, 288), 0)}
+    with served(load_config(), loop) as (images, _):
+        for model, (side, square) in sizes.items():
+            for hold in (1, 2, 3):
+                what = f"{side[0]}x{side[1]}, a tenth moves, frames held for {hold}"
+                rows.append(compare(images, loop, model, what, list(scene(side, hold))))
+            if square:
+                what = f"{square}², half of it transparent, all of it moves"
+                rows.append(compare(images, loop, model, what, list(sticker(square))))
+    write("animation", "Animations", "each frame", rows, NOTES)
+
+
+if __name__ == "__main__":
+    main()

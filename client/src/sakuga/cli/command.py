@@ -1,0 +1,291 @@
+"""What a command of an action does: it plans, processes, and says what failed."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from sakuga.cli.errors import plain_errors, printable, sentence
+from sakuga.cli.lines import Lines, Printed, complain
+from sakuga.cli.running import IN_FLIGHT, Run
+from sakuga.files import Plan, Task, Wanted, plan, plan_reading
+from sakuga.files.naming import known_sizes
+from sakuga.files.sources import STANDARD, LocalFile
+from sakuga.local import AUTO, LocalServer
+from sakuga_core import protocol
+from sakuga_core.actions import Action
+from sakuga_core.animated import animated
+from sakuga_core.config.schema import Config
+from sakuga_core.errors import BadOption, SakugaError
+from sakuga_core.formats import FORMATS
+from sakuga_core.options import parse_options
+from sakuga_core.options.upscale import SIZES
+
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+SHOWN = 3  # names in a line that stands for many
+HEAD = 2**16  # bytes of a file in which a PNG says that it is animated
+
+# Options on which the names of results depend.
+NAMING = {"model", "format", "animation", "only_mask", "background_color", "result", *SIZES}
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a command says of its files."""
+
+    inputs: tuple[str, ...]
+    output: str | None
+    skip_existing: bool
+    overwrite: bool
+
+    @property
+    def to_standard_output(self) -> bool:
+        """Whether the result is written there."""
+        alone = self.output is None and self.inputs == (STANDARD,)
+        return self.output == STANDARD or alone
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What a command prints, and whether it writes."""
+
+    report: bool
+    as_json: bool
+    quiet: bool
+    detect_only: bool = False
+    """Print the detected regions, and write no file…"""
+    show_regions: bool = False
+    """…unless it is the picture with the regions drawn on it."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the request that follow."""
+        return {"result": "regions"} if self.detect_only or self.show_regions else {}
+
+    @property
+    def writes(self) -> bool:
+        """Whether there are files to write."""
+        return self.show_regions or not self.detect_only
+
+    def printed(self, files: Files, count: int) -> Printed:
+        """What is printed of so many pictures."""
+        in_bar = count > 1 and sys.stdout.isatty() and sys.stderr.isatty()
+        return Printed(
+            json=self.as_json,
+            report=self.report,
+            regions=self.detect_only and not self.show_regions,
+            lines=not (self.quiet or in_bar or files.to_standard_output),
+        )
+
+
+@dataclass(frozen=True)
+class Command:
+    """One call of a command."""
+
+    config: Config
+    action: Action
+    files: Files
+    mode: Mode
+    embedded: bool
+
+    def run(self, flags: Mapping[str, Any]) -> None:
+        """Plans, then processes, then says what failed.
+
+        Args:
+            flags: the options that were given.
+
+        Raises:
+            ClickException: something failed.
+            SystemExit: with INTERRUPTED.
+        """
+        options: dict[str, Any] = {**flags, **self.mode.options}
+        with plain_errors():
+            try:
+                made = self._plan(options)
+            except KeyboardInterrupt:  # while standard input is read
+                raise SystemExit(INTERRUPTED) from None
+            if made.format:
+                options["format"] = made.format
+            self._say(made, options)
+            if _lossless(made):
+                options.pop("quality", None)  # the server would say it of each picture
+            failed = {name: sentence(error) for name, error in made.found.failures}
+            if made.tasks:
+                failed |= self._process(made, options)
+        _conclude(failed, len(made.tasks) + len(made.found.failures))
+
+    def _plan(self, options: Mapping[str, Any]) -> Plan:
+        """
+        Raises:
+            BadInput, OSError: it can't be done; see `sakuga.files.plan`.
+        """
+        given = parse_options(self.action.options, options)  # once, before each picture fails
+        effective = self._effective(options)
+        if self.mode.writes and effective.get("format") == "raw":
+            raise BadOption(
+                "option 'format' is 'raw', which is no file; allowed here: "
+                + ", ".join(row.name for row in FORMATS if row.writes)
+            )
+        complete = parse_options(self.action.options, effective)
+        wanted = Wanted(
+            action=self.action.command,
+            model=effective["model"],
+            format=complete.format,
+            flag=given.format,
+            sizes=self._sizes(effective),
+            frames=complete.animation == "all",
+            adds_alpha=complete.adds_alpha,
+            skip_existing=self.files.skip_existing,
+            overwrite=self.files.overwrite,
+            most=self.config.limits.input_bytes,
+        )
+        if not self.mode.writes:
+            return plan_reading(self.files.inputs, wanted)
+        return plan(self.files.inputs, self.files.output, wanted)
+
+    def _effective(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of the requests with those of config.yaml, as far as files depend on them."""
+        named = {name: value for name, value in options.items() if name in NAMING}
+        return self.config.options_for(self.action.name, named)
+
+    def _sizes(self, options: Mapping[str, Any]) -> Mapping[str, object]:
+        """The sizes of results that this machine knows, for a pattern that names them."""
+        from sakuga_core.repository.writer import known
+
+        if "{" not in (self.files.output or ""):
+            return {}
+        if self.action.kind != "upscale" or options.get("result") in ("restored", "regions"):
+            return {"scale": 1}
+        if any(options.get(name) is not None for name in SIZES):
+            return known_sizes(options)
+        network = known(self.config).get(options["model"])
+        return {"scale": network.scale} if network else {}
+
+    def _say(self, made: Plan, options: Mapping[str, Any]) -> None:
+        """What is left out, and what has no effect.
+
+        Raises:
+            ClickException: there is nothing at all.
+        """
+        if not (made.tasks or made.existing or made.found.failures):
+            raise click.ClickException("no picture found")
+        if self.mode.quiet:
+            return
+        for reason, names in made.found.skipped.items():
+            complain(f"{len(names)} {reason} left out: {_some(names)}")
+        if made.existing:
+            complain(f"{len(made.existing)} results are there already: {_some(made.existing)}")
+        if options.get("quality") and (titles := _lossless(made)):
+            complain(f"--quality has no effect on {titles}; it has on JPEG, WebP and AVIF")
+
+    def _process(self, made: Plan, options: Mapping[str, Any]) -> Mapping[str, str]:
+        """Processes every picture; returns those that failed, and why.
+
+        Raises:
+            SakugaError, OSError: nothing can be processed, or no further picture.
+            SystemExit: after Ctrl-C.
+        """
+        from sakuga.cli.progress import Display
+
+        local = self._local(made, options)
+        printed = self.mode.printed(self.files, len(made.tasks))
+        interrupted, error = False, None
+        with Display(total=len(made.tasks), quiet=self.mode.quiet) as display:
+            lines = Lines(printed, display.print)
+            run = Run(made, self.action.name, options, lines, display, self.mode.quiet)
+            try:
+                error = asyncio.run(_connected(self.config, local, run))
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                made.close()
+        if interrupted:
+            complain(f"Interrupted: {self._so_far(run, made)}")
+            raise SystemExit(INTERRUPTED)
+        if error and (run.done or run.failed):
+            complain(f"Stopped: {self._so_far(run, made)}")
+        if error:
+            raise error
+        return run.failed
+
+    def _so_far(self, run: Run, made: Plan) -> str:
+        """What is done, and how to go on."""
+        done = f"{run.done} of {len(made.tasks)} pictures are done"
+        writes = self.mode.writes and not self.files.to_standard_output
+        return f"{done}; the same command with --skip-existing goes on" if writes else done
+
+    def _local(self, made: Plan, options: Mapping[str, Any]) -> LocalServer | None:
+        """The server of this machine, already starting if it has to be; None where an address says
+        which server it is."""
+        if self.config.server.url != AUTO and not self.embedded:
+            return None
+        models, workers = self._models(made, options), min(len(made.tasks), IN_FLIGHT)
+        local = LocalServer(self.config, models, workers=workers, always_start=self.embedded)
+        local.begin()
+        return local
+
+    def _models(self, made: Plan, options: Mapping[str, Any]) -> list[str]:
+        """The Triton models that the pictures need; a custom provider may need any."""
+        if self.config.block(self.action.name).provider:
+            return []
+        named = {name: value for name, value in options.items() if name == "model"}
+        model = self.config.options_for(self.action.name, named)["model"]
+        folder = protocol.folder(model)
+        # What loads further networks is needed where one isn't there to be loaded now.
+        is_exported = any((self.config.server.repository / folder / "1").glob("model.*"))
+        loader = [] if is_exported and not self.action.loads_more else [protocol.NETWORKS]
+        frames = self.action.frames_model is not None and any(map(_may_have_frames, made.tasks))
+        progress = not self.mode.quiet
+        return [*loader, *self.action.models_for(model, frames=frames, progress=progress)]
+
+
+def _may_have_frames(task: Task) -> bool:
+    """Whether a picture may have several frames or pages; of a PNG its beginning tells."""
+    row = task.format
+    if row is None or not (row.animation or row.pages):
+        return False
+    if row.name != "png" or not isinstance(task.source, LocalFile):
+        return True
+    try:
+        with task.source.open() as file:
+            return animated(file.read(HEAD))
+    except OSError:  # which is reported when its turn comes
+        return False
+
+
+async def _connected(
+    config: Config, local: LocalServer | None, run: Run
+) -> SakugaError | OSError | None:
+    """See `Run.all`."""
+    from sakuga.images import connect  # imports gRPC, while the embedded server starts
+
+    async with connect(config, url=AUTO if local else None, local=local) as images:
+        return await run.all(images)
+
+
+def _lossless(made: Plan) -> str:
+    """The formats of all results, if `quality` says something of none."""
+    rows = {row for task in made.tasks if task.target for row in task.target.formats}
+    return "" if any(row.lossy for row in rows) else " and ".join(sorted(row.title for row in rows))
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first of many names."""
+    more = ", …" if len(names) > SHOWN else ""
+    return ", ".join(map(printable, names[:SHOWN])) + more
+
+
+def _conclude(failed: Mapping[str, str], total: int) -> None:
+    """
+    Raises:
+        ClickException: something failed.
+    """
+    if not failed:
+        return
+    lines = [f"{printable(name)}: {reason}" for name, reason in failed.items()]
+    if total == 1:
+        raise click.ClickException(lines[0])
+    raise click.ClickException("\n  ".join([f"{len(failed)} of {total} failed:", *lines]))

@@ -1,0 +1,202 @@
+"""Which pictures the inputs of a command mean: files, folders, archives, pipes and addresses."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import PurePosixPath
+
+from sakuga.files import urls
+from sakuga.files.archives import SUFFIXES, Archive
+from sakuga.files.found import HIDDEN, OTHERS, Found, Item
+from sakuga.files.kinds import is_hidden, kind_of, natural
+from sakuga.files.sources import STANDARD, File, LocalFile, stream
+from sakuga.files.walking import Entry, Walk
+from sakuga_core.errors import BadInput, SakugaError
+from sakuga_core.formats import HEAD
+
+
+def discover(inputs: Sequence[str], excluded: Collection[str], most: int) -> Found:
+    """The pictures at and below the inputs, in their order; those of a folder in natural order.
+
+    Each file and folder counts once, by its real path. Links are followed after everything else.
+
+    Args:
+        inputs: paths, addresses, or `-` for standard input, which is read now, as pipes are.
+        excluded: keys of folders and files that aren't read within a folder: of the output.
+        most: bytes of a page of an archive, at most.
+
+    Raises:
+        BadInput: an input isn't there, or standard input is named twice.
+    """
+    _check(inputs)
+    places = _places(inputs)
+    search = _Search(excluded, most)
+    for text in inputs:
+        search.input(text, places[text])
+    return search.found
+
+
+def _check(inputs: Sequence[str]) -> None:
+    """
+    Raises:
+        BadInput: an input isn't there, or standard input is named twice.
+    """
+    missing = [
+        text
+        for text in inputs
+        if text != STANDARD and not urls.is_url(text) and not os.path.exists(text)
+    ]
+    if missing:
+        raise BadInput(f"no such file or folder: {', '.join(missing)}")
+    if inputs.count(STANDARD) > 1:
+        raise BadInput("standard input, -, is named twice; it can be read once")
+
+
+def is_folder(text: str) -> bool:
+    """Whether an input is a folder; of an address only its file system can tell."""
+    if urls.is_url(text):
+        return urls.is_folder(urls.located(text))
+    return text != STANDARD and os.path.isdir(text)
+
+
+def _places(inputs: Sequence[str]) -> dict[str, PurePosixPath]:
+    """Where the results of each input go in the output folder: of a file with its name.
+
+    A folder alone needs no name. Of several, and of files of one name, each gets as much of its
+    path as tells it from the others.
+    """
+    paths = {text: _full(text) for text in inputs}
+    folders = {text: path for text, path in paths.items() if is_folder(text)}
+    labels = _labels(folders.values()) if len(set(folders.values())) > 1 else {}
+    files = {text: path for text, path in paths.items() if text not in folders}
+    counted = Counter(path.name for path in set(files.values()))
+    same = [path.parent for path in files.values() if counted[path.name] > 1]
+    parents = _labels(same)
+    return {
+        **{text: labels.get(path, PurePosixPath()) for text, path in folders.items()},
+        **{
+            text: (parents[path.parent] if counted[path.name] > 1 else PurePosixPath()) / path.name
+            for text, path in files.items()
+        },
+    }
+
+
+def _full(text: str) -> PurePosixPath:
+    """The whole path of an input, links as they are."""
+    if text == STANDARD:
+        return PurePosixPath("/stdin")
+    if urls.is_url(text):
+        return PurePosixPath("/", urls.plain_path(urls.located(text)))
+    return PurePosixPath(os.path.abspath(text))
+
+
+def _labels(paths: Iterable[PurePosixPath]) -> dict[PurePosixPath, PurePosixPath]:
+    """The shortest ends of paths, all of one length, that tell them apart."""
+    all_parts = {path: path.parts[1:] for path in paths}
+    for count in range(1, max(map(len, all_parts.values()), default=0) + 1):
+        ends = {path: parts[-count:] for path, parts in all_parts.items()}
+        if len(set(ends.values())) == len(ends):
+            break
+    return {path: PurePosixPath(*parts[-count:]) for path, parts in all_parts.items()}
+
+
+class _Search:
+    """Collects what inputs hold."""
+
+    def __init__(self, excluded: Collection[str], most: int) -> None:
+        self.found = Found()
+        self._excluded, self._most = excluded, most
+        self._walk = Walk(self.found, excluded)
+
+    def input(self, text: str, place: PurePosixPath) -> None:
+        """What one input holds."""
+        if urls.is_url(text):
+            self._remote(urls.located(text), place)
+        elif is_folder(text):
+            files = list(self._walk.files(text, place))
+            for entry in sorted(files, key=lambda entry: _order(entry.place)):
+                self._entry(entry)
+        elif text != STANDARD and os.path.isfile(text):
+            entry = Entry(text, place, os.path.realpath(text))
+            if self._walk.is_new(entry):
+                self._entry(entry, is_named=True)
+        else:
+            self._stream(text, place)
+
+    def _stream(self, text: str, place: PurePosixPath) -> None:
+        """Standard input, a pipe or a device."""
+        try:
+            source = stream(text)
+        except (OSError, SakugaError) as error:
+            self.found.fail(text, error)
+            return
+        kind = kind_of(place.name, source.data[:HEAD])
+        self.found.items.append(Item(source, place, kind.format, is_named=True))
+
+    def _entry(self, entry: Entry, is_named: bool = False) -> None:
+        """A file of this machine."""
+        try:
+            status = os.stat(entry.path)
+            if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for its other end
+                self.found.skip(OTHERS, entry.path)
+                return
+            with open(entry.path, "rb", buffering=0) as file:
+                head = file.read(HEAD)
+        except OSError as error:
+            self.found.fail(entry.path, error)
+            return
+        source = LocalFile(entry.path, entry.key, (status.st_dev, status.st_ino))
+        self._file(source, entry.place, head, is_named)
+
+    def _remote(self, root: urls.RemoteFile, place: PurePosixPath) -> None:
+        """The file at an address, or the files below it."""
+        if not urls.is_folder(root):
+            self._file(root, place, urls.heads([root])[0], is_named=True)
+            return
+        try:
+            below = urls.files_below(root)
+        except OSError as error:
+            self.found.fail(root.name, error)
+            return
+        files, excluded = [], [key for key in self._excluded if key.startswith(f"{root.key}/")]
+        for file in below:
+            inner = PurePosixPath(file.path.removeprefix(root.path).strip("/"))
+            if any(map(is_hidden, inner.parts)):
+                self.found.skip(HIDDEN, file.name)
+            elif not any(f"{file.key}/".startswith(f"{key}/") for key in excluded):
+                files.append((place / inner, file))
+        files.sort(key=lambda pair: _order(pair[0]))
+        heads = urls.heads([file for _, file in files])
+        for (inner, file), head in zip(files, heads, strict=True):
+            self._file(file, inner, head, is_named=False)
+
+    def _file(self, source: File, place: PurePosixPath, head: bytes, is_named: bool) -> None:
+        """A file, by its content and name."""
+        if place.suffix.lower() in SUFFIXES:
+            self._archive(source, place, is_named)
+            return
+        kind = kind_of(place.name, head)
+        if kind.is_picture or is_named:
+            self.found.items.append(Item(source, place, kind.format, is_named=is_named))
+        else:
+            self.found.skip(OTHERS, source.name)
+
+    def _archive(self, source: File, place: PurePosixPath, is_named: bool) -> None:
+        try:
+            archive = Archive(source, self._most)
+        except (OSError, SakugaError) as error:
+            self.found.fail(source.name, error)
+            return
+        for name in archive.hidden:
+            self.found.skip(HIDDEN, name)
+        if archive.pages:
+            self.found.items.append(Item(source, place, archive=archive, is_named=is_named))
+        elif is_named:
+            self.found.fail(source.name, BadInput("the archive has no picture"))
+        else:
+            self.found.skip(OTHERS, source.name)
+
+
+def _order(place: PurePosixPath) -> list[tuple[list[str | int], str]]:
+    return [natural(part) for part in place.parts]

@@ -1,0 +1,6 @@
+"""Background removal, frame by frame: animated pictures and pages."""
+
+from sakuga_server.pipelines.rembg import Rembg
+from sakuga_server.triton.action import model_of
+
+TritonPythonModel = model_of(Rembg)

@@ -1,0 +1,1 @@
+"""Writers of picture files, one a module. What they are given, their format can hold."""

@@ -1,0 +1,139 @@
+"""Formats that Pillow writes, by itself or with the plugins of `sakuga-server[formats]`."""
+
+import io
+from typing import Any
+
+from PIL import Image
+
+from sakuga_core.errors import BadOption
+from sakuga_server.imaging.metadata import Metadata, jpeg_segments, webp_chunks
+from sakuga_server.imaging.metadata.exif import without_orientation
+from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.imaging.samples import interleaved
+
+JPEG_QUALITY = 95
+LOSSY_QUALITY = 90  # of the others, where loss is asked for without saying how much
+
+WHOLE_CHROMA = {"subsampling": "4:4:4"}  # halved, it bleeds over the hard edges of drawn art
+
+# Seconds of one core per megapixel of an upscaled drawing, and bytes against the slower setting
+# before it: AVIF at its best 0.6 (twice as slow: 12 % less), with a quality 0.7; JPEG XL lossless
+# 0.25 (three times as slow: 13 % less), with a quality 0.35; HEIC 1.3 (twice as slow: 10 % less).
+AVIF_SPEED, AVIF_SPEED_AT_BEST = 6, 8
+JXL_EFFORT, JXL_EFFORT_AT_BEST = 5, 3
+HEIC_SPEED = {"preset": "medium"}
+
+EXTRA = "pip install 'sakuga-server[formats]'"
+
+
+def jpeg(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    about: dict[str, Any] = {"extra": jpeg_segments(metadata)}
+    if metadata.dpi:
+        about["dpi"] = metadata.dpi
+    options = {"quality": quality or JPEG_QUALITY, **WHOLE_CHROMA, **about}
+    return _saved(interleaved(picture), "JPEG", **options)
+
+
+def webp(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """
+    Args:
+        quality: None: lossless.
+    """
+    names = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+    about = {names[name]: body for name, body in webp_chunks(metadata)}
+    pixels = interleaved(picture)
+    if quality is None:
+        # Its quality is effort: from 80, the default, on, four times as long for 2 % less.
+        return _saved(pixels, "WEBP", lossless=True, method=0, quality=20, exact=True, **about)
+    return _saved(pixels, "WEBP", quality=quality, method=4, **about)
+
+
+def avif(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """
+    Args:
+        quality: None: 100, which is lossless for gray; Pillow turns RGB into YCbCr of 8 bits.
+    """
+    about = _about(metadata)
+    if metadata.exif:  # Pillow writes one that turns the picture anew, and fails on odd tags
+        about["exif"] = without_orientation(metadata.exif)
+    pixels = interleaved(picture)
+    options = WHOLE_CHROMA if pixels.ndim == 3 else {}
+    speed = AVIF_SPEED_AT_BEST if quality is None else AVIF_SPEED
+    return _saved(pixels, "AVIF", quality=quality or 100, speed=speed, **options, **about)
+
+
+def heic(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """
+    Args:
+        quality: None: lossless.
+
+    Raises:
+        BadOption: this installation doesn't write HEIC.
+    """
+    try:
+        import pillow_heif
+    except ImportError:
+        raise missing("heic") from None
+    pixels = interleaved(picture)
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[1 if pixels.ndim == 2 else pixels.shape[2]]
+    height, width = pixels.shape[:2]
+    image = pillow_heif.from_bytes(mode, (width, height), pixels.tobytes())
+    options: dict[str, Any] = {"chroma": 444, "quality": quality, "enc_params": HEIC_SPEED}
+    if quality is None:
+        options |= {"quality": -1, "matrix_coefficients": 0}  # no YCbCr, which rounds
+    file = io.BytesIO()
+    image.save(file, format="HEIF", **options, **_about(metadata))
+    return file.getvalue()
+
+
+def jxl(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """
+    Args:
+        quality: None: lossless.
+
+    Raises:
+        BadOption: this installation doesn't write JPEG XL.
+    """
+    try:
+        import pillow_jxl  # noqa: F401  which adds the format to Pillow
+    except ImportError:
+        raise missing("jxl") from None
+    options: dict[str, Any] = {"quality": quality, "effort": JXL_EFFORT}
+    if quality is None:
+        options = {"lossless": True, "effort": JXL_EFFORT_AT_BEST}
+    about = _about(metadata)
+    if metadata.exif:  # behind the offset of its header, which the plugin leaves out
+        about["exif"] = bytes(4) + metadata.exif
+    return _saved(interleaved(picture), "JXL", **options, **about)
+
+
+def tga(picture: Picture) -> bytes:
+    return _saved(interleaved(_with_rgb(picture)), "TGA", rle=True)
+
+
+def bmp(picture: Picture, metadata: Metadata) -> bytes:
+    """Of an opaque picture."""
+    about = {"dpi": metadata.dpi} if metadata.dpi else {}
+    return _saved(picture.colour, "BMP", **about)
+
+
+def missing(format: str) -> BadOption:
+    return BadOption(f"option 'format' is {format!r}, which this server can't write; {EXTRA}")
+
+
+def _about(metadata: Metadata) -> dict[str, Any]:
+    about = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
+    return {name: value for name, value in about.items() if value}
+
+
+def _with_rgb(picture: Picture) -> Picture:
+    """No gray beside alpha, which these formats don't have."""
+    if picture.alpha is None:
+        return picture
+    return Picture(rgb(picture.colour), picture.alpha)
+
+
+def _saved(pixels: Array, format: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format, **options)
+    return file.getvalue()

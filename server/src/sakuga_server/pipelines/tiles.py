@@ -1,0 +1,201 @@
+"""Arrays of any size through a network: tile by tile, each once."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+
+import cv2
+import numpy as np
+
+from sakuga_core.options import UpscaleOptions
+from sakuga_core.protocol import Inner
+from sakuga_server.imaging import blending, tiling
+from sakuga_server.imaging.picture import Array
+from sakuga_server.networks import Net
+from sakuga_server.pipelines.concurrency import all_or_none, in_order
+from sakuga_server.pipelines.request import SMALL_TILES_IN_FLIGHT, UpscaleRequest
+from sakuga_server.pipelines.reuse import FrameMemory
+
+Box = tuple[slice, slice]
+"""Rows and columns of a part."""
+
+
+class Tiled:
+    """A request's network, for arrays of any size.
+
+    Args:
+        net: runs a network on one tile.
+        request: names the network, and is told of the tiles.
+        memory: of the frame that the arrays belong to.
+    """
+
+    def __init__(
+        self, net: Net, request: UpscaleRequest[UpscaleOptions], memory: FrameMemory
+    ) -> None:
+        self.net, self.request, self.memory = net, request, memory
+
+    async def colour(self, pixels: Array, wanted: Array | None = None) -> Array:
+        """The network's result.
+
+        Args:
+            pixels: uint8 or uint16, (H, W) or (H, W, 3).
+            wanted: uint8 (H, W), 1 where somebody sees the result; elsewhere it is 0, and tiles
+                that nobody sees aren't computed.
+
+        Returns:
+            Of the same type and number of axes, `scale` times as high and wide. An array of one
+            value stays of that value, unless `reference_flat` is set.
+        """
+        if not self.request.options.reference_flat and _is_flat(pixels):
+            return self._flat(pixels)
+        if self.request.facts.side is not None:
+            return await self._blended(pixels, self.request.facts.side)
+        if wanted is None:
+            return await self._joined(pixels, lambda part: None)
+        return await self._joined(pixels, lambda part: None if wanted[part].any() else 0, wanted)
+
+    async def alpha(self, pixels: Array) -> Array:
+        """The same for transparency, (H, W), of which nobody needs exact values where a part is
+        fully transparent, or fully opaque, with all of its neighbours; see `alpha.pin`."""
+        if _is_flat(pixels):
+            return self._flat(pixels)
+        if self.request.facts.side is not None:
+            return await self._blended(pixels, self.request.facts.side)
+        return await self._joined(pixels, lambda part: _extreme(pixels[_grown(part)]))
+
+    def _flat(self, pixels: Array) -> Array:
+        """An array of one value, larger."""
+        scale = self.request.facts.scale
+        height, width = pixels.shape[:2]
+        self.request.tiles.finish(self.request.count(height, width))
+        return np.full((height * scale, width * scale, *pixels.shape[2:]), pixels[0, 0])
+
+    async def _joined(
+        self,
+        pixels: Array,
+        known: Callable[[Box], int | None],
+        wanted: Array | None = None,
+    ) -> Array:
+        """All tiles.
+
+        Args:
+            known: the result of a part, where it needs no network.
+        """
+        facts, scale = self.request.facts, self.request.facts.scale
+        height, width = pixels.shape[:2]
+        whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
+
+        async def one(rows: tiling.Span, columns: tiling.Span) -> None:
+            target = whole[rows.target(scale), columns.target(scale)]
+            part = rows.kept, columns.kept
+            if (value := known(part)) is not None:
+                target[...] = value
+                return self.request.tiles.finish()
+            window = np.ascontiguousarray(pixels[rows.window, columns.window])
+            inner = tiling.inner_sides(rows, columns, height, width)
+            mask = None if wanted is None else np.ascontiguousarray(wanted[part])
+
+            async def compute() -> None:
+                async with self.request.slots:
+                    result = await self._run(window, inner if facts.trims else None)
+                top, _, left, _ = (facts.receptive_field * side * facts.trims for side in inner)
+                kept = result[rows.inner(scale, top), columns.inner(scale, left)]
+                target[...] = _masked(_as_kind_of(pixels, kept), mask)
+
+            kept_part = (rows.inner(1), columns.inner(1))
+            await self.memory.fill(_key(window, inner, kept_part, mask), target, compute)
+            return self.request.tiles.finish()
+
+        await all_or_none(one(*spans) for spans in self.request.split(height, width))
+        return whole
+
+    async def _blended(self, pixels: Array, side: int) -> Array:
+        """The same for a network of one size of tiles, which overlap."""
+        height, width = pixels.shape[:2]
+        layout = self.request.layout(height, width, side)
+        padded, blend = layout.padded(pixels), blending.Blend(layout, pixels)
+        windows = (_in_16_bits(layout.window(padded, place)) for place in layout.places)
+        work = (self._remembered(window) for window in windows)
+        async with aclosing(in_order(work, SMALL_TILES_IN_FLIGHT)) as results:
+            for place in layout.places:
+                blend.add(place, await anext(results))
+                self.request.tiles.finish()
+        return blend.finished()[: height * layout.scale, : width * layout.scale]
+
+    async def _remembered(self, window: Array) -> Array:
+        """The result for one tile of one size, uint16."""
+        scale = self.request.facts.scale
+        target = np.empty((len(window) * scale, window.shape[1] * scale, 3), np.uint16)
+
+        async def compute() -> None:
+            target[...] = await self._run(window)
+
+        await self.memory.fill(_key(window), target, compute)
+        return target
+
+    async def _run(self, window: Array, inner: Inner | None = None) -> Array:
+        """The network's result for one tile, (scale·H, scale·W, 3)."""
+        self.request.caller.stop_if_gone()
+        results = await self.net(self.request.model, _packed(window), self.request.strength, inner)
+        self.request.tiles.computed += 1
+        result: Array = results[0]
+        return result
+
+
+def _is_flat(pixels: Array) -> bool:
+    """Whether all pixels are equal; of most pictures the first row tells."""
+    first = pixels[0, 0]
+    return bool((pixels[0] == first).all() and (pixels == first).all())
+
+
+def _key(
+    window: Array,
+    inner: Inner | None = None,
+    part: Box | None = None,
+    mask: Array | None = None,
+) -> tuple[object, ...]:
+    """Equal for tiles whose results are equal, and only for these."""
+    ends = tuple((each.start, each.stop) for each in part or ())
+    seen = None if mask is None else mask.tobytes()
+    return window.shape, window.dtype.char, window.tobytes(), inner, ends, seen
+
+
+def _grown(part: Box) -> Box:
+    """A part, and the pixels next to it."""
+    rows, columns = (slice(max(side.start - 1, 0), side.stop + 1) for side in part)
+    return rows, columns
+
+
+def _extreme(alpha: Array) -> int | None:
+    """The value of a part that is fully transparent, or fully opaque."""
+    value = int(alpha.flat[0])
+    extremes = (0, int(np.iinfo(alpha.dtype).max))
+    return value if value in extremes and bool((alpha == value).all()) else None
+
+
+def _masked(result: Array, mask: Array | None) -> Array:
+    """A result, 0 where the mask, smaller by the scale, is 0."""
+    if mask is None or mask.all():
+        return result
+    size = (result.shape[1], result.shape[0])
+    large = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+    return cv2.bitwise_and(result, result, mask=large)
+
+
+def _in_16_bits(window: Array) -> Array:
+    """For results in 16 bits, which are rounded once, after blending."""
+    return window if window.dtype == np.uint16 else window.astype(np.uint16) * blending.STEPS
+
+
+def _packed(window: Array) -> Array:
+    """A window as the networks take it: (1, H, W, 3), or 6 for 16 bits, high bytes first."""
+    if window.ndim == 2:
+        window = np.repeat(window[..., None], 3, axis=2)
+    if window.dtype == np.uint16:
+        window = np.concatenate((window >> 8, window & 255), axis=2).astype(np.uint8)
+    return np.ascontiguousarray(window)[None]
+
+
+def _as_kind_of(pixels: Array, result: Array) -> Array:
+    """A network's result as `pixels` are: of their type, and gray where they are gray."""
+    result = result.astype(pixels.dtype, copy=False)
+    return cv2.cvtColor(result, cv2.COLOR_RGB2GRAY) if pixels.ndim == 2 else result
