@@ -47,12 +47,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sakuga_core.options.common import FileFormat, PictureOptions
+from sakuga_core.options.common import PictureOptions
 
 
 class InvertOptions(PictureOptions):
     strength: Annotated[float, Field(ge=0, le=1, description="how much")] = 1.0
-    format: FileFormat = "png"
 '''
 
 
@@ -117,7 +116,7 @@ import asyncio
 from sakuga import Config, Images, Reply
 
 class Recorder:
-    async def infer(self, model, image, options, deadline):
+    async def infer(self, model, image, options, deadline, on_progress):
         print(model, image, options["strength"])
         return Reply(b"", {})
 

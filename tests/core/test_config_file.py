@@ -68,7 +68,7 @@ def test_what_a_program_assigned_goes_before_the_file() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("realesrgan: {scale: 7}", "'realesrgan.scale' is 7"),
+        ("realesrgan: {scale: 70}", "'realesrgan.scale' is 70"),
         ("server: {url: [", "isn't YAML"),
         ("server: {timeout: 5}\nserver: {timeout: 6}", "'server' occurs twice"),
     ],
@@ -176,10 +176,10 @@ def test_the_repository_lies_beside_the_file_or_in_the_users_data(
 
 
 def test_an_error_names_the_line() -> None:
-    file = write("realesrgan:\n  model: x\n  scale: 7\nserver:\n  prot: 1\n")
+    file = write("realesrgan:\n  model: x\n  scale: 70\nserver:\n  prot: 1\n")
     with pytest.raises(ConfigError) as caught:
         load_config(file)
-    assert "config.yaml, line 3: 'realesrgan.scale' is 7" in str(caught.value)
+    assert "config.yaml, line 3: 'realesrgan.scale' is 70" in str(caught.value)
     assert "config.yaml, line 5: 'server.prot' is unknown" in str(caught.value)
 
 
@@ -196,7 +196,7 @@ def test_each_setting_says_where_it_is_from(monkeypatch: pytest.MonkeyPatch) -> 
     upscale, enhance = "providers.image.upscale", "providers.image.enhance"
     assert found[f"{upscale}.model"] == (VIDEO, "config.yaml, line 3")
     assert found[f"{upscale}.scale"] == (3, "config.yaml, line 2")
-    assert found[f"{upscale}.format"] == ("png", "default")
+    assert found[f"{upscale}.format"] == (None, "default")
     assert found[f"{enhance}.scale"] == (2, "config.yaml, line 4")
     assert found["server.url"] == ("gpu:2", "environment, SAKUGA_URL")
     assert found["server.timeout"] == (5, "flag")
@@ -265,7 +265,7 @@ GOOD = (
 )
 BAD = (
     {"sever": {}},
-    {"realesrgan": {"scale": 7}},
+    {"realesrgan": {"scale": 70}},
     {"realesrgan": {"gpu_id": -1}},
     {"realesrgan": {"gpu_id": []}},
     {"server": {"accelerator": "vulkan"}},

@@ -2,20 +2,30 @@ import pytest
 
 from sakuga import BadOption
 from sakuga_core import errors, protocol
-from sakuga_core.options import FixArtifactsOptions, Region, UpscaleOptions, parse_options
+from sakuga_core.options import (
+    FixArtifactsOptions,
+    Region,
+    UpscaleOptions,
+    overridden,
+    parse_options,
+)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scale": 7}, "option 'scale' is 7; allowed: a number from 1 to 4"),
-        ({"scale": "wide"}, "option 'scale' is 'wide'; allowed: a number from 1 to 4"),
-        ({"scale": float("nan")}, "option 'scale' is nan; allowed: a number from 1 to 4"),
-        ({"format": "bmp"}, "option 'format' is 'bmp'; allowed: png, webp, jpeg"),
+        ({"scale": 70}, "option 'scale' is 70; allowed: a number from 1 to 16"),
+        ({"scale": "wide"}, "option 'scale' is 'wide'; allowed: a number from 1 to 16"),
+        ({"scale": float("nan")}, "option 'scale' is nan; allowed: a number from 1 to 16"),
+        ({"scale": 0.5}, "option 'scale' is 0.5; allowed: a number from 1 to 16; this upscales, a "),
+        ({"scale": True}, "option 'scale' is True; allowed: a number"),
+        ({"tile_size": False}, "option 'tile_size' is False; allowed: a whole number"),
+        ({"scale": 2, "width": 9}, "option 'scale' and 'width' are set; allowed: one of them, or"),
+        ({"format": "psd"}, "option 'format' is 'psd'; allowed: auto, png, jpeg, webp"),
         ({"tile_size": 1.5}, "option 'tile_size' is 1.5; allowed: a whole number from 32 to 2048"),
         ({"denoise": 2}, "option 'denoise' is 2; allowed: a number from 0 to 1"),
         ({"keep_metadata": "so"}, "option 'keep_metadata' is 'so'; allowed: true or false"),
-        ({"sclae": 2}, "option 'sclae' is unknown; allowed: model, scale, denoise_strength,"),
+        ({"sclae": 2}, "option 'sclae' is unknown; allowed: model, format, quality,"),
     ],
 )
 def test_a_bad_option_is_named_with_what_is_allowed(
@@ -45,6 +55,18 @@ def test_a_bad_option_of_fix_artifacts_is_named_and_shortened(
         parse_options(FixArtifactsOptions, options)
     assert str(caught.value).startswith(message)
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", ["jpg", "JPEG", "Jpg"])
+def test_formats_have_the_names_that_people_use(name: str) -> None:
+    assert parse_options(UpscaleOptions, {"format": name}).format == "jpeg"
+
+
+def test_a_size_of_a_later_level_replaces_one_of_another_kind() -> None:
+    first, second = {"scale": 2, "tile_size": 64}, {"max_side": 900}
+    assert overridden(first, second) == {"tile_size": 64, "max_side": 900}
+    assert overridden(second, first) == {"tile_size": 64, "scale": 2}
+    assert overridden(first, {"tile_size": 32}) == {"scale": 2, "tile_size": 32}
 
 
 def test_regions_are_boxes_or_more_and_survive_json() -> None:

@@ -9,6 +9,7 @@ from sakuga import Config, load_config
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import Segmenter
 from sakuga_core.networks.registry import NETWORKS, SEGMENTERS, UPSCALERS, by_name
+from sakuga_core.protocol import PIPELINES
 from sakuga_core.repository import networks, pipelines, writer
 from sakuga_core.repository.text import as_text
 from sakuga_server.pipelines.settings import Settings
@@ -26,13 +27,11 @@ def test_every_network_has_a_folder_and_no_other_has() -> None:
     folders = {path.parent.name for path in (PROJECT / "model_repository").glob("*/config.pbtxt")}
     networks = {network.folder for network in NETWORKS}
     ensembles = {f"rembg_{network.folder}" for network in SEGMENTERS}
-    assert folders == networks | ensembles | {
-        *("upscale", "fix_artifacts", "rembg_prepare", "alpha_matting", "networks")
-    }
+    assert folders == {*networks, *ensembles, *PIPELINES}
 
 
 def test_an_edited_file_is_drift_and_written_anew(tmp_path: Path) -> None:
-    configs, programs = len(NETWORKS) + len(SEGMENTERS) + 5, 5
+    configs, programs = len(NETWORKS) + len(SEGMENTERS), 2 * len(PIPELINES)
     assert len(writer.write(tmp_path, Config())) == configs + programs
     edited = [tmp_path / "upscale" / "config.pbtxt", tmp_path / "upscale" / "1" / "model.py"]
     for file in edited:

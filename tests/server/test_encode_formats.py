@@ -16,8 +16,8 @@ from sakuga import BadOption, TooLarge
 from sakuga_core.formats import FORMATS
 from sakuga_server.imaging import encode as encoding
 from sakuga_server.imaging import picture as in_memory
-from sakuga_server.imaging.encode import check_size, encode, encode_pages
-from sakuga_server.imaging.metadata import Metadata
+from sakuga_server.imaging.encode import PagesWriter, check_size, encode
+from sakuga_server.imaging.metadata import Metadata, Text
 from sakuga_server.imaging.picture import Picture
 
 RANDOM = np.random.default_rng(5)
@@ -91,13 +91,19 @@ def test_pages_are_taken_one_at_a_time_and_stay_apart(monkeypatch: pytest.Monkey
         for n, page in enumerate(pages):
             gc.collect()
             assert sum(ref() is not None for ref in alive[:-1]) == 0
-            about = Metadata(dpi=(100 + n, 100), xmp=f"<page{n}/>".encode())
+            about = Metadata(
+                xmp=f"<page{n}/>".encode(), dpi=(100 + n, 100), text=(Text("Source", "pen"),)
+            )
             picture = Picture(page.colour, page.alpha, about)
             alive.append(weakref.ref(picture))
             yield picture
             del picture
 
-    data = encode_pages(one_by_one(), keep_metadata=True)
+    writer = PagesWriter(keep_metadata=True)
+    for picture in one_by_one():
+        writer.add(picture)
+        del picture
+    data = writer.finish()
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert len(file.pages) == 3
         assert off(file.pages[0].asarray(), pages[0].colour) == 0
@@ -105,6 +111,7 @@ def test_pages_are_taken_one_at_a_time_and_stay_apart(monkeypatch: pytest.Monkey
         assert off(file.pages[2].asarray(), pages[2].colour) == 0
         assert [p.tags["XMP"].value for p in file.pages] == [b"<page0/>", b"<page1/>", b"<page2/>"]
         assert [p.tags["XResolution"].value[0] for p in file.pages] == [100, 101, 102]
+    assert writer.warnings == ["tiff has no place for PNG text 'Source'; left out"]
 
 
 def test_a_gif_of_few_colours_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:

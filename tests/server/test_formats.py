@@ -193,6 +193,14 @@ def test_jpeg_of_inks_as_adobe_stores_them(stored: str) -> None:
     assert difference.mean() < 3
 
 
+def test_jpeg_with_bytes_between_its_segments_is_read_with_a_warning() -> None:
+    data = encoded(RGB, "JPEG")
+    at = data.index(b"\xff\xdb")
+    picture = decode(data[:at] + b"\0\1\2" + data[at:], LIMITS)
+    assert off(picture.colour, pillows(data)) == 0
+    assert "extraneous" in picture.warnings[0]
+
+
 def test_jpeg_without_its_end_marker_is_read_with_a_warning() -> None:
     data = encoded(RGB, "JPEG")
     picture = decode(data[:-2], LIMITS)
@@ -698,6 +706,14 @@ def test_a_picture_knows_its_format_by_its_content(name: str) -> None:
     picture: Picture = decode(MADE[name](), LIMITS)
     assert picture.format == name
     assert picture.warnings == []
+
+
+@pytest.mark.parametrize("name", ["cicp.png", "gray-icc.jpg"])
+def test_colours_of_another_space_stay_as_they_are_with_what_says_so(name: str) -> None:
+    picture = decode(case(name), LIMITS)
+    expected = np.asarray(Image.open(io.BytesIO(case(name))))
+    assert off(picture.colour, expected) == 0
+    assert picture.metadata.icc is not None or picture.metadata.color is not None
 
 
 # The cases

@@ -140,7 +140,8 @@ def test_what_both_parts_of_a_long_packet_say_is_joined() -> None:
     segments = [
         (0xE1, XMP_REST + guid + struct.pack(">II", len(rest), at) + piece) for at, piece in pieces
     ]
-    source = jpeg_with(*reversed(segments), (0xE1, XMP + PACKET % (note % guid)))
+    outdated = (0xE1, XMP_REST + b"F" * 32 + struct.pack(">II", 4, 0) + b"<a/>")
+    source = jpeg_with(outdated, *reversed(segments), (0xE1, XMP + PACKET % (note % guid)))
     packet = metadata_of(source, "jpeg").xmp or b""
     assert b'dc:a="first"' in packet
     assert b'dc:b="second"' in packet
@@ -176,6 +177,14 @@ def test_gifs_keep_their_xmp_and_comments_from_behind_their_pictures() -> None:
     assert found.xmp == TITLE
     assert found.comment == b"x" * 300 + b"\nlate"
     assert np.asarray(Image.open(io.BytesIO(file)).convert("RGB")).shape == (30, 40, 3)
+
+
+def test_exif_of_a_jpeg_xl_stands_behind_the_offset_of_its_header() -> None:
+    pytest.importorskip("pillow_jxl")
+    exif = tiff_stream([(0x010E, 2, 6, b"a rock")])
+    data, _ = result(Metadata(exif=exif), "jxl")
+    assert b"Exif" + bytes(4) + exif in data  # ISO/IEC 18181-2
+    assert metadata_of(data, "jxl").exif == exif
 
 
 def test_resources_of_a_psd_are_read() -> None:

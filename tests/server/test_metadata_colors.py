@@ -70,6 +70,17 @@ def test_a_linear_png_becomes_a_profile_that_shows_it_alike() -> None:
     assert np.abs(shown - _coded(_COLOURS / 255)).max() <= 2
 
 
+@pytest.mark.parametrize(("transfer", "white"), [(16, 0.5806), (18, 0.75)])
+def test_hdr_becomes_a_profile_with_its_numbers_beside_it(transfer: int, white: float) -> None:
+    chunks = [(b"cICP", bytes((9, transfer, 0, 1)))]
+    data, _ = result(metadata_of(png_with(*chunks), "png"), "jpeg")
+    profile = Image.open(io.BytesIO(data)).info["icc_profile"]
+    assert b"cicp" + bytes(4) + bytes((9, transfer, 0, 1)) in profile
+    # Paper white, 203 cd/m², is coded so by ITU-R BT.2408, table 1.
+    level = np.full((1, 1, 3), round(255 * white), np.uint8)
+    assert np.abs(_converted(level, profile, "RGB").astype(int) - 255).max() <= 3
+
+
 @pytest.mark.parametrize("format", ["webp", "jpeg", "png"])
 @pytest.mark.parametrize("gray", [False, True])
 def test_a_gray_profile_fits_the_pixels_it_is_given(format: str, gray: bool) -> None:
@@ -93,6 +104,15 @@ def test_a_profile_for_rgb_becomes_one_for_gray_by_its_curve() -> None:
     shown = _converted(steps, kept, "L")[..., 1]
     assert np.abs(shown - _coded(steps / 255)).max() <= 2
     assert warnings == []
+
+
+def test_dark_grays_are_converted_within_a_level() -> None:
+    linear = metadata_of(png_with((b"gAMA", struct.pack(">I", 100000))), "png")
+    profile = metadata_of(result(linear, "jpeg", gray=True)[0], "jpeg").icc
+    steps = np.arange(256, dtype=np.uint8)[None]
+    data = encode(Picture(steps, None, Metadata(icc=profile)), "bmp", None, keep_metadata=True)
+    found = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert np.abs(found - _coded(steps / 255)).max() <= 1
 
 
 def test_a_profile_for_cmyk_is_dropped_from_rgb_with_a_warning() -> None:

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metadata_for_tests import exif_of, metadata_of, result, tiff_stream, user_comment
+from metadata_for_tests import case, exif_of, metadata_of, result, tiff_stream, user_comment
+from pictures import gradient
+from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.metadata import Metadata, Text
 from sakuga_server.imaging.metadata.translated import HOLDS
+from sakuga_server.imaging.picture import Picture
 
 PARAMETERS = "1girl, 木\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 42"
 WORKFLOW, PROMPT = '{"nodes": [{"id": 1}]}', '{"3": {"class_type": "KSampler"}}'
@@ -89,6 +92,16 @@ def test_pngs_own_keywords_become_tags(format: str) -> None:
     assert warnings == [f"{format} has no place for PNG text 'Source'; left out"]
 
 
+def test_a_title_is_the_description_where_there_is_no_other() -> None:
+    title, description = Text("Title", "a title"), Text("Description", "a description")
+    data, warnings = result(Metadata(text=(title,)), "webp")
+    assert Image.open(io.BytesIO(data)).getexif()[0x010E] == "a title"
+    assert warnings == []
+    data, warnings = result(Metadata(text=(title, description)), "webp")
+    assert Image.open(io.BytesIO(data)).getexif()[0x010E] == "a description"
+    assert warnings == ["webp has no place for PNG text 'Title'; left out"]
+
+
 def test_a_gif_has_the_parameters_as_its_comment() -> None:
     texts = (Text("parameters", PARAMETERS), Text("workflow", WORKFLOW))
     data, warnings = result(Metadata(text=texts), "gif")
@@ -131,6 +144,33 @@ def test_nothing_is_lost_or_added_by_going_round_twice() -> None:
     assert source == once == twice
     webp = metadata_of(result(source, "webp")[0], "webp")
     assert metadata_of(result(webp, "webp")[0], "webp") == webp
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "webp", "gif", "avif", "tiff", "bmp"])
+def test_nothing_is_written_that_is_not_to_be_kept(format: str) -> None:
+    secret = "SECRET7"
+    exif = Image.Exif()
+    exif[0x010E], exif.get_ifd(0x8825)[1] = secret, secret
+    metadata = Metadata(
+        icc=metadata_of(case("gray-icc.jpg"), "jpeg").icc,
+        exif=exif.tobytes().removeprefix(b"Exif\0\0"),
+        xmp=f"<a>{secret}</a>".encode(),
+        iptc=b"\x1c\2\x50\0\7SECRET7",
+        comment=secret.encode(),
+        dpi=(321, 321),
+        text=(Text("parameters", secret), Text(secret, secret)),
+    )
+    picture = Picture(gradient(30, 40), None, metadata)
+    bare = encode(picture, format, None, keep_metadata=False)
+    assert bare == encode(Picture(gradient(30, 40)), format, None, keep_metadata=True)
+    assert picture.warnings == (
+        ["gif holds 256 colours; the picture's were reduced to them"] if format == "gif" else []
+    )
+    image = Image.open(io.BytesIO(bare))
+    assert secret.encode() not in bare
+    assert 0x8825 not in image.getexif()
+    assert not {"icc_profile", "comment", "xmp", "XML:com.adobe.xmp"} & set(image.info)
+    assert image.info.get("dpi", (96, 96))[0] != 321
 
 
 def _utf_8(value: str) -> str:

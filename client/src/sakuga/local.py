@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from threading import Lock
 
 from sakuga_core.config.schema import Config
-from sakuga_core.errors import ConfigError, ServerError, from_message
+from sakuga_core.errors import Cancelled, ConfigError, ServerError, from_message
 from sakuga_core.paths import cache_folder
 
 AUTO = "auto"
@@ -110,6 +110,7 @@ class LocalServer:
         self._found: Running | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
+        self._closed = 0  # how often
         self._lock = Lock()
 
     def begin(self) -> None:
@@ -125,10 +126,14 @@ class LocalServer:
         """host:port of the server, once it is ready; starts the embedded one again if it ended.
 
         Raises:
+            Cancelled: `close` was called meanwhile.
             ConfigError: the embedded server can't be started as configured.
             ServerError: it ended before it was ready.
         """
+        closed = self._closed
         with self._lock:
+            if self._closed != closed:
+                raise Cancelled("the embedded server was stopped before it was ready")
             self._begin()
             if self._found:
                 return self._found.url
@@ -137,7 +142,11 @@ class LocalServer:
             return self._url
 
     def close(self) -> None:
-        """Ends the embedded server, if one was started, and waits until it has ended."""
+        """Ends the embedded server, if one was started, also while it starts, and waits until it
+        has ended."""
+        self._closed += 1
+        if (starting := self._process) and self._url is None:
+            starting.terminate()  # which frees the lock, if `url` waits for the server
         with self._lock:
             process, self._process, self._url = self._process, None, None
         if process is None:

@@ -23,7 +23,7 @@ from sakuga.reply import Reply
 from sakuga.retry import Attempts, Budget, Deadline
 from sakuga.streaming import NoTwin, OnProgress, last_answer, once
 from sakuga.translation import translated, unreachable
-from sakuga_core import errors, protocol
+from sakuga_core import actions, errors, protocol
 from sakuga_core.config.server import Server
 
 log = logging.getLogger("sakuga")
@@ -108,7 +108,7 @@ class Triton:
         attempts = self._attempts(deadline)
         inputs = {protocol.IMAGE: image, protocol.OPTIONS: json.dumps(dict(options)).encode()}
         call = partial(self._call, model, inputs, REPLY)
-        if on_progress and model in protocol.PROGRAMS:
+        if on_progress and model in actions.programs():
             call = partial(self._streamed, model, inputs, on_progress)
         async with within(attempts.deadline, self.url), self._slots.one(self.server.in_flight):
             result, report = await self._sent(call, attempts)

@@ -82,7 +82,7 @@ class Action:
         """
         public = self.model_for(model, frames=frames)
         names = (*self.triton_models, protocol.folder(model), self.triton_model(model), public)
-        twins = {name: protocol.streaming(name) for name in protocol.PROGRAMS if progress}
+        twins = {name: protocol.streaming(name) for name in programs() if progress}
         return list(dict.fromkeys(twins.get(name, name) for name in names))
 
     @property
@@ -201,6 +201,11 @@ ACTIONS: Mapping[ImageAction, Action] = {
         ),
     )
 }
+
+
+def programs() -> tuple[str, ...]:
+    """The Triton models that go from file to file by themselves; each has a twin that streams."""
+    return tuple(action.name.value for action in ACTIONS.values() if action.program)
 
 
 def find(action: ImageAction | str) -> Action:

@@ -153,7 +153,7 @@ _MARKS = {
 }
 # Brands of the `ftyp` box with which AVIF and HEIC begin (ISO/IEC 14496-12, 23008-12).
 _BRANDS = {b"avif": "avif", b"avis": "avif"}
-_BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"), "heic")
+_BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "heic")
 
 HEAD = 64  # bytes of a file that `recognised` needs
 
@@ -164,7 +164,9 @@ def recognised(head: bytes) -> FileFormat | None:
         return BY_NAME["webp"]
     if head[4:8] == b"ftyp":
         brands = (head[8:12], *(head[at : at + 4] for at in range(16, len(head) - 3, 4)))
-        return next((BY_NAME[_BRANDS[b]] for b in brands if b in _BRANDS), None)
+        named = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
+        # `mif1` says only that it is a picture of one of these.
+        return BY_NAME[named[0]] if named else BY_NAME["heic"] if b"mif1" in brands else None
     return next((BY_NAME[name] for mark, name in _MARKS.items() if head.startswith(mark)), None)
 
 

@@ -63,9 +63,9 @@ def streaming(model: str) -> str:
     return f"{model}{STREAM}"
 
 
-PROGRAMS = (UPSCALE, FIX_ARTIFACTS, REMBG)  # from file to file, each with its twin
+_PROGRAMS = (UPSCALE, FIX_ARTIFACTS, REMBG)  # from file to file, each with its twin
 PIPELINES = (
-    *(*PROGRAMS, *map(streaming, PROGRAMS)),
+    *(*_PROGRAMS, *map(streaming, _PROGRAMS)),
     *(NETWORKS, REMBG_PREPARE, ALPHA_MATTING),
 )
 

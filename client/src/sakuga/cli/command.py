@@ -103,19 +103,23 @@ class Command:
         """
         options: dict[str, Any] = {**flags, **self.mode.options}
         with plain_errors():
-            try:
-                made = self._plan(options)
-            except KeyboardInterrupt:  # while standard input is read
-                raise SystemExit(INTERRUPTED) from None
+            made = self._plan(options)
             if made.format:
                 options["format"] = made.format
             self._say(made, options)
             if _lossless(made):
                 options.pop("quality", None)  # the server would say it of each picture
-            failed = {name: sentence(error) for name, error in made.found.failures}
+            failed = self._unreadable(made)
             if made.tasks:
                 failed |= self._process(made, options)
         _conclude(failed, len(made.tasks) + len(made.found.failures))
+
+    def _unreadable(self, made: Plan) -> dict[str, str]:
+        """Names of what couldn't be read, and why."""
+        lines = Lines(self.mode.printed(self.files, len(made.tasks)), click.echo)
+        for name, error in made.found.failures:
+            lines.failed(name, error)
+        return {name: sentence(error) for name, error in made.found.failures}
 
     def _plan(self, options: Mapping[str, Any]) -> Plan:
         """
@@ -197,11 +201,15 @@ class Command:
             lines = Lines(printed, display.print)
             run = Run(made, self.action.name, options, lines, display, self.mode.quiet)
             try:
-                error = asyncio.run(_connected(self.config, local, run))
+                from sakuga.images import connect  # imports gRPC, while the embedded server starts
+
+                error = asyncio.run(_connected(connect, self.config, local, run))
             except KeyboardInterrupt:
                 interrupted = True
             finally:
                 made.close()
+                if local:
+                    local.close()
         if interrupted:
             complain(f"Interrupted: {self._so_far(run, made)}")
             raise SystemExit(INTERRUPTED)
@@ -257,11 +265,9 @@ def _may_have_frames(task: Task) -> bool:
 
 
 async def _connected(
-    config: Config, local: LocalServer | None, run: Run
+    connect: Connect, config: Config, local: LocalServer | None, run: Run
 ) -> SakugaError | OSError | None:
     """See `Run.all`."""
-    from sakuga.images import connect  # imports gRPC, while the embedded server starts
-
     async with connect(config, url=AUTO if local else None, local=local) as images:
         return await run.all(images)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from sakuga.cli.command import Command, Files, Mode
+from sakuga.cli.command import INTERRUPTED, Command, Files, Mode
 from sakuga.cli.flags import ActionCommand, file_flags, option_flags
 from sakuga.cli.settings import Settings
 from sakuga_core.actions import Action
@@ -51,7 +51,10 @@ def command_of(action: Action) -> click.Command:
         mode = Mode(report, as_json, quiet, detect_only, show_regions)
         _check_together(files, mode)
         chosen = {name: value for name, value in flags.items() if value is not None}
-        Command(settings.config, action, files, mode, embedded).run(chosen)
+        try:
+            Command(settings.config, action, files, mode, embedded).run(chosen)
+        except KeyboardInterrupt:  # before the first picture
+            raise SystemExit(INTERRUPTED) from None
 
     return command
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from sakuga.cli.errors import concerns_all, printable, sentence
 from sakuga.cli.lines import Failure, Lines, Stopped
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from sakuga.reply import Reply
 
 IN_FLIGHT = 4  # requests of one command: the server's default of upscale_workers
-
-T = TypeVar("T")
 
 
 class Run:
@@ -83,17 +81,20 @@ class Run:
         told = None if self._is_quiet else partial(self._display.progress, name)
         self._display.started(name)
         try:
-            data = await _in_thread(task.source.read)
+            data = await asyncio.to_thread(task.source.read)
             reply = await images.run(data, self.action, self.options, on_progress=told)
             del data
-            target = await _in_thread(partial(_write, task, reply)) if task.target else None
+            await _to_its_end(self._finish(task, reply))
         except (SakugaError, OSError) as error:
             self._fail(task, error)
-        else:
-            self.done += 1
-            output = reply.report.get("output", {})
-            self._display.done(name, output.get("width", 0) * output.get("height", 0))
-            self._lines.done(name, target, reply.report)
+
+    async def _finish(self, task: Task, reply: "Reply") -> None:
+        """Writes a result, and says that it is done."""
+        name, output = task.source.name, reply.report.get("output", {})
+        target = await asyncio.to_thread(_write, task, reply) if task.target else None
+        self.done += 1
+        self._display.done(name, output.get("width", 0) * output.get("height", 0))
+        self._lines.done(name, target, reply.report)
 
     def _fail(self, task: Task, error: Failure) -> None:
         """
@@ -117,11 +118,11 @@ class Run:
         return self._first[str(error)] >= IN_FLIGHT
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """The result of work in a thread; who is cancelled waits for it, so that nothing goes on."""
-    running = asyncio.ensure_future(asyncio.to_thread(work))
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Does work that can't be given up half-way: who is cancelled waits for its end."""
+    running = asyncio.ensure_future(work)
     try:
-        return await asyncio.shield(running)
+        await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise

@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Mapping
-from typing import Any, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -48,6 +48,7 @@ def _allowed(kind: type[BaseModel], location: tuple[int | str, ...]) -> str:
     if field.examples:
         return ", ".join(field.examples)
     types = [k for k in get_args(field.annotation) or (field.annotation,) if k is not type(None)]
+    types = list(get_args(types[0])) if get_origin(types[0]) is Literal else types
     if isinstance(types[0], str):
         return ", ".join(types)
     word = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}

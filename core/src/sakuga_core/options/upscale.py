@@ -29,7 +29,6 @@ class UpscaleOptions(PictureOptions):
 
     scale: Annotated[
         float | None,
-        BeforeValidator(_scale),
         Field(
             examples=[
                 f"a number from {SMALLEST} to {LARGEST}; this upscales, a picture is made smaller "
@@ -39,6 +38,7 @@ class UpscaleOptions(PictureOptions):
             le=LARGEST,
             description="scale factor, also fractional; over that of the network in several passes",
         ),
+        BeforeValidator(_scale),
     ] = None
     width: Annotated[
         int | None,

@@ -2,7 +2,7 @@
 
 import importlib.util
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from sakuga_core.errors import TooLarge
@@ -15,7 +15,7 @@ from sakuga_server.imaging.samples import over_white, samples, to_8_bit
 from sakuga_server.imaging.writing import bmp, gif, pillow, qoi
 from sakuga_server.imaging.writing.tiff import TiffWriter
 
-__all__ = ["check_size", "encode", "encode_pages", "to_8_bit"]
+__all__ = ["PagesWriter", "check_size", "encode", "to_8_bit"]
 
 MOST_RAW_BYTES = 2**31 - 2**20  # protobuf's longest message, with room for the report
 
@@ -93,16 +93,27 @@ def encode(
     return _EXACT[format](result, metadata)
 
 
-def encode_pages(pictures: Iterable[Picture], keep_metadata: bool) -> bytes:
-    """Encodes a TIFF of several pages, of which one is in memory at a time.
+class PagesWriter:
+    """A TIFF of several pages, each compressed when it comes; it need not be kept any longer."""
 
-    Raises:
-        TooLarge: the file is longer than a message can be.
-    """
-    writer = TiffWriter(pages=True)
-    for picture in pictures:
-        writer.add(*_held(picture, "tiff", keep_metadata))
-    return writer.getvalue()
+    def __init__(self, keep_metadata: bool) -> None:
+        self.keep_metadata = keep_metadata
+        self.warnings: list[str] = []
+        """What the format can't hold of the pages so far, each once."""
+        self._file = TiffWriter(pages=True)
+
+    def add(self, picture: Picture) -> None:
+        """
+        Raises:
+            TooLarge: the file is longer than a message can be.
+        """
+        page = Picture(picture.colour, picture.alpha, picture.metadata)
+        self._file.add(*_held(page, "tiff", self.keep_metadata))
+        self.warnings += [warning for warning in page.warnings if warning not in self.warnings]
+
+    def finish(self) -> bytes:
+        """The whole file."""
+        return self._file.getvalue()
 
 
 def _level(picture: Picture, format: str, quality: int | None, lossless: bool | None) -> int | None:

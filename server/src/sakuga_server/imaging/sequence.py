@@ -9,6 +9,7 @@ from sakuga_core.formats import FORMATS
 from sakuga_core.options import Format, PictureOptions
 from sakuga_server.imaging import animation, tiff
 from sakuga_server.imaging.animation import Animation
+from sakuga_server.imaging.encode import PagesWriter
 from sakuga_server.imaging.metadata import Metadata
 from sakuga_server.imaging.picture import Picture
 
@@ -116,7 +117,7 @@ class Pages:
             yield tiff.page(self.data, index, self.limits)
 
     def writer(self, format: Format, size: Size, options: PictureOptions) -> Writer:
-        return tiff.PagesWriter(options.keep_metadata)
+        return PagesWriter(options.keep_metadata)
 
 
 def read(data: bytes, limits: Limits) -> Sequence | None:

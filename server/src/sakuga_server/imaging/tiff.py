@@ -16,7 +16,7 @@ from sakuga_core.formats import HEAD, recognised
 from sakuga_server.imaging import metadata
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.imaging.reading import pillow, tiff_tags
-from sakuga_server.imaging.reading.checks import blaming, check_size
+from sakuga_server.imaging.reading.checks import blaming, check_bytes, check_size
 from sakuga_server.imaging.reading.samples import CHANNELS, FRAMES, Kind, Matte, Samples
 from sakuga_server.imaging.reading.tiff_tags import ASSOCIATED, TITLE, UNASSOCIATED, Page
 from sakuga_server.imaging.reading.upright import pictured
@@ -44,8 +44,9 @@ def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
 
     Raises:
         BadImage: the list of pages is damaged, or a page has no size.
-        TooLarge: over a limit of `frames`, `input_pixels` or `animation_pixels`.
+        TooLarge: over a limit of `input_bytes`, `frames`, `input_pixels` or `animation_pixels`.
     """
+    check_bytes(data, limits)
     row = recognised(data[:HEAD])
     if row is None or row.name != NAME:
         return []

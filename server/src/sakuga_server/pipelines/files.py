@@ -116,15 +116,16 @@ def _format_of_frames(source: Sequence, options: PictureOptions, targets: list[S
         BadOption: the format that was asked for holds one picture only.
         TooLarge: it can't hold so wide or so high a picture.
     """
-    wanted = options.format
-    row = result_format(wanted, BY_NAME[source.format], frames=True, adds_alpha=options.adds_alpha)
-    if wanted == "raw" or row.name not in source.formats:
+    wanted, chooses = options.format, options.format in (None, "auto")
+    kept = result_format(None, BY_NAME[source.format], frames=True, adds_alpha=options.adds_alpha)
+    row = kept if chooses else BY_NAME.get(str(wanted))
+    if row is None or row.name not in source.formats:
         raise BadOption(
             f"option 'format' is {wanted!r}, and the file has {len(targets)} pictures; allowed: "
             f"{', '.join(source.formats)}, or animation: first"
         )
     longest = max(max(target) for target in targets)
-    if wanted in (None, "auto") and row.longest_side and longest > row.longest_side:
+    if chooses and row.longest_side and longest > row.longest_side:
         row = BY_NAME["png"]
     for target in targets:
         check_size(row.name, *target)

@@ -3,12 +3,11 @@
 import re
 from pathlib import Path
 
-from sakuga_core.actions import ACTIONS
+from sakuga_core.actions import ACTIONS, programs
 from sakuga_core.config.schema import Config
 from sakuga_core.networks.registry import INPAINTERS
 from sakuga_core.protocol import (
     NETWORKS,
-    PROGRAMS,
     REMBG_PREPARE,
     canonical,
     ensemble,
@@ -59,7 +58,7 @@ def optional(repository: Path) -> list[str]:
 def is_public(model: str) -> bool:
     """Whether clients call that Triton model; the others are called by pipelines, or are steps."""
     is_ensemble = model.startswith("rembg_") and model != REMBG_PREPARE
-    return is_ensemble or model in (*PROGRAMS, *map(streaming, PROGRAMS), NETWORKS)
+    return is_ensemble or model in (*programs(), *map(streaming, programs()), NETWORKS)
 
 
 def _named(config: Config) -> list[str]:

@@ -51,10 +51,6 @@ def profile(color: Color) -> bytes | None:
     return _of_chunks(color.gamma, color.chromaticities)
 
 
-def is_hdr(color: Color | None) -> bool:
-    return color is not None and color.cicp is not None and color.cicp[1] in (PQ, HLG)
-
-
 def _of_cicp(cicp: tuple[int, int, int, int]) -> bytes | None:
     primaries, transfer, _, full = cicp
     primaries = 1 if primaries == UNSPECIFIED else primaries

@@ -87,10 +87,14 @@ def _blocks(data: bytes, at: int, keep: bool) -> tuple[list[bytes], int, int]:
 
 
 def tiff(data: bytes, budget: Budget) -> Raw:
-    stream = Tiff(data)
+    stream = Tiff(data, budget.left)
     parts = {exif.XMP, exif.IPTC, exif.PHOTOSHOP, exif.ICC}
     tags, _ = stream.directory(stream.first, parts)
-    found, _ = Exif.of_tiff(stream, DESCRIPTIVE)
+    found, damaged = Exif.of_tiff(stream, DESCRIPTIVE)
+    if damaged:
+        budget.warn(
+            "tags of the TIFF are damaged, or over the limit of metadata; they were dropped"
+        )
     values = {code: tag.value for code, tag in tags.items()}
     raw = Raw(values.get(exif.ICC), found, values.get(exif.XMP), iptc=values.get(exif.IPTC))
     if raw.iptc and tags[exif.IPTC].type == 4 and stream.order == "<" and raw.iptc[:1] != b"\x1c":

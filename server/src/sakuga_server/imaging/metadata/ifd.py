@@ -35,8 +35,12 @@ Directory = dict[int, Tag]
 class Tiff:
     """A stream with a TIFF header: EXIF, or a whole TIFF file."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, room: int | None = None) -> None:
         """
+        Args:
+            room: bytes that all values together may have; None: as many as there are, even where
+                tags share them.
+
         Raises:
             ValueError: it has no such header.
         """
@@ -47,8 +51,7 @@ class Tiff:
         self.big = 0x2B in data[2:4]
         self.damaged = False
         """Whether a directory had entries that can't be read."""
-        self.room = len(data)
-        """Bytes that values may still take: no more than there are, even where tags share them."""
+        self.room = len(data) if room is None else room
         self.first = self._number("Q" if self.big else "I", 8 if self.big else 4)
 
     def directory(self, at: int, wanted: Container[int] | None = None) -> tuple[Directory, int]:

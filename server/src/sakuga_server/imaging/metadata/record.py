@@ -1,6 +1,6 @@
 """What a file says beside its pixels, between reading it and writing it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import ConfigDict
@@ -65,6 +65,3 @@ class Metadata:
     text: tuple[Text, ...] = ()
     """Texts of a PNG, but for XMP."""
     color: Color | None = None
-
-    def __bool__(self) -> bool:
-        return any(getattr(self, field.name) for field in fields(self))

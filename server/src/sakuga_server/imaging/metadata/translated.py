@@ -35,7 +35,7 @@ LONGEST_JPEG_EXIF = 65533 - 6  # a segment, less its length and "Exif\0\0"
 LONGEST_JPEG_COMMENT = 65533
 LONGEST_JPEG_PROFILE = 255 * (65533 - 14)  # segments are numbered in a byte
 
-PARAMETERS, COMMENT = "parameters", "Comment"
+PARAMETERS, COMMENT, TITLE = "parameters", "Comment", "Title"
 # Where ComfyUI writes and looks for them in WebP and AVIF, with their names before them.
 _COMFYUI = {"prompt": exif.MODEL, "workflow": exif.MAKE}
 # PNG's own keywords (third edition, 11.3.3.2) that EXIF has tags for.
@@ -44,7 +44,7 @@ _KEYWORDS = {
     "Author": exif.ARTIST,
     "Copyright": exif.COPYRIGHT,
     "Software": exif.SOFTWARE,
-    "Title": exif.DESCRIPTION,
+    TITLE: exif.DESCRIPTION,
 }
 
 
@@ -129,7 +129,7 @@ def _into_exif(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
     comment, own, lost = metadata.comment, HOLDS[format], list[str]()
     if comment and "comment" not in own and _set_user_comment(parsed, _decoded(comment)):
         comment = None
-    for t in metadata.text:
+    for t in sorted(metadata.text, key=lambda t: t.keyword == TITLE):  # after Description
         if t.keyword == COMMENT and "comment" in own and comment is None:
             comment = t.text.encode()
         else:

@@ -18,7 +18,8 @@ def first(pixels: Array, count: int) -> Array:
 
 def channel(pixels: Array, number: int) -> Array:
     """One channel of (h, w, C): (h, w)."""
-    return cv2.extractChannel(pixels, number)
+    found: Array = cv2.extractChannel(pixels, number)
+    return found
 
 
 def without_matte(colour: Array, alpha: Array, white: bool) -> Array:
@@ -48,7 +49,8 @@ def rgb_of_cmyk(cmyk: Array, profile: bytes | None) -> Array:
         return _through(np.ascontiguousarray(cmyk), profile)
     full = np.uint32(np.iinfo(cmyk.dtype).max)
     light = full - cmyk.astype(np.uint32)
-    return ((light[..., :3] * light[..., 3:] + full // 2) // full).astype(cmyk.dtype)
+    shown: Array = (light[..., :3] * light[..., 3:] + full // 2) // full
+    return shown.astype(cmyk.dtype)
 
 
 def describes_cmyk(profile: bytes) -> bool:

@@ -9,7 +9,6 @@ import simplejpeg
 
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage
-from sakuga_server.imaging.metadata.from_jpeg import segments
 from sakuga_server.imaging.picture import Array
 from sakuga_server.imaging.reading.checks import blaming, check_size, damaged
 from sakuga_server.imaging.reading.samples import Kind, Samples
@@ -23,6 +22,7 @@ MOST_SCANS = 100
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers (T.81, table B.1)
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _ARITHMETIC = {0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
+_SCAN = 0xDA
 _END = b"\xff\xd9"
 _KINDS: dict[int, tuple[Kind, str]] = {
     1: ("gray", "GRAY"),
@@ -54,7 +54,8 @@ class Frame:
             return 0
         across, down = (max(factors) for factors in zip(*self.factors, strict=True))
         groups = -(-self.width // (8 * across)) * -(-self.height // (8 * down))
-        return groups * sum(x * y for x, y in self.factors) // 8
+        blocks: int = groups * sum(x * y for x, y in self.factors)
+        return blocks // 8
 
 
 def read(data: bytes, limits: Limits) -> Samples:
@@ -84,14 +85,27 @@ def header(data: bytes) -> Frame:
     Raises:
         BadImage: there is none before the pixels.
     """
-    body = next(((m, body) for m, body in segments(data) if m in _FRAMES), None)
-    if body is None or len(body[1]) < 6 or len(body[1]) < 6 + 3 * body[1][5]:
+    at = _frame(data)
+    if at is None or at + 10 > len(data) or at + 10 + 3 * data[at + 9] > len(data):
         raise damaged(TITLE, "it has no header")
-    marker, body_ = body
-    precision, height, width, components = struct.unpack_from(">BHHB", body_)
-    sampled = [body_[7 + 3 * i] for i in range(components)]
+    precision, height, width, components = struct.unpack_from(">BHHB", data, at + 4)
+    sampled = [data[at + 11 + 3 * i] for i in range(components)]
     factors = tuple((byte >> 4 or 1, byte & 15 or 1) for byte in sampled)
-    return Frame(marker, precision, height, width, factors)
+    return Frame(data[at + 1], precision, height, width, factors)
+
+
+def _frame(data: bytes) -> int | None:
+    """Where the frame header's marker is. As in libjpeg, bytes may lie between segments."""
+    at = 2
+    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            return at
+        if marker in (_SCAN, _END[1]):
+            return None
+        alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8
+        at += 1 if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None
 
 
 def _decoded(data: bytes, frame: Frame, name: str) -> tuple[Array, list[str]]:

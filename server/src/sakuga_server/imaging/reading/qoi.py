@@ -25,7 +25,8 @@ def read(data: bytes, limits: Limits) -> Samples:
     """
     if len(data) < 14 + len(_END):
         raise damaged(TITLE, "it is shorter than its header and its end")
-    check_size(*struct.unpack_from(">II", data, 4), limits, TITLE)
+    width, height = struct.unpack_from(">II", data, 4)
+    check_size(width, height, limits, TITLE)
     values = _decoded(data, _SIGNS[0])
     if _ends_with(values, _SIGNS[0]):
         values = _decoded(data, _SIGNS[1])
@@ -43,4 +44,4 @@ def _decoded(data: bytes, sign: bytes) -> Array:
 
 
 def _ends_with(values: Array, sign: bytes) -> bool:
-    return values[-1, -1].tobytes() == sign[: values.shape[2]]
+    return bytes(values[-1, -1]) == sign[: values.shape[2]]

@@ -72,7 +72,7 @@ def pixels(samples: Samples, profile: bytes | None) -> tuple[Array, Array | None
     alpha = None if samples.alpha is None else np.empty(size, values.dtype)
     for rows in _parts(values, None if profile is None else CMYK_PARTS):
         strip = values[rows]
-        if alpha is not None:
+        if alpha is not None and samples.alpha is not None:
             alpha[rows] = samples.scaled(color.channel(strip, samples.alpha))
         done = _colour(samples, strip, None if alpha is None else alpha[rows], profile)
         start = rows.start * size[1] * channels
