@@ -23,7 +23,7 @@ NOTES = [
     "Ours: the animation as one WebP file, `animation: all`. The other side: its frames as PNG "
     "files, all in flight at once on the same server, which writes PNG files; decoding and "
     "encoding included on both sides.",
-    "Tiles: those that were computed, of all. The others are equal to one that was, or transparent.",
+    "Tiles: those that were computed, of all; the others equal one that was, or are transparent.",
     "The results are equal, sample by sample, to those of the frames in tiles of the same size; a "
     "test compares them.",
 ]

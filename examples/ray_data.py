@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import ray
 import ray.data
 from pyarrow import fs
@@ -28,6 +29,8 @@ from sakuga_core.options import parse_options
 MOST_BLOCKS = 10_000  # of pictures, each read, processed and, should a node fail, redone as a whole
 CPUS = 0.25  # that a reader or a worker reserves: both wait for others most of the time
 FAILURES = "failures.jsonl"  # in the output: a JSON object for each picture that failed
+
+Batch = dict[str, npt.NDArray[np.object_]]  # columns by name
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ class Worker:
         self.images = connect_sync(Config(), url=url)
         self.threads = ThreadPoolExecutor(in_flight)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(self, batch: Batch) -> Batch:
         """Processes some pictures, and writes their results.
 
         Args:

@@ -17,7 +17,10 @@ from sakuga_core.options import (
         ({"scale": 70}, "option 'scale' is 70; allowed: a number from 1 to 16"),
         ({"scale": "wide"}, "option 'scale' is 'wide'; allowed: a number from 1 to 16"),
         ({"scale": float("nan")}, "option 'scale' is nan; allowed: a number from 1 to 16"),
-        ({"scale": 0.5}, "option 'scale' is 0.5; allowed: a number from 1 to 16; this upscales, a "),
+        (
+            {"scale": 0.5},
+            "option 'scale' is 0.5; allowed: a number from 1 to 16; this upscales, a ",
+        ),
         ({"scale": True}, "option 'scale' is True; allowed: a number"),
         ({"tile_size": False}, "option 'tile_size' is False; allowed: a whole number"),
         ({"scale": 2, "width": 9}, "option 'scale' and 'width' are set; allowed: one of them, or"),

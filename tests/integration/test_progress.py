@@ -2,10 +2,12 @@
 
 import asyncio
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import envoy_for_tests
 from pictures import encoded, gradient, off, pixels_of, sample
 from sakuga import (
     BadImage,
@@ -17,6 +19,7 @@ from sakuga import (
     Progress,
     connect,
 )
+from sakuga.local import split
 from sakuga_core.networks.families import Upscaler
 from sakuga_core.networks.registry import by_name
 from sakuga_server.imaging import tiling
@@ -165,3 +168,24 @@ async def test_a_server_without_the_twin_serves_without_progress(config: Config)
             result = await images.process(picture, "upscale", VIDEO, on_progress=seen.append)
     assert pixels_of(result).shape == (80, 80, 3)
     assert seen == []
+
+
+async def test_progress_and_cancellation_pass_through_the_charts_envoy(
+    tmp_path: Path, config: Config, url: str, images: Images
+) -> None:
+    seen: list[Progress] = []
+    begun, pixels = asyncio.Event(), sample("heroine")
+    with envoy_for_tests.envoy(tmp_path, [split(url)[1]]) as envoy:
+        async with connect(config, url=envoy.url) as behind:
+            part = encoded(pixels[:100, :100])
+            await behind.process(part, "upscale", TILED, on_progress=seen.append)
+            before = await until_idle(images)
+            call = asyncio.ensure_future(
+                behind.process(encoded(pixels), "upscale", TILED, on_progress=lambda _: begun.set())
+            )
+            await begun.wait()
+            call.cancel()
+            await asyncio.wait([call])
+            assert await until_idle(images) - before < tiles_of(pixels.shape) / 2
+    assert grows(seen)
+    assert seen[-1].total > 1

@@ -94,12 +94,12 @@ async def test_durations_and_loops_stay_and_frames_are_told() -> None:
     durations = [10, 50, 2000, 40]
     data = webp(scene(4), durations, loop=3)
     upscale = Upscale(SmallNetwork(), settings())
-    for format in ("webp", "png", "gif", "avif"):
-        result, _ = await upscale(data, {"format": format}, Caller(progress=told.append))
+    for kind in ("webp", "png", "gif", "avif"):
+        result, _ = await upscale(data, {"format": kind}, Caller(progress=told.append))
         read = animation.read(result, Limits())
         assert read is not None
-        assert read.format == format
-        if format != "gif":  # whose shortest delays browsers lengthen
+        assert read.format == kind
+        if kind != "gif":  # whose shortest delays browsers lengthen
             assert list(read.timing.durations) == durations
         assert told == [Progress("frames", done, 4) for done in (1, 2, 3, 4)]
         told.clear()

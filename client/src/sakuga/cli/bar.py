@@ -1,7 +1,7 @@
 """The bars on a terminal; apart, so that rich is imported only where they are shown."""
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import click
 from rich.console import Console
@@ -9,15 +9,14 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Column
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from sakuga.cli.progress import State
+from sakuga.cli.estimate import State
 
 ROW_SECONDS = 2.0  # that a picture among several takes until it has a bar of its own
 REFRESHES = 8  # of the bars in a second
 NAME_WIDTH = 40
 
 
-def bar(state: "State", stream: TextIO) -> "Bar | None":
+def bar(state: State, stream: TextIO) -> "Bar | None":
     """What shows a state on a terminal; None, if that can't move its cursor."""
     console = Console(file=stream)
     return None if console.is_dumb_terminal else Bar(state, console)
@@ -26,7 +25,7 @@ def bar(state: "State", stream: TextIO) -> "Bar | None":
 class Bar:
     """A bar for all pictures, and one for each that takes long; for a single picture its own."""
 
-    def __init__(self, state: "State", console: Console) -> None:
+    def __init__(self, state: State, console: Console) -> None:
         self._state, self._console = state, console
         name = Column(no_wrap=True, overflow="ellipsis", max_width=NAME_WIDTH)
         self._bars = Progress(
@@ -98,7 +97,7 @@ class _Left(ProgressColumn):
 
     max_refresh = 0.5
 
-    def __init__(self, state: "State", column: Column) -> None:
+    def __init__(self, state: State, column: Column) -> None:
         super().__init__(column)
         self._state = state
 

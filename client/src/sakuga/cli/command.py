@@ -1,6 +1,5 @@
 """What a command of an action does: it plans, processes, and says what failed."""
 
-import asyncio
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,25 +7,22 @@ from typing import Any
 
 import click
 
+from sakuga.cli.embedding import local_server
 from sakuga.cli.errors import plain_errors, printable, sentence
 from sakuga.cli.lines import Lines, Printed, complain
-from sakuga.cli.running import IN_FLIGHT, Run
-from sakuga.files import Plan, Task, Wanted, plan, plan_reading
+from sakuga.cli.running import Run, carried_out
+from sakuga.files import Plan, Wanted, plan, plan_reading
 from sakuga.files.naming import known_sizes
-from sakuga.files.sources import STANDARD, LocalFile
-from sakuga.local import AUTO, LocalServer
-from sakuga_core import protocol
+from sakuga.files.sources import STANDARD
 from sakuga_core.actions import Action
-from sakuga_core.animated import animated
 from sakuga_core.config.schema import Config
-from sakuga_core.errors import BadOption, SakugaError
+from sakuga_core.errors import BadOption
 from sakuga_core.formats import FORMATS
 from sakuga_core.options import parse_options
 from sakuga_core.options.upscale import SIZES
 
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 SHOWN = 3  # names in a line that stands for many
-HEAD = 2**16  # bytes of a file in which a PNG says that it is animated
 
 # Options on which the names of results depend.
 NAMING = {"model", "format", "animation", "only_mask", "background_color", "result", *SIZES}
@@ -119,7 +115,7 @@ class Command:
         lines = Lines(self.mode.printed(self.files, len(made.tasks)), click.echo)
         for name, error in made.found.failures:
             lines.failed(name, error)
-        return {name: sentence(error) for name, error in made.found.failures}
+        return {name: sentence(error, name) for name, error in made.found.failures}
 
     def _plan(self, options: Mapping[str, Any]) -> Plan:
         """
@@ -174,12 +170,13 @@ class Command:
         Raises:
             ClickException: there is nothing at all.
         """
+        skipped = made.found.skipped.items() if not self.mode.quiet else ()
+        for reason, names in skipped:
+            complain(f"{len(names)} {reason} left out: {_some(names)}")
         if not (made.tasks or made.existing or made.found.failures):
             raise click.ClickException("no picture found")
         if self.mode.quiet:
             return
-        for reason, names in made.found.skipped.items():
-            complain(f"{len(names)} {reason} left out: {_some(names)}")
         if made.existing:
             complain(f"{len(made.existing)} results are there already: {_some(made.existing)}")
         if options.get("quality") and (titles := _lossless(made)):
@@ -194,82 +191,28 @@ class Command:
         """
         from sakuga.cli.progress import Display
 
-        local = self._local(made, options)
-        printed = self.mode.printed(self.files, len(made.tasks))
-        interrupted, error = False, None
-        with Display(total=len(made.tasks), quiet=self.mode.quiet) as display:
-            lines = Lines(printed, display.print)
-            run = Run(made, self.action.name, options, lines, display, self.mode.quiet)
-            try:
-                from sakuga.images import connect  # imports gRPC, while the embedded server starts
-
-                error = asyncio.run(_connected(connect, self.config, local, run))
-            except KeyboardInterrupt:
-                interrupted = True
-            finally:
-                made.close()
-                if local:
-                    local.close()
-        if interrupted:
-            complain(f"Interrupted: {self._so_far(run, made)}")
-            raise SystemExit(INTERRUPTED)
-        if error and (run.done or run.failed):
-            complain(f"Stopped: {self._so_far(run, made)}")
+        total, quiet = len(made.tasks), self.mode.quiet
+        local = local_server(self.config, self.action, made, options, self.embedded, quiet)
+        printed = self.mode.printed(self.files, total)
+        display = Display(total=total, quiet=quiet)
+        run = Run(made, self.action.name, options, printed, display, quiet)
+        try:
+            with display:
+                error = carried_out(run, self.config, local)
+        except KeyboardInterrupt:
+            complain(f"Interrupted: {self._so_far(run, total)}")
+            raise SystemExit(INTERRUPTED) from None
         if error:
+            if run.done or run.failed:
+                complain(f"Stopped: {self._so_far(run, total)}")
             raise error
         return run.failed
 
-    def _so_far(self, run: Run, made: Plan) -> str:
+    def _so_far(self, run: Run, total: int) -> str:
         """What is done, and how to go on."""
-        done = f"{run.done} of {len(made.tasks)} pictures are done"
+        done = f"{run.done} of {total} pictures are done"
         writes = self.mode.writes and not self.files.to_standard_output
         return f"{done}; the same command with --skip-existing goes on" if writes else done
-
-    def _local(self, made: Plan, options: Mapping[str, Any]) -> LocalServer | None:
-        """The server of this machine, already starting if it has to be; None where an address says
-        which server it is."""
-        if self.config.server.url != AUTO and not self.embedded:
-            return None
-        models, workers = self._models(made, options), min(len(made.tasks), IN_FLIGHT)
-        local = LocalServer(self.config, models, workers=workers, always_start=self.embedded)
-        local.begin()
-        return local
-
-    def _models(self, made: Plan, options: Mapping[str, Any]) -> list[str]:
-        """The Triton models that the pictures need; a custom provider may need any."""
-        if self.config.block(self.action.name).provider:
-            return []
-        named = {name: value for name, value in options.items() if name == "model"}
-        model = self.config.options_for(self.action.name, named)["model"]
-        folder = protocol.folder(model)
-        # What loads further networks is needed where one isn't there to be loaded now.
-        is_exported = any((self.config.server.repository / folder / "1").glob("model.*"))
-        loader = [] if is_exported and not self.action.loads_more else [protocol.NETWORKS]
-        frames = self.action.frames_model is not None and any(map(_may_have_frames, made.tasks))
-        progress = not self.mode.quiet
-        return [*loader, *self.action.models_for(model, frames=frames, progress=progress)]
-
-
-def _may_have_frames(task: Task) -> bool:
-    """Whether a picture may have several frames or pages; of a PNG its beginning tells."""
-    row = task.format
-    if row is None or not (row.animation or row.pages):
-        return False
-    if row.name != "png" or not isinstance(task.source, LocalFile):
-        return True
-    try:
-        with task.source.open() as file:
-            return animated(file.read(HEAD))
-    except OSError:  # which is reported when its turn comes
-        return False
-
-
-async def _connected(
-    connect: Connect, config: Config, local: LocalServer | None, run: Run
-) -> SakugaError | OSError | None:
-    """See `Run.all`."""
-    async with connect(config, url=AUTO if local else None, local=local) as images:
-        return await run.all(images)
 
 
 def _lossless(made: Plan) -> str:

@@ -32,14 +32,19 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(sentence(error)) from None
 
 
-def sentence(error: SakugaError | OSError) -> str:
-    """What is wrong, and what was probably meant."""
+def sentence(error: SakugaError | OSError, about: str | None = None) -> str:
+    """What is wrong, and what was probably meant.
+
+    Args:
+        about: a file that is named beside it anyway.
+    """
     if isinstance(error, SakugaError):
         found = _ALLOWED.search(str(error))
         near = nearest(found[1], re.split(r", | or ", found[2])) if found else ""
         return f"{error}{near}"
     reason = error.strerror or str(error) or type(error).__name__
-    return f"{printable(str(error.filename))}: {reason}" if error.filename else reason
+    named = error.filename is not None and str(error.filename) != about
+    return f"{printable(str(error.filename))}: {reason}" if named else reason
 
 
 def nearest(value: str, allowed: list[str]) -> str:

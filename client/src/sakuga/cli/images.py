@@ -7,6 +7,7 @@ import click
 
 from sakuga.cli.command import INTERRUPTED, Command, Files, Mode
 from sakuga.cli.flags import ActionCommand, file_flags, option_flags
+from sakuga.cli.lines import take_any_text
 from sakuga.cli.settings import Settings
 from sakuga_core.actions import Action
 
@@ -51,6 +52,7 @@ def command_of(action: Action) -> click.Command:
         mode = Mode(report, as_json, quiet, detect_only, show_regions)
         _check_together(files, mode)
         chosen = {name: value for name, value in flags.items() if value is not None}
+        take_any_text()
         try:
             Command(settings.config, action, files, mode, embedded).run(chosen)
         except KeyboardInterrupt:  # before the first picture

@@ -1,5 +1,6 @@
 """What a command prints of its pictures."""
 
+import io
 import json
 import os
 import sys
@@ -66,7 +67,7 @@ class Lines:
     def failed(self, name: str, error: Failure) -> None:
         """A picture has failed, which is said at the end, too."""
         if self._printed.json:
-            problem = {"type": type(error).__name__, "message": sentence(error)}
+            problem = {"type": type(error).__name__, "message": sentence(error, name)}
             self._object({"source": name, "error": problem})
 
     def _object(self, values: Mapping[str, Any]) -> None:
@@ -99,6 +100,14 @@ class Lines:
         for warning, count in self._warnings.items():
             if count > 1:
                 complain(f"{count} pictures: {printable(warning)}")
+
+
+def take_any_text() -> None:
+    """Has standard output and error escape what their encoding doesn't have, such as the letters
+    of a file's name."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def complain(line: str) -> None:

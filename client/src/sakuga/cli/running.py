@@ -7,9 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sakuga.cli.errors import concerns_all, printable, sentence
-from sakuga.cli.lines import Failure, Lines, Stopped
+from sakuga.cli.lines import Failure, Lines, Printed, Stopped
 from sakuga.files import Plan, Task
 from sakuga.files.naming import number
+from sakuga.local import AUTO, LocalServer
+from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadInput, SakugaError
 from sakuga_core.formats import BY_NAME, HEAD, FileFormat, recognised
 
@@ -28,7 +30,7 @@ class Run:
         plan: what to do.
         action: by its name.
         options: of every request.
-        lines: takes what is printed.
+        printed: what is printed of each picture.
         display: shows how far it is…
         is_quiet: …unless nothing is to be shown.
     """
@@ -38,7 +40,7 @@ class Run:
         plan: Plan,
         action: str,
         options: Mapping[str, Any],
-        lines: Lines,
+        printed: Printed,
         display: "Display",
         is_quiet: bool = False,
     ) -> None:
@@ -46,7 +48,8 @@ class Run:
         self.done = 0
         self.failed: dict[str, str] = {}
         """Names of the pictures that failed, and why."""
-        self._lines, self._display, self._is_quiet = lines, display, is_quiet
+        self._lines = Lines(printed, display.print)
+        self._display, self._is_quiet = display, is_quiet
         self._first: Counter[str] = Counter()
 
     async def all(self, images: "Images") -> Failure | None:
@@ -101,7 +104,7 @@ class Run:
         Raises:
             Stopped: all others would fail, too.
         """
-        name, reason = task.source.name, sentence(error)
+        name, reason = task.source.name, sentence(error, task.source.name)
         self._lines.failed(name, error)
         if concerns_all(error) or self._fails_always(error):
             raise Stopped(error)
@@ -116,6 +119,30 @@ class Run:
             return False
         self._first[str(error)] += 1
         return self._first[str(error)] >= IN_FLIGHT
+
+
+def carried_out(run: Run, config: Config, local: LocalServer | None) -> Failure | None:
+    """Carries out a plan, by the server of this machine or the one that `config` names.
+
+    Returns:
+        See `Run.all`.
+
+    Raises:
+        SakugaError: no server can be had.
+        KeyboardInterrupt: after Ctrl-C; nothing unfinished is left.
+    """
+    try:
+        from sakuga.images import connect  # imports gRPC, while the embedded server starts
+
+        async def all_of_it() -> Failure | None:
+            async with connect(config, url=AUTO if local else None, local=local) as images:
+                return await run.all(images)
+
+        return asyncio.run(all_of_it())
+    finally:
+        run.plan.close()
+        if local:
+            local.close()
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:

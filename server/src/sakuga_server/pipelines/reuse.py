@@ -7,9 +7,34 @@ Windows are compared byte by byte, so the picture is the one that computing them
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+
+import numpy as np
 
 from sakuga_server.imaging.picture import Array
+
+
+class Seen:
+    """What the result of a tile depends on: equal where that is, sample by sample.
+
+    Args:
+        arrays: parts of pictures, which are held, not copied; they must not change any more.
+        more: beside them.
+    """
+
+    def __init__(self, arrays: Sequence[Array | None], more: Hashable = None) -> None:
+        self.arrays = [array for array in arrays if array is not None]
+        self.more = (more, *((array.shape, array.dtype.char) for array in self.arrays))
+        self._hash = hash((self.more, *(array.tobytes() for array in self.arrays)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Seen) or (self._hash, self.more) != (other._hash, other.more):
+            return False
+        return all(map(np.array_equal, self.arrays, other.arrays))
+
 
 Results = dict[Hashable, "asyncio.Future[Array]"]
 

@@ -13,7 +13,7 @@ from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Net
 from sakuga_server.pipelines.concurrency import all_or_none, in_order
 from sakuga_server.pipelines.request import SMALL_TILES_IN_FLIGHT, UpscaleRequest
-from sakuga_server.pipelines.reuse import FrameMemory
+from sakuga_server.pipelines.reuse import FrameMemory, Seen
 
 Box = tuple[slice, slice]
 """Rows and columns of a part."""
@@ -90,9 +90,9 @@ class Tiled:
             if (value := known(part)) is not None:
                 target[...] = value
                 return self.request.tiles.finish()
-            window = np.ascontiguousarray(pixels[rows.window, columns.window])
             inner = tiling.inner_sides(rows, columns, height, width)
-            mask = None if wanted is None else np.ascontiguousarray(wanted[part])
+            window = pixels[rows.window, columns.window]
+            mask = None if wanted is None else wanted[part]
 
             async def compute() -> None:
                 async with self.request.slots:
@@ -101,8 +101,8 @@ class Tiled:
                 kept = result[rows.inner(scale, top), columns.inner(scale, left)]
                 target[...] = _masked(_as_kind_of(pixels, kept), mask)
 
-            kept_part = (rows.inner(1), columns.inner(1))
-            await self.memory.fill(_key(window, inner, kept_part, mask), target, compute)
+            sides = (*inner, _ends(rows), _ends(columns))
+            await self.memory.fill(Seen([window, mask], sides), target, compute)
             return self.request.tiles.finish()
 
         await all_or_none(one(*spans) for spans in self.request.split(height, width))
@@ -129,7 +129,7 @@ class Tiled:
         async def compute() -> None:
             target[...] = await self._run(window)
 
-        await self.memory.fill(_key(window), target, compute)
+        await self.memory.fill(Seen([window]), target, compute)
         return target
 
     async def _run(self, window: Array, inner: Inner | None = None) -> Array:
@@ -147,16 +147,9 @@ def _is_flat(pixels: Array) -> bool:
     return bool((pixels[0] == first).all() and (pixels == first).all())
 
 
-def _key(
-    window: Array,
-    inner: Inner | None = None,
-    part: Box | None = None,
-    mask: Array | None = None,
-) -> tuple[object, ...]:
-    """Equal for tiles whose results are equal, and only for these."""
-    ends = tuple((each.start, each.stop) for each in part or ())
-    seen = None if mask is None else mask.tobytes()
-    return window.shape, window.dtype.char, window.tobytes(), inner, ends, seen
+def _ends(span: tiling.Span) -> tuple[int, int]:
+    """Where the part that is kept begins and ends, in its window."""
+    return span.keep_start - span.start, span.keep_stop - span.start
 
 
 def _grown(part: Box) -> Box:

@@ -18,7 +18,7 @@ from sakuga_server.pipelines import sizes
 from sakuga_server.pipelines.concurrency import all_or_none
 from sakuga_server.pipelines.files import Work, from_file_to_file
 from sakuga_server.pipelines.request import Options, UpscaleRequest, notes_on
-from sakuga_server.pipelines.reuse import FrameMemory
+from sakuga_server.pipelines.reuse import FrameMemory, Memory
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.pipelines.tile_size import tile_size
 from sakuga_server.pipelines.tiles import Tiled
@@ -95,14 +95,21 @@ class Upscale:
         request.scales = plan.scales(picture.width)
         if request.single and picture.alpha is not None:
             request.use_tiles_of(tile_size([picture], 1, request))
-        memory = request.memory.frame()
         large = gray.detected(picture) if request.options.preserve_gray else picture
         with request.stages("network"):
-            for size in plan.sizes[:-1]:
-                large = _resized(await self._pass(large, request, memory), size, request)
-            large = await self._pass(large, request, memory)
+            large = await self._passes(large, plan, request)
         with request.stages("resize"):
             return gray.like(picture, _resized(large, plan.result, request))
+
+    async def _passes(
+        self, picture: Picture, plan: sizes.Plan, request: UpscaleRequest[Any]
+    ) -> Picture:
+        """The picture as the last pass gives it."""
+        # Of a single picture nothing is remembered longer: it would be in memory once more.
+        memory = (Memory() if request.single else request.memory).frame()
+        for size in plan.sizes[:-1]:
+            picture = _resized(await self._pass(picture, request, memory), size, request)
+        return await self._pass(picture, request, memory)
 
     def _plan(self, width: int, height: int, request: UpscaleRequest[Any]) -> sizes.Plan:
         """

@@ -20,7 +20,7 @@ from sakuga_server.imaging.samples import interleaved
 ORDER = "<"  # of bytes
 LEVEL = 3  # as in PNG
 LARGEST = 2**31 - 2**20  # bytes that a message can carry; and offsets have 32 bits
-_DEFLATE, _DIFFERENCES, _UNASSOCIATED, _INCH, _A_PAGE = 8, 2, 2, 2, 2
+_DEFLATE, _DIFFERENCES, _UNASSOCIATED, _A_PAGE, _NO_UNIT = 8, 2, 2, 2, 1
 
 
 class TiffWriter:
@@ -112,10 +112,7 @@ def _about(metadata: Metadata) -> tuple[ifd.Directory, exif.Exif]:
     found = exif.Exif.parse(metadata.exif)[0] if metadata.exif else exif.Exif(ORDER)
     found = found if found.order == ORDER else found.swapped()
     tags = {code: tag for code, tag in found.main.items() if code in exif.DESCRIPTIVE}
-    if metadata.dpi:
-        resolution = exif.Exif(ORDER)
-        resolution.set_dpi(metadata.dpi)
-        tags |= resolution.main
+    tags |= _resolution(metadata.dpi)
     if metadata.icc:
         tags[exif.ICC] = ifd.Tag(ifd.UNDEFINED, len(metadata.icc), metadata.icc)
     if metadata.xmp:
@@ -124,3 +121,12 @@ def _about(metadata: Metadata) -> tuple[ifd.Directory, exif.Exif]:
         body = metadata.iptc + bytes(-len(metadata.iptc) % 4)
         tags[exif.IPTC] = ifd.Tag(ifd.LONG, len(body) // 4, body)
     return tags, found
+
+
+def _resolution(dpi: tuple[float, float] | None) -> ifd.Directory:
+    """Tags that every TIFF has; without a resolution they say that pixels are square."""
+    found = exif.Exif(ORDER)
+    found.set_dpi(dpi or (1, 1))
+    if dpi is None:
+        found.main[exif.UNIT] = ifd.words(ORDER, ifd.SHORT, _NO_UNIT)
+    return found.main
