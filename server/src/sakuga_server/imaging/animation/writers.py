@@ -3,7 +3,6 @@
 from sakuga_core.formats import BY_NAME
 from sakuga_server.imaging.animation.apng_writer import ApngWriter
 from sakuga_server.imaging.animation.avif_writer import AvifWriter
-from sakuga_server.imaging.animation.gif_writer import GifWriter
 from sakuga_server.imaging.animation.record import Timing
 from sakuga_server.imaging.animation.webp_writer import WebpWriter
 from sakuga_server.imaging.animation.write import Plan, Writer
@@ -13,7 +12,6 @@ from sakuga_server.imaging.writing.pillow import LOSSY_QUALITY
 WRITERS: dict[str, type[Writer]] = {
     "png": ApngWriter,
     "webp": WebpWriter,
-    "gif": GifWriter,
     "avif": AvifWriter,
 }
 
@@ -55,9 +53,18 @@ def writer(
         metadata=metadata or Metadata(),
         quality=level,
     )
-    result = WRITERS[format](plan)
+    result = _kind(format)(plan)
     result.warnings += warnings
     return result
+
+
+def _kind(format: str) -> type[Writer]:
+    if format == "gif":
+        # Imported here, so that processes which write no GIF go without numba's 80 MB.
+        from sakuga_server.imaging.animation.gif_writer import GifWriter
+
+        return GifWriter
+    return WRITERS[format]
 
 
 def _level(format: str, quality: int | None, lossless: bool | None) -> tuple[int | None, list[str]]:
