@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_files import GIF, archive, made
 from sakuga import BadInput
 from sakuga.files import Plan, Wanted, plan
-from sakuga.files.naming import stems
+from sakuga.files.naming import Template, stems
 from sakuga_core.formats import BY_NAME
 
 
@@ -279,6 +279,7 @@ def test_a_format_without_transparency_is_not_kept_where_a_background_is_removed
         ("o/{parent}/{name}.webp", "o/p/a.png.webp"),
         ("o/{action}-{model}/{index:03}.{ext}", "o/upscale-realesr-animevideov3/001.png"),
         ("{stem}", "a.png"),
+        ("./o//{stem}", "o/a.png"),
         ("o/{{x}}/{stem}.{ext}", "o/{x}/a.png"),
         ("o/{parent}/", "o/p/a.png"),
         ("o/{stem}.5", "o/a.5.png"),
@@ -370,3 +371,27 @@ def test_an_archive_and_a_folder_of_one_name_do_not_meet(here: Path) -> None:
     made(here, "p/ch/2.png")
     first, second = planned("p", output="o").tasks
     assert first.target != second.target
+
+
+def test_an_empty_output_or_an_empty_field_never_means_the_root(here: Path) -> None:
+    made(here, "a.png")
+    with pytest.raises(BadInput, match="-o is empty"):
+        planned("a.png", output="")
+    template = Template("{parent}/{stem}.{ext}", {"parent": "", "stem": "a"})
+    assert template.path(".png") == "a.png"
+
+
+def test_an_output_through_a_link_and_back_is_where_the_system_says(here: Path) -> None:
+    made(here, "a.png", "elsewhere/sub/x.txt")
+    (here / "link").symlink_to("elsewhere/sub")
+    (task,) = planned("a.png", output="link/../").tasks
+    assert task.target
+    task.target.write(b"1", None, None)
+    assert (here / "elsewhere" / "a.png").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("folder", ["{x}", "a{", "}{"])
+def test_braces_of_folders_and_files_are_no_fields(here: Path, folder: str) -> None:
+    made(here, f"p/{folder}/{{y}}.png")
+    (here / folder).mkdir()
+    assert list(targets("p", output=folder).values()) == [f"{folder}/{folder}/{{y}}.png"]

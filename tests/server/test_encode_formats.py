@@ -13,9 +13,11 @@ from PIL import Image
 
 from pictures import gradient, off, sample
 from sakuga import BadOption, TooLarge
+from sakuga_core.config.server import Limits
 from sakuga_core.formats import FORMATS
 from sakuga_server.imaging import encode as encoding
 from sakuga_server.imaging import picture as in_memory
+from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.encode import PagesWriter, check_size, encode
 from sakuga_server.imaging.metadata import Metadata, Text
 from sakuga_server.imaging.picture import Picture
@@ -217,3 +219,17 @@ def test_the_smallest_pictures_are_written(row: object, size: tuple[int, int]) -
     pixels = np.full((*size, 3), 200, np.uint8)
     found = read(encode(Picture(pixels), name, None, True), alpha=False)
     assert off(found, pixels) <= 2
+
+
+@pytest.mark.parametrize("gray", [False, True])
+def test_a_jpeg_is_as_long_as_its_format_allows(gray: bool) -> None:
+    pixels = noise(gray, False).colour[:2, :1]
+    source = Picture(np.repeat(pixels, 65535, axis=1), metadata=Metadata(comment=b"long"))
+    data = encode(source, "jpeg", 95, keep_metadata=True)
+    found = decode(data, Limits())
+    assert (found.height, found.width) == (2, 65535)
+    assert found.metadata.comment == b"long"
+    assert np.abs(found.colour.astype(int) - source.colour).max() < 20
+    longer = Picture(np.repeat(pixels, 65536, axis=1))
+    with pytest.raises(TooLarge, match="65536 pixels long; jpeg allows 65535"):
+        encode(longer, "jpeg", 95, keep_metadata=True)

@@ -1,6 +1,7 @@
 """What results are called."""
 
 import os
+import re
 import string
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -86,7 +87,9 @@ class Template:
             sizes: `scale`, `width` and `height` of the result, where the pattern needs them.
         """
         values = {"ext": suffix[1:], **(sizes or {}), **self.values}
-        path = os.path.normpath(self.pattern.format_map(values))
+        path = re.sub("/+", "/", self.pattern.format_map(values)).removeprefix("./")
+        if not self.pattern.startswith("/"):
+            path = path.lstrip("/")  # behind a field that is empty
         own = os.path.splitext(path)[1]
         if own == suffix or _same_format(own, suffix):
             return path

@@ -16,7 +16,6 @@ from sakuga_core.errors import BadInput
 from sakuga_core.formats import BY_SUFFIX, FORMATS, FileFormat
 
 DEFAULT = "out"
-IN_FOLDER = "{folder}/{stem}.{ext}"
 
 _LETTERS = re.compile(r"\.[A-Za-z][A-Za-z0-9]*")  # a suffix, unlike the end of ch1.5
 
@@ -30,7 +29,7 @@ class Output:
     kind: Literal["folder", "file", "pattern", "archive", "standard"]
     store: Store
     pattern: str
-    """Of their paths; of an archive its path."""
+    """Of their paths; of an archive its path; of a folder nothing."""
     folder: str
     """In which all of them will be."""
     format: FileFormat | None = None
@@ -65,11 +64,13 @@ def output_of(text: str | None, inputs: Sequence[str]) -> Output:
         text = STANDARD if list(inputs) == [STANDARD] else DEFAULT
     if text == STANDARD:
         return Output(text, "standard", StandardOutput(), "standard output.{ext}", "")
+    if not text:
+        raise BadInput("-o is empty; allowed: a folder, such as .")
     path, store = _store(text)
     if "{" in text and not store.is_folder(path):
         return _pattern(text, path, store)
     if text.endswith("/") or store.is_folder(path):
-        return Output(text, "folder", store, IN_FOLDER, path)
+        return Output(text, "folder", store, "", path)
     return _by_suffix(text, path, store, inputs)
 
 
@@ -120,7 +121,7 @@ def _by_suffix(text: str, path: str, store: Store, inputs: Sequence[str]) -> Out
             f"-o {text} is one file, for several pictures; name a folder, an archive (.cbz, .zip), "
             f"or a pattern such as '{{stem}}{suffix}'; a folder of that name ends with /"
         )
-    return Output(text, "folder", store, IN_FOLDER, path)
+    return Output(text, "folder", store, "", path)
 
 
 def _is_archive(text: str) -> bool:

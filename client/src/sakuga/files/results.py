@@ -11,11 +11,12 @@ from sakuga.files.naming import (
     Template,
     check_length,
     check_pattern,
+    escaped,
     stem,
     stems,
     suffix_of,
 )
-from sakuga.files.outputs import IN_FOLDER, Output
+from sakuga.files.outputs import Output
 from sakuga.files.stores import Store
 from sakuga.files.targets import Originals
 from sakuga.files.wanted import Wanted
@@ -92,9 +93,7 @@ def _templates(items: Sequence[Item], output: Output, wanted: Wanted) -> Iterato
         places = [(item.place, _suffixes(item, wanted)) for item in items]
         keep = {i for i, item in enumerate(items) if _is_beside(item, output)}
         for path in stems(places, keep, ADVICE):
-            folder, name = os.path.split(path)
-            values = {"folder": os.path.join(output.folder, folder), "stem": name}
-            yield Template(IN_FOLDER, values)
+            yield Template(escaped(os.path.join(output.folder, path)) + ".{ext}", {})
         return
     for index, item in enumerate(items, 1):
         template = Template(output.pattern, _values(item, index, wanted))
@@ -107,7 +106,7 @@ def _is_beside(item: Item, output: Output) -> bool:
     """Whether its result will be in the folder that it is in itself."""
     if item.source.key is None:
         return False
-    folder = os.path.normpath(os.path.join(output.folder, item.place.parent))
+    folder = os.path.join(output.folder, *item.place.parent.parts)
     return output.store.folder_key(folder) == os.path.dirname(item.source.key)
 
 

@@ -98,7 +98,7 @@ def located(url: str) -> RemoteFile:
         BadInput: fsspec, or its part for this protocol, isn't installed, or there is none.
     """
     try:
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]
+        from fsspec.core import url_to_fs
 
         system, path = url_to_fs(url)
     except ImportError as error:

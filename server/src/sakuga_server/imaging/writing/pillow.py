@@ -3,6 +3,8 @@
 import io
 from typing import Any
 
+import imagecodecs
+import numpy as np
 from PIL import Image
 
 from sakuga_core.errors import BadOption
@@ -12,6 +14,7 @@ from sakuga_server.imaging.picture import Array, Picture, rgb
 from sakuga_server.imaging.samples import interleaved
 
 JPEG_QUALITY = 95
+PILLOWS_LONGEST_JPEG = 65500  # pixels; of its libjpeg
 LOSSY_QUALITY = 90  # of the others, where loss is asked for without saying how much
 
 WHOLE_CHROMA = {"subsampling": "4:4:4"}  # halved, it bleeds over the hard edges of drawn art
@@ -27,11 +30,22 @@ EXTRA = "pip install 'sakuga-server[formats]'"
 
 
 def jpeg(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    if max(picture.width, picture.height) > PILLOWS_LONGEST_JPEG:
+        return _long_jpeg(picture, metadata, quality)
     about: dict[str, Any] = {"extra": jpeg_segments(metadata)}
     if metadata.dpi:
         about["dpi"] = metadata.dpi
     options = {"quality": quality or JPEG_QUALITY, **WHOLE_CHROMA, **about}
     return _saved(interleaved(picture), "JPEG", **options)
+
+
+def _long_jpeg(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """A JPEG as long as its format allows, 65,535 pixels; the resolution stays in EXIF alone."""
+    pixels = np.ascontiguousarray(interleaved(picture))
+    level = quality or JPEG_QUALITY
+    file = bytes(imagecodecs.jpeg8_encode(pixels, level=level, subsampling="444"))
+    after = 4 + int.from_bytes(file[4:6], "big")  # SOI, and JFIF's APP0
+    return file[:after] + jpeg_segments(metadata) + file[after:]
 
 
 def webp(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
