@@ -6,6 +6,7 @@
 import asyncio
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from measure import Row, side_by_side, write
@@ -16,8 +17,7 @@ from draw import picture
 from pictures import encoded
 from sakuga import Images, load_config
 
-FRAMES = 24
-RUNS = 3
+FRAMES = 12
 
 NOTES = [
     "Ours: the animation as one WebP file, `animation: all`. The other side: its frames as PNG "
@@ -45,8 +45,8 @@ def scene(side: tuple[int, int], hold: int) -> Iterator[Image.Image]:
 def sticker(side: int) -> Iterator[Image.Image]:
     """A mascot alone, half of the picture transparent, that sways: every frame is another."""
     figure = mascot(side)
-    for index in range(FRAMES // 3):
-        angle = 4 * np.sin(2 * np.pi * index / (FRAMES / 3))
+    for index in range(FRAMES // 2):
+        angle = 4 * np.sin(2 * np.pi * index / (FRAMES / 2))
         yield figure.rotate(angle, Image.Resampling.BICUBIC)
 
 
@@ -69,10 +69,30 @@ def webp(frames: list[Image.Image]) -> bytes:
     return file.getvalue()
 
 
-def compare(images: Images, loop: Loop, model: str, what: str, frames: list[Image.Image]) -> Row:
+@dataclass(frozen=True)
+class Plan:
+    """What is measured of a network."""
+
+    model: str
+    runs: int
+    side: tuple[int, int]
+    """Of the scene."""
+    holds: tuple[int, ...]
+    """For how many frames its figure is held."""
+    sticker: int
+    """Side of the cut-out."""
+
+
+PLANS = (
+    Plan("realesr-animevideov3", 3, (640, 360), (1, 2, 3), 320),
+    Plan("realesrgan-x4plus-anime", 1, (640, 360), (1, 2), 400),
+)
+
+
+def compare(images: Images, loop: Loop, plan: Plan, what: str, frames: list[Image.Image]) -> Row:
     """One request for all frames, against one for each."""
     file, stills = webp(frames), [encoded(np.asarray(frame)) for frame in frames]
-    options = {"model": model, "format": "png"}
+    options = {"model": plan.model, "format": "png"}
 
     def together() -> object:
         return loop(images.run(file, "upscale", options))
@@ -81,24 +101,21 @@ def compare(images: Images, loop: Loop, model: str, what: str, frames: list[Imag
         return await asyncio.gather(*(images.process(s, "upscale", options) for s in stills))
 
     report = together().report  # type: ignore[attr-defined]
-    loop(all_alone())
     computed = f"{report['tiles_computed']} of {report['tiles']} tiles of {report['tile_size']}"
-    return side_by_side(
-        f"{model}, {what}", together, lambda: loop(all_alone()), RUNS, computed, warm=True
-    )
+    name = f"{plan.model}, {what}"
+    return side_by_side(name, together, lambda: loop(all_alone()), plan.runs, computed, warm=True)
 
 
 def main() -> None:
     loop, rows = Loop(), []
-    sizes = {"realesr-animevideov3": ((640, 360), 320), "realesrgan-x4plus-anime": ((512, 288), 0)}
     with served(load_config(), loop) as (images, _):
-        for model, (side, square) in sizes.items():
-            for hold in (1, 2, 3):
-                what = f"{side[0]}x{side[1]}, a tenth moves, frames held for {hold}"
-                rows.append(compare(images, loop, model, what, list(scene(side, hold))))
-            if square:
-                what = f"{square}², half of it transparent, all of it moves"
-                rows.append(compare(images, loop, model, what, list(sticker(square))))
+        for plan in PLANS:
+            width, height = plan.side
+            for hold in plan.holds:
+                what = f"{width}x{height}, a tenth moves, frames held for {hold}"
+                rows.append(compare(images, loop, plan, what, list(scene(plan.side, hold))))
+            what = f"{plan.sticker}², half of it transparent, all of it moves"
+            rows.append(compare(images, loop, plan, what, list(sticker(plan.sticker))))
     write("animation", "Animations", "each frame", rows, NOTES)
 
 

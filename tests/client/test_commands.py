@@ -97,7 +97,7 @@ def test_nothing_found_says_what_was_left_out(here: Path) -> None:
     made(here, "p/notes.txt", "p/.hidden.png")
     done = called("upscale", "p")
     assert done.exit_code == 1
-    assert "1 files that are no pictures left out: p/notes.txt" in done.output
+    assert "Left out, no picture: 1 (p/notes.txt)" in done.output
     assert done.output.endswith("Error: no picture found\n")
 
 

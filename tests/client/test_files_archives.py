@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from made_files import JPEG, PNG, TEXT, archive, entries, made
 from sakuga import BadInput, TooLarge
 from sakuga.files import Plan, Wanted, plan, plan_reading
+from sakuga.files.found import OTHERS
 from sakuga_core.errors import SakugaError
 from sakuga_core.formats import BY_NAME
 
@@ -269,7 +270,7 @@ def test_an_archive_without_pictures_is_an_error_only_where_it_is_named(here: Pa
     assert "has no picture" in str(failure("p/a.zip"))
     made_plan = planned("p")
     assert made_plan.found.failures == []
-    assert made_plan.found.skipped == {"files that are no pictures": ["p/a.zip"]}
+    assert made_plan.found.skipped == {OTHERS: ["p/a.zip"]}
 
 
 def test_a_damaged_page_is_named_and_its_archive_is_not_written(here: Path) -> None:
@@ -282,6 +283,18 @@ def test_a_damaged_page_is_named_and_its_archive_is_not_written(here: Path) -> N
     assert task.source.name == "a.cbz/1.png"
     with pytest.raises(BadInput, match="the entry is damaged: Bad CRC-32"):
         task.source.read()
+
+
+def test_an_archive_whose_other_entries_are_damaged_leaves_nothing(here: Path) -> None:
+    data = bytearray(archive(here / "a.cbz", "1.png", notes=TEXT * 99).read_bytes())
+    data[data.index(TEXT * 99) + 6000] ^= 1
+    (here / "a.cbz").write_bytes(data)
+    (task,) = planned("a.cbz").tasks
+    assert task.target
+    with pytest.raises(BadInput, match="entry notes is damaged"):
+        task.target.write(RESULT, None, None)
+    assert task.target.give_up() == "o/a.cbz"
+    assert os.listdir("o") == []
 
 
 @given(st.data())

@@ -13,7 +13,7 @@ import pytest
 from made_files import AVIF, JPEG, PNG, TEXT, made
 from sakuga import BadInput
 from sakuga.files.discovery import discover
-from sakuga.files.found import HIDDEN, OTHERS, REPEATED, Found
+from sakuga.files.found import HIDDEN, OTHERS, OUTPUT, REPEATED, Found
 from sakuga.files.kinds import natural
 
 MOST = 2**20
@@ -140,7 +140,9 @@ def test_each_file_is_read_once_however_often_it_is_named(tmp_path: Path) -> Non
 
 def test_an_output_folder_within_the_input_is_not_read_again(tmp_path: Path) -> None:
     made(tmp_path, "p/a.png", "p/out/a.png", "p/out/sub/b.png")
-    assert names(found(tmp_path / "p", excluded=(tmp_path / "p" / "out",)), tmp_path) == ["p/a.png"]
+    result = found(tmp_path / "p", excluded=(tmp_path / "p" / "out",))
+    assert names(result, tmp_path) == ["p/a.png"]
+    assert skipped(result, OUTPUT, tmp_path) == {"p/out"}
     assert len(found(tmp_path / "p", excluded=(tmp_path / "p",)).items) == 3
     assert len(found(tmp_path / "p", excluded=(tmp_path,)).items) == 3
 

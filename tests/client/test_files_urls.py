@@ -101,6 +101,13 @@ def test_an_output_folder_within_the_input_is_not_read_again(memory: Any) -> Non
     assert len(planned("memory://b", output="memory://b/out", overwrite=True).tasks) == 1
 
 
+def test_each_file_at_an_address_is_read_once(memory: Any) -> None:
+    memory.pipe_file("/b/sub/1.png", PNG)
+    inputs = ["memory://b", "memory://b/sub/1.png", "memory://b/sub"]
+    assert len(planned(*inputs, output="memory://o").tasks) == 1
+    assert len(planned(*inputs[::-1], output="memory://o").tasks) == 1
+
+
 def test_archives_at_addresses(memory: Any, here: Path) -> None:
     book = archive(here / "x.cbz", "2.jpg", "1.png", "ComicInfo.xml").read_bytes()
     memory.pipe_file("/b/x.cbz", book)

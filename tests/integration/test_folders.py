@@ -197,9 +197,9 @@ def test_what_is_left_out_is_counted_and_named(folder: Path, url: str) -> None:
     done = sakuga(folder, "p", "-o", "o", url=url)
     assert done.returncode == 0
     lines = done.stderr.decode().splitlines()
-    assert "1 files that are no pictures left out: p/notes.txt" in lines
-    assert any(line.startswith("2 hidden or system files") for line in lines)
-    assert any(line.endswith("by another path or link left out: p/loop") for line in lines)
+    assert "Left out, no picture: 1 (p/notes.txt)" in lines
+    assert any(line.startswith("Left out, hidden or of the system: 2 (p/") for line in lines)
+    assert "Left out, found before: 1 (p/loop)" in lines
 
 
 def test_one_picture_fails_with_the_sentence_itself(folder: Path, url: str) -> None:
@@ -253,7 +253,7 @@ def test_existing_results_are_an_error_before_work(folder: Path, url: str) -> No
     assert b"results are there already: o/0.png, o/1.png, o/2.png;" in again.stderr
     skipped = sakuga(folder, "p", "-o", "o", "--skip-existing", url=url)
     assert skipped.returncode == 0
-    assert skipped.stderr == b"3 results are there already: o/0.png, o/1.png, o/2.png\n"
+    assert skipped.stderr == b"There already: 3 (o/0.png, o/1.png, o/2.png)\n"
     assert times == {name: (folder / "o" / name).stat().st_mtime_ns for name in times}
     replaced = sakuga(folder, "p", "-o", "o", "--overwrite", url=url)
     assert replaced.returncode == 0

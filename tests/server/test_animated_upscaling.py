@@ -1,6 +1,7 @@
 """Animations through the pipelines: every frame is what it would be alone, for less work."""
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 
 import numpy as np
@@ -158,3 +159,26 @@ async def test_frames_of_a_larger_scale_are_sized_like_stills() -> None:
     result, report = await Upscale(SmallNetwork(), settings())(webp(scene(2, 70)), {"width": 200})
     assert [frame.shape for frame in frames_of(result)] == [(200, 200, 3)] * 2
     assert report["passes"] == [1.429, SCALE]
+
+
+async def test_memory_is_bounded_by_a_few_frames() -> None:
+    """Of noise, so that nothing is reused, in a lossy format, whose frames hardly count."""
+    peaks, noise = [], np.random.default_rng(1)
+    for count in (8, 32):
+        frames = [noise.integers(0, 256, (128, 128, 3), np.uint8) for _ in range(count)]
+        data = webp(frames)
+        work = Upscale(SmallNetwork(), settings())
+        work.net.windows = Forgetful()  # type: ignore[attr-defined]
+        tracemalloc.start()
+        try:
+            await work(data, {"scale": 4, "format": "webp", "quality": 1})
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    result = (4 * 128) ** 2 * 3
+    assert peaks[1] - peaks[0] < 4 * result + 24 * 128**2 * 4  # and the compressed frames
+
+
+class Forgetful(list[np.ndarray]):
+    def append(self, window: np.ndarray) -> None:
+        pass

@@ -137,7 +137,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
     for action in (
         Action(
             name=ImageAction.UPSCALE,
-            summary="Upscale pictures 1 to 4 times.",
+            summary="Upscale pictures 1 to 16 times.",
             kind="upscale",
             option_class=_upscale_options,
             default_model="realesrgan-x4plus-anime",

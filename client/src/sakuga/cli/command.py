@@ -68,8 +68,9 @@ class Mode:
 
     def printed(self, files: Files, count: int) -> Printed:
         """What is printed of so many pictures."""
-        in_bar = count > 1 and sys.stdout.isatty() and sys.stderr.isatty()
+        in_bar = count > 1 and sys.stdout.isatty() and sys.stderr.isatty() and not self.quiet
         return Printed(
+            in_bar=in_bar,
             json=self.as_json,
             report=self.report,
             regions=self.detect_only and not self.show_regions,
@@ -172,13 +173,13 @@ class Command:
         """
         skipped = made.found.skipped.items() if not self.mode.quiet else ()
         for reason, names in skipped:
-            complain(f"{len(names)} {reason} left out: {_some(names)}")
+            complain(f"Left out, {reason}: {_some(names)}")
         if not (made.tasks or made.existing or made.found.failures):
             raise click.ClickException("no picture found")
         if self.mode.quiet:
             return
         if made.existing:
-            complain(f"{len(made.existing)} results are there already: {_some(made.existing)}")
+            complain(f"There already: {_some(made.existing)}")
         if options.get("quality") and (titles := _lossless(made)):
             complain(f"--quality has no effect on {titles}; it has on JPEG, WebP and AVIF")
 
@@ -206,6 +207,8 @@ class Command:
             if run.done or run.failed:
                 complain(f"Stopped: {self._so_far(run, total)}")
             raise error
+        if printed.in_bar:
+            complain(f"{run.done} of {total} pictures are done")
         return run.failed
 
     def _so_far(self, run: Run, total: int) -> str:
@@ -222,9 +225,9 @@ def _lossless(made: Plan) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first of many names."""
+    """How many names, and the first of them."""
     more = ", …" if len(names) > SHOWN else ""
-    return ", ".join(map(printable, names[:SHOWN])) + more
+    return f"{len(names)} ({', '.join(map(printable, names[:SHOWN]))}{more})"
 
 
 def _conclude(failed: Mapping[str, str], total: int) -> None:

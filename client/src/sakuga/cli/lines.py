@@ -27,6 +27,8 @@ class Printed:
     """The regions that were detected."""
     lines: bool = True
     """A line for each picture."""
+    in_bar: bool = False
+    """A bar on a terminal, instead of lines."""
 
 
 class Stopped(Exception):

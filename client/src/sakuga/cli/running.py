@@ -72,7 +72,9 @@ class Run:
 
     async def _worker(self, images: "Images", tasks: Iterator[Task]) -> None:
         for task in tasks:
-            if not (task.target and task.target.is_given_up):
+            if task.target and task.target.is_given_up:
+                self._display.failed(task.source.name)
+            else:
                 await self._one(images, task)
 
     async def _one(self, images: "Images", task: Task) -> None:

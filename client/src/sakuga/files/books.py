@@ -71,9 +71,9 @@ class Book:
                 place = self.store.begin(self.path, replace=self._replace)
                 self._writer = ArchiveWriter(place, self._comment)
             self._writer.write(entry, data, position)
-            self.left -= 1
-            if self.left == 0:
+            if self.left == 1:
                 self._finish(self._writer)
+            self.left -= 1
 
     def _finish(self, writer: ArchiveWriter) -> None:
         for copy, position in self._copies:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from sakuga.files import urls
 from sakuga.files.archives import SUFFIXES, Archive
-from sakuga.files.found import HIDDEN, OTHERS, Found, Item
+from sakuga.files.found import HIDDEN, OTHERS, OUTPUT, Found, Item
 from sakuga.files.kinds import is_hidden, kind_of, natural
 from sakuga.files.sources import STANDARD, File, LocalFile, stream
 from sakuga.files.walking import Entry, Walk
@@ -152,24 +152,38 @@ class _Search:
     def _remote(self, root: urls.RemoteFile, place: PurePosixPath) -> None:
         """The file at an address, or the files below it."""
         if not urls.is_folder(root):
-            self._file(root, place, urls.heads([root])[0], is_named=True)
+            if self._is_new(root):
+                self._file(root, place, urls.heads([root])[0], is_named=True)
             return
         try:
             below = urls.files_below(root)
         except OSError as error:
             self.found.fail(root.name, error)
             return
-        files, excluded = [], [key for key in self._excluded if key.startswith(f"{root.key}/")]
-        for file in below:
-            inner = PurePosixPath(file.path.removeprefix(root.path).strip("/"))
-            if any(map(is_hidden, inner.parts)):
-                self.found.skip(HIDDEN, file.name)
-            elif not any(f"{file.key}/".startswith(f"{key}/") for key in excluded):
-                files.append((place / inner, file))
+        files = [
+            (place.joinpath(file.path.removeprefix(root.path).strip("/")), file)
+            for file in below
+            if self._is_wanted(file, root)
+        ]
         files.sort(key=lambda pair: _order(pair[0]))
         heads = urls.heads([file for _, file in files])
         for (inner, file), head in zip(files, heads, strict=True):
             self._file(file, inner, head, is_named=False)
+
+    def _is_wanted(self, file: urls.RemoteFile, root: urls.RemoteFile) -> bool:
+        """Whether a file below a root is read."""
+        inner = PurePosixPath(file.path.removeprefix(root.path))
+        below = [key for key in self._excluded if key.startswith(f"{root.key}/")]
+        if any(map(is_hidden, inner.parts)):
+            self.found.skip(HIDDEN, file.name)
+        elif any(f"{file.key}/".startswith(f"{key}/") for key in below):
+            self.found.skip(OUTPUT, file.name)
+        else:
+            return self._is_new(file)
+        return False
+
+    def _is_new(self, file: urls.RemoteFile) -> bool:
+        return self._walk.is_new(Entry(file.name, PurePosixPath(), file.key))
 
     def _file(self, source: File, place: PurePosixPath, head: bytes, is_named: bool) -> None:
         """A file, by its content and name."""

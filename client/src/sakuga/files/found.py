@@ -8,9 +8,8 @@ from sakuga.files.sources import Source
 from sakuga_core.errors import SakugaError
 from sakuga_core.formats import FileFormat
 
-HIDDEN = "hidden or system files and folders"
-OTHERS = "files that are no pictures"
-REPEATED = "files or folders that were found before, by another path or link"
+# Reasons to leave out files and folders.
+HIDDEN, OTHERS, REPEATED, OUTPUT = "hidden or of the system", "no picture", "found before", "output"
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Found:
     failures: list[tuple[str, SakugaError | OSError]] = field(default_factory=list)
     """What can't be read, and why."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
-    """Names of what isn't read, by the reason: HIDDEN, OTHERS or REPEATED."""
+    """Names of what isn't read, by the reason."""
 
     def skip(self, reason: str, name: str) -> None:
         """Counts what isn't read."""

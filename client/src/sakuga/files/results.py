@@ -182,7 +182,7 @@ def _check_original(result: Result, path: str, originals: Originals, store: Stor
             f"the result of {result.items[0].source.name} would replace {other.source.name}, "
             "which is a picture to process; name another output"
         )
-    if other is None and (linked := originals.linked(store, path)):
+    if other is None and (linked := originals.at(store, path)):
         raise BadInput(
             f"{store.name(path)} is a link to {linked}, a picture to process; remove the link, or "
             "name another output"

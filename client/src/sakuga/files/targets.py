@@ -21,8 +21,10 @@ class Originals:
     """By their key."""
     names: dict[Identity, str] = field(default_factory=dict)
 
-    def linked(self, store: Store, path: str) -> str | None:
-        """The original that is at a path by a link, if there is one."""
+    def at(self, store: Store, path: str) -> str | None:
+        """The name of the original that is at a path, itself or by a link; None: none is."""
+        if item := self.items.get(store.key(path)):
+            return item.source.name
         identity = store.identity(path)
         return self.names.get(identity) if identity else None
 
@@ -75,14 +77,16 @@ class FileTarget:
     def write(
         self, data: bytes, format: FileFormat | None, sizes: Mapping[str, object] | None
     ) -> str:
-        """See `Target`; a file of another name than foreseen never replaces an original."""
+        """See `Target`; a file of another name than foreseen replaces nothing."""
         try:
             path = self.template.path(suffix_of(format or self.formats[0]), sizes)
         except KeyError as error:
             raise BadInput(f"-o needs {error}, which the provider doesn't tell") from None
-        if path not in self.paths and self.originals.linked(self.store, path):
+        is_foreseen = path in self.paths
+        if not is_foreseen and self.originals.at(self.store, path):
             raise FileExistsError(errno.EEXIST, "an original is there", self.store.name(path))
-        self.store.write(path, data, replace=self.replace)
+        may_replace = self.replace and (is_foreseen or not self.paths)
+        self.store.write(path, data, replace=may_replace)
         return self.store.name(path)
 
     def give_up(self) -> str:

@@ -204,6 +204,7 @@ class RemoteStore:
 
     def __init__(self, there: RemoteFile) -> None:
         self._system = there.system
+        self._system.invalidate_cache()
         self._listed: dict[str, set[str]] = {}
         if there.key.partition(":")[0] in READ_ONLY:
             raise BadInput(f"results can't be written to {there.name}; name a folder or a bucket")
@@ -231,7 +232,7 @@ class RemoteStore:
         if folder not in self._listed:
             with _errors(self.name(folder)):
                 try:
-                    self._listed[folder] = set(self._system.ls(folder, detail=False, refresh=True))
+                    self._listed[folder] = set(self._system.ls(folder, detail=False))
                 except FileNotFoundError:
                     self._listed[folder] = set()
         return path in self._listed[folder]

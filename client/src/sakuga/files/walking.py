@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from sakuga.files.found import HIDDEN, REPEATED, Found
+from sakuga.files.found import HIDDEN, OUTPUT, REPEATED, Found
 from sakuga.files.kinds import is_hidden
 
 
@@ -79,9 +79,11 @@ class Walk:
         yield from self._met(target, os.path.isdir(target.key))
 
     def _met(self, entry: Entry, is_folder: bool) -> Iterator[Entry]:
-        if entry.key in self._excluded or not self.is_new(entry):
+        if entry.key in self._excluded:
+            self._found.skip(OUTPUT, entry.path)
+        elif not self.is_new(entry):
             return
-        if is_folder:
+        elif is_folder:
             self._folders.append(entry)
         else:
             yield entry

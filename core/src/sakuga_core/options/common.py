@@ -32,13 +32,16 @@ Quality = Annotated[
     Field(
         ge=1,
         le=100,
-        description="quality of JPEG, WebP, AVIF, HEIC and JPEG XL; default: 95 for jpeg, "
-        "lossless for the others",
+        description="quality of JPEG, WebP, AVIF, HEIC and JPEG XL; default: 95 for jpeg, 90 for "
+        "heic, the best of avif, lossless for webp and jxl",
     ),
 ]
 Lossless = Annotated[
     bool | None,
-    Field(description="WebP, AVIF and JPEG XL without loss; default: where no quality is set"),
+    Field(
+        description="WebP, JPEG XL, HEIC, and gray AVIF, without loss; default: of webp and jxl where "
+        "no quality is set"
+    ),
 ]
 Animation = Annotated[
     Literal["all", "first"],
