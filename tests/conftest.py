@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # Files that need the session's server; to start it twice would take longer than it saves.
 SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifacts", "full_size")
-SERVED += ("large", "readme", "serving")
+SERVED += ("large", "readme", "serving", "folders", "progress", "sync", "examples", "animated")
 
 # Files that look at all drawings, which takes seconds to draw.
 DRAWN = ("banding", "inpaint", "jpeg", "jpeg_grid", "specks")

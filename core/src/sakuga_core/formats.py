@@ -155,11 +155,16 @@ _MARKS = {
 _BRANDS = {b"avif": "avif", b"avis": "avif"}
 _BRANDS |= dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), "heic")
 
+# The lengths of what a BMP's header may be.
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
+
 HEAD = 64  # bytes of a file that `recognised` needs
 
 
 def recognised(head: bytes) -> FileFormat | None:
     """The format of a file, by its first HEAD bytes; None where they tell none."""
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") not in _BMP_HEADERS:
+        return None  # many a text begins with these two letters
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return BY_NAME["webp"]
     if head[4:8] == b"ftyp":

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from sakuga.cli.embedding import local_server
-from sakuga.cli.errors import plain_errors, printable, sentence
+from sakuga.cli.errors import INTERRUPTED, plain_errors, printable, sentence
 from sakuga.cli.lines import Lines, Printed, complain
 from sakuga.cli.running import Run, carried_out
 from sakuga.files import Plan, Wanted, plan, plan_reading
@@ -21,7 +21,6 @@ from sakuga_core.formats import FORMATS
 from sakuga_core.options import parse_options
 from sakuga_core.options.upscale import SIZES
 
-INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 SHOWN = 3  # names in a line that stands for many
 
 # Options on which the names of results depend.

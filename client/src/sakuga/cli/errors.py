@@ -18,6 +18,8 @@ from sakuga_core.errors import (
     ServerUnavailable,
 )
 
+INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
+
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 _ALLOWED = re.compile(r"'([^']*)'; allowed: (.+)", re.DOTALL)

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from sakuga.cli.command import INTERRUPTED, Command, Files, Mode
+from sakuga.cli.command import Command, Files, Mode
+from sakuga.cli.errors import INTERRUPTED
 from sakuga.cli.flags import ActionCommand, file_flags, option_flags
 from sakuga.cli.lines import take_any_text
 from sakuga.cli.settings import Settings

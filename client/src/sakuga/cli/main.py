@@ -1,10 +1,12 @@
 """The command `sakuga` itself: finds its subcommands, and imports only the one that runs."""
 
+import sys
 from importlib.metadata import entry_points
 from typing import Any
 
 import click
 
+from sakuga.cli.errors import INTERRUPTED
 from sakuga.cli.settings import Settings
 from sakuga_core.actions import ACTIONS
 
@@ -51,6 +53,13 @@ class Commands(click.Group):
                 f"`sakuga {name}` isn't installed; `pip install '{OTHERS[name][1]}'`"
             )
         return None
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs the subcommand; an interrupted one ends as shells expect."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands in the help, without importing them."""

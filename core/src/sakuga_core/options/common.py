@@ -39,8 +39,8 @@ Quality = Annotated[
 Lossless = Annotated[
     bool | None,
     Field(
-        description="WebP, JPEG XL, HEIC, and gray AVIF, without loss; default: of webp and jxl where "
-        "no quality is set"
+        description="WebP, JPEG XL, HEIC, and gray AVIF, without loss; default: of webp and jxl "
+        "where no quality is set"
     ),
 ]
 Animation = Annotated[
