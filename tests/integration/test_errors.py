@@ -41,7 +41,7 @@ BAD_REQUESTS = {
     "truncated": (encoded(sample("sunset"))[:9000], {}, BadImage, "truncated"),
     "bomb": (bomb(), {}, TooLarge, "60000x60000"),
     "unknown option": (PICTURE, {"sclae": 2}, BadOption, "'sclae' is unknown; allowed: model"),
-    "scale 7": (PICTURE, {"scale": 7}, BadOption, "a number from 1 to 4"),
+    "scale 70": (PICTURE, {"scale": 70}, BadOption, "a number from 1 to 16"),
     "unknown model": (PICTURE, {"model": "waifu2x"}, BadOption, "allowed: realesrgan-x4plus-anime"),
     "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga export"),
     "no json": (PICTURE, b"{scale: 2", BadOption, "a JSON object"),
@@ -64,7 +64,7 @@ async def test_a_bad_request_is_answered_and_the_next_one_served(url: str, case:
     ("image", "options", "code"),
     [
         (b"no picture", {}, "INVALID_ARGUMENT"),
-        (PICTURE, {"scale": 7}, "INVALID_ARGUMENT"),
+        (PICTURE, {"scale": 70}, "INVALID_ARGUMENT"),
         (PICTURE, {"model": "realesrgan-x4plus"}, "NOT_FOUND"),
     ],
 )
