@@ -84,8 +84,8 @@ class Plan:
 
 
 PLANS = (
-    Plan("realesr-animevideov3", 3, (640, 360), (1, 2, 3), 320),
-    Plan("realesrgan-x4plus-anime", 1, (640, 360), (1, 2), 400),
+    Plan("realesr-animevideov3", 2, (640, 360), (1, 2, 3), 320),
+    Plan("realesrgan-x4plus-anime", 1, (640, 360), (2,), 320),
 )
 
 
@@ -103,6 +103,7 @@ def compare(images: Images, loop: Loop, plan: Plan, what: str, frames: list[Imag
     report = together().report  # type: ignore[attr-defined]
     computed = f"{report['tiles_computed']} of {report['tiles']} tiles of {report['tile_size']}"
     name = f"{plan.model}, {what}"
+    print(name, computed, flush=True)
     return side_by_side(name, together, lambda: loop(all_alone()), plan.runs, computed, warm=True)
 
 

@@ -65,5 +65,8 @@ def test_a_still_picture_gets_small_tiles_only_where_it_is_transparent() -> None
     assert tile_size([Picture(colour)], 1, request()) == 1024
 
 
-def test_what_options_say_stands() -> None:
-    assert tile_size(moving(3), 3, request(tile_size=512)) == 512
+@pytest.mark.parametrize("most", [32, 100, 512])
+def test_tiles_are_at_most_as_large_as_options_say(most: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (3, 300, 400, 3), np.uint8)
+    assert tile_size([Picture(frame) for frame in noise], 3, request(tile_size=most)) == most
+    assert tile_size(moving(12), 12, request(tile_size=most)) <= most

@@ -63,7 +63,7 @@ class UpscaleOptions(PictureOptions):
     ] = None
     tile_size: Annotated[
         int | None,
-        Field(ge=32, le=2048, description="tile size in input pixels, without padding"),
+        Field(ge=32, le=2048, description="largest tile in input pixels, without padding"),
     ] = None
     overlapping_tiles: Annotated[
         bool, Field(description="aura-sr-v2 only: overlap tiles to hide their seams")

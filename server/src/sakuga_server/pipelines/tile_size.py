@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from sakuga_core.networks.facts import NetworkFacts
-from sakuga_core.options import UpscaleOptions
 from sakuga_server.imaging.alpha import seen
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.imaging.tiling import Span
@@ -31,8 +30,6 @@ class Request(Protocol):
 
     @property
     def facts(self) -> NetworkFacts: ...
-    @property
-    def options(self) -> UpscaleOptions: ...
     def split(self, height: int, width: int, size: int | None = None) -> list[Any]: ...
 
 
@@ -47,13 +44,13 @@ class Blocks:
 
 
 def tile_size(pictures: Iterable[Picture], count: int, request: Request) -> int:
-    """The size of tiles for a request, in pixels; its own, where options say which.
+    """The size of tiles for a request, in pixels, at most its own.
 
     Args:
         pictures: the first frames of an animation, all of one size; or a still picture.
         count: how many frames there are.
     """
-    if request.facts.side is not None or request.options.tile_size is not None:
+    if request.facts.side is not None:
         return request.tile_size
     frames = list(_blocks(pictures))
     height, width = (side * BLOCK for side in frames[0].changed.shape)
