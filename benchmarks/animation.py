@@ -29,24 +29,24 @@ NOTES = [
 ]
 
 
-def scene(side: tuple[int, int], hold: int) -> Iterator[Image.Image]:
+def scene(frames: int, side: tuple[int, int], hold: int) -> Iterator[Image.Image]:
     """A mascot, in a tenth of the picture, that bobs before a still background."""
     ground = picture("sunset").convert("RGB").resize(side, Image.Resampling.LANCZOS)
     height = int((side[0] * side[1] / 10) ** 0.5) - 12
     figure = mascot(height)
-    for index in range(FRAMES):
-        phase = 2 * np.pi * (index // hold) / (FRAMES / hold)
+    for index in range(frames):
+        phase = 2 * np.pi * (index // hold) / (frames / hold)
         frame = ground.copy()
         place = side[0] // 2 + int(6 * np.sin(phase)), side[1] // 2 + int(6 * np.cos(phase))
         frame.paste(figure, place, figure)
         yield frame
 
 
-def sticker(side: int) -> Iterator[Image.Image]:
+def sticker(frames: int, side: int) -> Iterator[Image.Image]:
     """A mascot alone, half of the picture transparent, that sways: every frame is another."""
     figure = mascot(side)
-    for index in range(FRAMES // 2):
-        angle = 4 * np.sin(2 * np.pi * index / (FRAMES / 2))
+    for index in range(frames):
+        angle = 4 * np.sin(2 * np.pi * index / frames)
         yield figure.rotate(angle, Image.Resampling.BICUBIC)
 
 
@@ -75,6 +75,7 @@ class Plan:
 
     model: str
     runs: int
+    frames: int
     side: tuple[int, int]
     """Of the scene."""
     holds: tuple[int, ...]
@@ -84,8 +85,8 @@ class Plan:
 
 
 PLANS = (
-    Plan("realesr-animevideov3", 2, (640, 360), (1, 2, 3), 320),
-    Plan("realesrgan-x4plus-anime", 1, (640, 360), (2,), 320),
+    Plan("realesr-animevideov3", 2, 12, (640, 360), (1, 2, 3), 320),
+    Plan("realesrgan-x4plus-anime", 1, 6, (640, 360), (2,), 320),
 )
 
 
@@ -113,10 +114,14 @@ def main() -> None:
         for plan in PLANS:
             width, height = plan.side
             for hold in plan.holds:
-                what = f"{width}x{height}, a tenth moves, frames held for {hold}"
-                rows.append(compare(images, loop, plan, what, list(scene(plan.side, hold))))
+                what = f"{width}x{height}, {plan.frames} frames, a tenth moves, held for {hold}"
+                rows.append(
+                    compare(images, loop, plan, what, list(scene(plan.frames, plan.side, hold)))
+                )
             what = f"{plan.sticker}², half of it transparent, all of it moves"
-            rows.append(compare(images, loop, plan, what, list(sticker(plan.sticker))))
+            rows.append(
+                compare(images, loop, plan, what, list(sticker(plan.frames // 2, plan.sticker)))
+            )
     write("animation", "Animations", "each frame", rows, NOTES)
 
 
