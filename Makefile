@@ -19,7 +19,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 # The last one puts what the others wrote into one table. About two hours on two cores.
-BENCHMARKS := upscale matting background enhance fix swap codecs load start memory sizing precision \
+BENCHMARKS := upscale animation matting background enhance fix swap codecs load start memory sizing precision \
 	perf_analyzer summary
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export,$(wildcard $(room)/pyproject.toml))

@@ -17,8 +17,6 @@ from draw import picture
 from pictures import encoded
 from sakuga import Images, load_config
 
-FRAMES = 12
-
 NOTES = [
     "Ours: the animation as one WebP file, `animation: all`. The other side: its frames as PNG "
     "files, all in flight at once on the same server, which writes PNG files; decoding and "
