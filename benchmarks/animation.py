@@ -42,9 +42,10 @@ def scene(frames: int, side: tuple[int, int], hold: int) -> Iterator[Image.Image
 
 def sticker(frames: int, side: int) -> Iterator[Image.Image]:
     """A mascot alone, half of the picture transparent, that sways: every frame is another."""
-    figure = mascot(side)
+    figure = Image.new("RGBA", (side, side))
+    figure.paste(mascot(round(0.83 * side)))
     for index in range(frames):
-        angle = 4 * np.sin(2 * np.pi * index / frames)
+        angle = 4 * np.sin(2 * np.pi * (index + 0.3) / frames)  # no two alike
         yield figure.rotate(angle, Image.Resampling.BICUBIC)
 
 
@@ -92,12 +93,13 @@ def compare(images: Images, loop: Loop, plan: Plan, what: str, frames: list[Imag
     """One request for all frames, against one for each."""
     file, stills = webp(frames), [encoded(np.asarray(frame)) for frame in frames]
     options = {"model": plan.model, "format": "png"}
+    all_of_it = {**options, "reference_alpha": True}  # colours and transparency of every pixel
 
     def together() -> object:
         return loop(images.run(file, "upscale", options))
 
     async def all_alone() -> object:
-        return await asyncio.gather(*(images.process(s, "upscale", options) for s in stills))
+        return await asyncio.gather(*(images.process(s, "upscale", all_of_it) for s in stills))
 
     report = together().report  # type: ignore[attr-defined]
     computed = f"{report['tiles_computed']} of {report['tiles']} tiles of {report['tile_size']}"

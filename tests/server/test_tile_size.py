@@ -8,13 +8,17 @@ from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.options import UpscaleOptions
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.pipelines.request import UpscaleRequest
-from sakuga_server.pipelines.tile_size import OVERHEAD, tile_size
+from sakuga_server.pipelines.tile_size import OVERHEAD, tile_sizes
 
 
 def request(receptive_field: int = 18, **options: int) -> UpscaleRequest[UpscaleOptions]:
     facts = NetworkFacts(scale=4, receptive_field=receptive_field)
     size = options.get("tile_size", 1024)
     return UpscaleRequest(UpscaleOptions(**options), "net", facts, size, [])  # type: ignore[arg-type]
+
+
+def tile_size(pictures: list[Picture], count: int, of: UpscaleRequest[UpscaleOptions]) -> int:
+    return tile_sizes(pictures, count, of)[0]
 
 
 def moving(count: int, side: int = 512) -> list[Picture]:
@@ -70,3 +74,11 @@ def test_tiles_are_at_most_as_large_as_options_say(most: int) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (3, 300, 400, 3), np.uint8)
     assert tile_size([Picture(frame) for frame in noise], 3, request(tile_size=most)) == most
     assert tile_size(moving(12), 12, request(tile_size=most)) <= most
+
+
+def test_transparency_has_tiles_of_its_own() -> None:
+    """Of a disc, the whole inside is visible, but only its rim needs a network."""
+    y, x = np.mgrid[:512, :512] - 256
+    alpha = np.where(x**2 + y**2 < 250**2, 255, 0).astype(np.uint8)
+    colours, transparency = tile_sizes([Picture(gradient(512, 512), alpha)], 1, request(3))
+    assert transparency < colours

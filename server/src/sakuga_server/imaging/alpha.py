@@ -46,6 +46,15 @@ def seen(alpha: Array) -> Array:
     return mask
 
 
+def partial(alpha: Array) -> Array:
+    """bool (H, W), where a pixel and those next to it aren't all fully transparent, or all fully
+    opaque."""
+    kernel = np.ones((3, 3), np.uint8)
+    most = np.iinfo(alpha.dtype).max
+    found: Array = (cv2.dilate(alpha, kernel) > 0) & (cv2.erode(alpha, kernel) < most)
+    return found
+
+
 def pin(upscaled: Array, alpha: Array) -> None:
     """Makes `upscaled` alpha exactly 0 or full wherever `alpha` is so all around.
 

@@ -14,7 +14,7 @@ from sakuga_server.imaging import blending, tiling
 from sakuga_server.imaging.sequence import Sequence
 from sakuga_server.pipelines.report import Stages
 from sakuga_server.pipelines.reuse import Memory
-from sakuga_server.pipelines.tile_size import tile_size
+from sakuga_server.pipelines.tile_size import tile_sizes
 
 Options = TypeVar("Options", bound=UpscaleOptions)
 
@@ -64,6 +64,7 @@ class UpscaleRequest(Generic[Options]):
     """Of the passes, where there are several."""
 
     def __post_init__(self) -> None:
+        self.alpha_tile_size = self.tile_size
         self.tiles = Tiles(self.caller)
         self.slots = asyncio.Semaphore(self.in_flight)
 
@@ -73,15 +74,15 @@ class UpscaleRequest(Generic[Options]):
         width, height = source.sizes[0]
         if source.moves:
             pictures = islice(source.pictures(), FRAMES_LOOKED_AT)
-            self.use_tiles_of(tile_size(pictures, len(source.sizes), self))
+            self.use_tiles_of(*tile_sizes(pictures, len(source.sizes), self))
         tiles = self.count(height, width)
         at_once = max(LEAST_FRAMES, min(MOST_FRAMES, -(-2 * self.in_flight // tiles)))
         self.memory = Memory(at_once + LEAST_FRAMES)
         return at_once
 
-    def use_tiles_of(self, size: int) -> None:
-        """Has smaller tiles than the request's options ask for."""
-        self.tile_size = size
+    def use_tiles_of(self, size: int, alpha: int) -> None:
+        """Has smaller tiles than the request's options ask for, of colours and of transparency."""
+        self.tile_size, self.alpha_tile_size = size, alpha
         self.slots = asyncio.Semaphore(self.in_flight)
 
     def split(
@@ -95,11 +96,11 @@ class UpscaleRequest(Generic[Options]):
         """Tiles of one size of a picture, which overlap."""
         return blending.layout(height, width, side, self.facts.scale, self.overlap)
 
-    def count(self, height: int, width: int) -> int:
+    def count(self, height: int, width: int, size: int | None = None) -> int:
         """How many tiles an array of that size has."""
         if self.facts.side:
             return len(self.layout(height, width, self.facts.side).places)
-        return len(self.split(height, width))
+        return len(self.split(height, width, size))
 
     @property
     def in_flight(self) -> int:

@@ -4,14 +4,14 @@ Large tiles see less padding; small ones can be left out, where nothing is to be
 frame is as the one before. The padding makes up for it: a network that sees far needs large tiles.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from sakuga_core.networks.facts import NetworkFacts
-from sakuga_server.imaging.alpha import seen
+from sakuga_server.imaging.alpha import partial, seen
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.imaging.tiling import Span
 
@@ -43,16 +43,21 @@ class Blocks:
     """Whether something of it is to be seen."""
 
 
-def tile_size(pictures: Iterable[Picture], count: int, request: Request) -> int:
-    """The size of tiles for a request, in pixels, at most its own.
+def tile_sizes(pictures: Iterable[Picture], count: int, request: Request) -> tuple[int, int]:
+    """The sizes of tiles for the colours and the transparency of a request, in pixels, at most its
+    own.
 
     Args:
         pictures: the first frames of an animation, all of one size; or a still picture.
         count: how many frames there are.
     """
     if request.facts.side is not None:
-        return request.tile_size
-    frames = list(_blocks(pictures))
+        return request.tile_size, request.tile_size
+    colours, alphas = zip(*_blocks(pictures), strict=True)
+    return _cheapest(colours, count, request), _cheapest(alphas, count, request)
+
+
+def _cheapest(frames: Sequence[Blocks], count: int, request: Request) -> int:
     height, width = (side * BLOCK for side in frames[0].changed.shape)
     sizes = (request.tile_size, *(size for size in SIZES if size < request.tile_size))
 
@@ -64,13 +69,17 @@ def tile_size(pictures: Iterable[Picture], count: int, request: Request) -> int:
     return min(sizes, key=cost)
 
 
-def _blocks(pictures: Iterable[Picture]) -> Iterator[Blocks]:
+def _blocks(pictures: Iterable[Picture]) -> Iterator[tuple[Blocks, Blocks]]:
+    """Of the colours of each frame, and of its transparency, where what isn't an edge is known."""
     before: Picture | None = None
     for picture in pictures:
         shape = picture.colour.shape[:2]
-        visible = np.ones(shape, np.uint8) if picture.alpha is None else seen(picture.alpha)
-        changed = np.ones(shape, bool) if before is None else _changed(picture, before)
-        yield Blocks(_any(changed), _any(visible))
+        changed = _any(np.ones(shape, bool) if before is None else _changed(picture, before))
+        if picture.alpha is None:
+            visible, edges = np.ones_like(changed), np.zeros_like(changed)
+        else:
+            visible, edges = _any(seen(picture.alpha)), _any(partial(picture.alpha))
+        yield Blocks(changed, visible), Blocks(changed, edges)
         before = picture
 
 

@@ -56,17 +56,18 @@ class Tiled:
     async def alpha(self, pixels: Array) -> Array:
         """The same for transparency, (H, W), of which nobody needs exact values where a part is
         fully transparent, or fully opaque, with all of its neighbours; see `alpha.pin`."""
+        size = self.request.alpha_tile_size
         if _is_flat(pixels):
-            return self._flat(pixels)
+            return self._flat(pixels, size)
         if self.request.facts.side is not None:
             return await self._blended(pixels, self.request.facts.side)
-        return await self._joined(pixels, lambda part: _extreme(pixels[_grown(part)]))
+        return await self._joined(pixels, lambda part: _extreme(pixels[_grown(part)]), size=size)
 
-    def _flat(self, pixels: Array) -> Array:
+    def _flat(self, pixels: Array, size: int | None = None) -> Array:
         """An array of one value, larger."""
         scale = self.request.facts.scale
         height, width = pixels.shape[:2]
-        self.request.tiles.finish(self.request.count(height, width))
+        self.request.tiles.finish(self.request.count(height, width, size))
         return np.full((height * scale, width * scale, *pixels.shape[2:]), pixels[0, 0])
 
     async def _joined(
@@ -74,11 +75,13 @@ class Tiled:
         pixels: Array,
         known: Callable[[Box], int | None],
         wanted: Array | None = None,
+        size: int | None = None,
     ) -> Array:
         """All tiles.
 
         Args:
             known: the result of a part, where it needs no network.
+            size: of the tiles; None: the request's.
         """
         facts, scale = self.request.facts, self.request.facts.scale
         height, width = pixels.shape[:2]
@@ -105,7 +108,7 @@ class Tiled:
             await self.memory.fill(Seen([window, mask], sides), target, compute)
             return self.request.tiles.finish()
 
-        await all_or_none(one(*spans) for spans in self.request.split(height, width))
+        await all_or_none(one(*spans) for spans in self.request.split(height, width, size))
         return whole
 
     async def _blended(self, pixels: Array, side: int) -> Array:

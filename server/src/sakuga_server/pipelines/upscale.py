@@ -20,7 +20,7 @@ from sakuga_server.pipelines.files import Work, from_file_to_file
 from sakuga_server.pipelines.request import Options, UpscaleRequest, notes_on
 from sakuga_server.pipelines.reuse import FrameMemory, Memory
 from sakuga_server.pipelines.settings import Settings
-from sakuga_server.pipelines.tile_size import tile_size
+from sakuga_server.pipelines.tile_size import tile_sizes
 from sakuga_server.pipelines.tiles import Tiled
 
 
@@ -94,7 +94,7 @@ class Upscale:
         plan = self._plan(picture.width, picture.height, request)
         request.scales = plan.scales(picture.width)
         if request.single and picture.alpha is not None:
-            request.use_tiles_of(tile_size([picture], 1, request))
+            request.use_tiles_of(*tile_sizes([picture], 1, request))
         large = gray.detected(picture) if request.options.preserve_gray else picture
         with request.stages("network"):
             large = await self._passes(large, plan, request)
@@ -124,8 +124,10 @@ class Upscale:
     ) -> Picture:
         """The picture at the network's own scale; its warnings go on."""
         tiled = Tiled(self.net, request, memory)
-        layers = 1 if picture.alpha is None else 2
-        request.tiles.total += layers * request.count(picture.height, picture.width)
+        request.tiles.total += request.count(picture.height, picture.width)
+        if picture.alpha is not None:
+            size = request.alpha_tile_size
+            request.tiles.total += request.count(picture.height, picture.width, size)
         if picture.alpha is None:
             colour, alpha = await tiled.colour(picture.colour), None
         elif request.options.reference_alpha:
