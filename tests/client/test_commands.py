@@ -35,7 +35,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("action", ACTIONS.values(), ids=str)
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=lambda action: action.name.value)
 def test_the_help_has_every_option_its_default_and_groups(action: object) -> None:
     row = ACTIONS[action.name]  # type: ignore[attr-defined]
     text = called(row.command, "--help").output

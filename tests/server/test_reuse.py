@@ -67,8 +67,8 @@ async def test_leaving_out_transparent_tiles_changes_no_pixel() -> None:
 
 async def test_the_tiles_of_a_still_cut_out_are_chosen_to_leave_much_out() -> None:
     pixels = np.zeros((512, 512, 4), np.uint8)
-    pixels[:100, :100] = 255
-    pixels[:100, :100, :3] = gradient(100, 100)
+    for corner in (pixels[:100, :100], pixels[-100:, -100:]):
+        corner[..., :3], corner[..., 3] = gradient(100, 100), 255
     net = SmallNetwork()
     _, report = await Upscale(net, settings())(encoded(pixels), {})
     assert report["tile_size"] < 512
@@ -107,7 +107,7 @@ async def test_progress_ends_with_all_tiles() -> None:
     told: list[Progress] = []
     caller = Caller(progress=told.append)
     _, report = await Upscale(SmallNetwork(), settings())(encoded(sample("mascot")), TILE, caller)
-    assert [each.done for each in told] == list(range(1, report["tiles"] + 1))
+    assert [each.done for each in told] == sorted({each.done for each in told})
     assert {each.total for each in told} == {report["tiles"]}
     assert told[-1] == Progress("tiles", report["tiles"], report["tiles"])
 

@@ -63,7 +63,7 @@ def test_a_network_that_sees_far_gets_larger_tiles() -> None:
 
 def test_a_still_picture_gets_small_tiles_only_where_it_is_transparent() -> None:
     colour, alpha = gradient(512, 512), np.zeros((512, 512), np.uint8)
-    alpha[:90, :90] = 255
+    alpha[:90, :90] = alpha[-90:, -90:] = 255
     assert tile_size([Picture(colour, alpha)], 1, request()) < 512
     assert tile_size([Picture(colour, np.full_like(alpha, 255))], 1, request()) == 1024
     assert tile_size([Picture(colour)], 1, request()) == 1024

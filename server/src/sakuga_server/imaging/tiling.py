@@ -5,11 +5,15 @@ the network's receptive field, and the picture's own borders stay borders, the k
 together are exactly what the whole picture would give.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 
+import numpy as np
+
 from sakuga_core.protocol import Inner
+from sakuga_server.imaging.picture import Array
 
 # Windows' sides are multiples of this where the picture is long enough: pictures of different
 # sizes then have windows of one shape more often, and Triton can join those into one batch.
@@ -54,6 +58,40 @@ def split(
     """The tiles of a picture, as (rows, columns), row by row."""
     rows, columns = (spans(length, tile_size, padding, multiple) for length in (height, width))
     return product(rows, columns)
+
+
+def around(
+    rows: Span, columns: Span, wanted: Array, padding: int, multiple: int = 1
+) -> tuple[Span, Span] | None:
+    """A tile, less what of it isn't wanted at its sides; None where nothing is.
+
+    Args:
+        wanted: uint8 (H, W) of the whole picture, 1 where the result is.
+        padding, multiple: as for `spans`.
+    """
+    part = wanted[rows.kept, columns.kept]
+    sides = [np.flatnonzero(part.any(axis=axis)) for axis in (1, 0)]
+    if not len(sides[0]):
+        return None
+    step = math.lcm(SIDE_STEP, multiple)
+    tall, wide = (
+        _shrunk(span, int(found[0]), int(found[-1]) + 1, padding, step)
+        for span, found in zip((rows, columns), sides, strict=True)
+    )
+    return tall, wide
+
+
+def _shrunk(span: Span, first: int, last: int, padding: int, step: int) -> Span:
+    """To the kept pixels from `first` to `last`; windows begin and end at multiples of a step, so
+    that small movements change none."""
+    keep_start, keep_stop = span.keep_start + first, span.keep_start + last
+    start, stop = keep_start - padding, keep_stop + padding
+    return Span(
+        max(span.start, start // step * step),
+        min(span.stop, -(-stop // step) * step),
+        keep_start,
+        keep_stop,
+    )
 
 
 def inner_sides(rows: Span, columns: Span, height: int, width: int) -> Inner:

@@ -13,7 +13,7 @@ import numpy as np
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_server.imaging.alpha import partial, seen
 from sakuga_server.imaging.picture import Array, Picture
-from sakuga_server.imaging.tiling import Span
+from sakuga_server.imaging.tiling import Span, around
 
 SIZES = (512, 256, 128, 64)
 BLOCK = 16  # pixels; in so large squares pictures are compared
@@ -63,7 +63,9 @@ def _cheapest(frames: Sequence[Blocks], count: int, request: Request) -> int:
 
     def cost(size: int) -> float:
         tiles = request.split(height, width, size)
-        first, *others = (_cost(tiles, frame, request.facts.trims) for frame in frames)
+        facts = request.facts
+        far = facts.receptive_field, facts.multiple, facts.trims
+        first, *others = (_cost(tiles, frame, *far) for frame in frames)
         return first + (count - 1) * sum(others) / max(len(others), 1)
 
     return min(sizes, key=cost)
@@ -101,14 +103,17 @@ def _any(pixels: Array) -> Array:
     return result
 
 
-def _cost(tiles: list[tuple[Span, Span]], frame: Blocks, trims: bool) -> float:
+def _cost(
+    tiles: list[tuple[Span, Span]], frame: Blocks, padding: int, multiple: int, trims: bool
+) -> float:
     """The pixels that a frame's tiles take of the network."""
-    return sum(
-        _pixels(rows, columns, trims) + OVERHEAD
-        for rows, columns in tiles
-        if frame.changed[_squares(rows.window), _squares(columns.window)].any()
-        and frame.visible[_squares(rows.kept), _squares(columns.kept)].any()
-    )
+    total = 0.0
+    visible = frame.visible.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
+    for rows, columns in tiles:
+        seen = around(rows, columns, visible, padding, multiple)
+        if seen and frame.changed[_squares(seen[0].window), _squares(seen[1].window)].any():
+            total += _pixels(*seen, trims) + OVERHEAD
+    return total
 
 
 def _pixels(rows: Span, columns: Span, trims: bool) -> float:

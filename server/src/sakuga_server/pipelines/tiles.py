@@ -1,6 +1,5 @@
 """Arrays of any size through a network: tile by tile, each once."""
 
-from collections.abc import Callable
 from contextlib import aclosing
 
 import cv2
@@ -9,14 +8,12 @@ import numpy as np
 from sakuga_core.options import UpscaleOptions
 from sakuga_core.protocol import Inner
 from sakuga_server.imaging import blending, tiling
+from sakuga_server.imaging.alpha import partial
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Net
 from sakuga_server.pipelines.concurrency import all_or_none, in_order
 from sakuga_server.pipelines.request import SMALL_TILES_IN_FLIGHT, UpscaleRequest
 from sakuga_server.pipelines.reuse import FrameMemory, Seen
-
-Box = tuple[slice, slice]
-"""Rows and columns of a part."""
 
 
 class Tiled:
@@ -49,19 +46,49 @@ class Tiled:
             return self._flat(pixels)
         if self.request.facts.side is not None:
             return await self._blended(pixels, self.request.facts.side)
-        if wanted is None:
-            return await self._joined(pixels, lambda part: None)
-        return await self._joined(pixels, lambda part: None if wanted[part].any() else 0, wanted)
+        tiles = self._tiles(pixels, wanted)
+        nothing = np.zeros if wanted is not None else np.empty
+        whole = nothing(self._larger(pixels), pixels.dtype)
+        return await self._filled(whole, pixels, tiles, wanted)
 
     async def alpha(self, pixels: Array) -> Array:
-        """The same for transparency, (H, W), of which nobody needs exact values where a part is
-        fully transparent, or fully opaque, with all of its neighbours; see `alpha.pin`."""
+        """The same for transparency, (H, W), of which nobody needs exact values where a pixel and
+        its neighbours are fully transparent, or fully opaque; see `alpha.pin`."""
         size = self.request.alpha_tile_size
         if _is_flat(pixels):
             return self._flat(pixels, size)
         if self.request.facts.side is not None:
             return await self._blended(pixels, self.request.facts.side)
-        return await self._joined(pixels, lambda part: _extreme(pixels[_grown(part)]), size=size)
+        tiles = self._tiles(pixels, partial(pixels).view(np.uint8), size)
+        height, width = self._larger(pixels)
+        whole = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
+        return await self._filled(whole, pixels, tiles)
+
+    def _larger(self, pixels: Array) -> tuple[int, ...]:
+        """The shape of a result."""
+        height, width, *channels = pixels.shape
+        return height * self.request.facts.scale, width * self.request.facts.scale, *channels
+
+    def _tiles(
+        self, pixels: Array, wanted: Array | None, size: int | None = None
+    ) -> list[tuple[tiling.Span, tiling.Span]]:
+        """The tiles of a picture, less what of them nobody sees.
+
+        Args:
+            size: of the tiles; None: the request's.
+        """
+        tiles = self.request.split(len(pixels), pixels.shape[1], size)
+        if wanted is None:
+            return tiles
+        facts = self.request.facts
+        seen = [
+            tiling.around(rows, columns, wanted, facts.receptive_field, facts.multiple)
+            for rows, columns in tiles
+        ]
+        found = [each for each in seen if each is not None]
+        if left_out := len(tiles) - len(found):
+            self.request.tiles.finish(left_out)
+        return found
 
     def _flat(self, pixels: Array, size: int | None = None) -> Array:
         """An array of one value, larger."""
@@ -70,32 +97,22 @@ class Tiled:
         self.request.tiles.finish(self.request.count(height, width, size))
         return np.full((height * scale, width * scale, *pixels.shape[2:]), pixels[0, 0])
 
-    async def _joined(
+    async def _filled(
         self,
+        whole: Array,
         pixels: Array,
-        known: Callable[[Box], int | None],
+        tiles: list[tuple[tiling.Span, tiling.Span]],
         wanted: Array | None = None,
-        size: int | None = None,
     ) -> Array:
-        """All tiles.
-
-        Args:
-            known: the result of a part, where it needs no network.
-            size: of the tiles; None: the request's.
-        """
+        """`whole` with the results of tiles of `pixels`, 0 where `wanted` is."""
         facts, scale = self.request.facts, self.request.facts.scale
         height, width = pixels.shape[:2]
-        whole = np.empty((height * scale, width * scale, *pixels.shape[2:]), pixels.dtype)
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
             target = whole[rows.target(scale), columns.target(scale)]
-            part = rows.kept, columns.kept
-            if (value := known(part)) is not None:
-                target[...] = value
-                return self.request.tiles.finish()
             inner = tiling.inner_sides(rows, columns, height, width)
             window = pixels[rows.window, columns.window]
-            mask = None if wanted is None else wanted[part]
+            mask = None if wanted is None else wanted[rows.kept, columns.kept]
 
             async def compute() -> None:
                 async with self.request.slots:
@@ -106,9 +123,9 @@ class Tiled:
 
             sides = (*inner, _ends(rows), _ends(columns))
             await self.memory.fill(Seen([window, mask], sides), target, compute)
-            return self.request.tiles.finish()
+            self.request.tiles.finish()
 
-        await all_or_none(one(*spans) for spans in self.request.split(height, width, size))
+        await all_or_none(one(*spans) for spans in tiles)
         return whole
 
     async def _blended(self, pixels: Array, side: int) -> Array:
@@ -153,19 +170,6 @@ def _is_flat(pixels: Array) -> bool:
 def _ends(span: tiling.Span) -> tuple[int, int]:
     """Where the part that is kept begins and ends, in its window."""
     return span.keep_start - span.start, span.keep_stop - span.start
-
-
-def _grown(part: Box) -> Box:
-    """A part, and the pixels next to it."""
-    rows, columns = (slice(max(side.start - 1, 0), side.stop + 1) for side in part)
-    return rows, columns
-
-
-def _extreme(alpha: Array) -> int | None:
-    """The value of a part that is fully transparent, or fully opaque."""
-    value = int(alpha.flat[0])
-    extremes = (0, int(np.iinfo(alpha.dtype).max))
-    return value if value in extremes and bool((alpha == value).all()) else None
 
 
 def _masked(result: Array, mask: Array | None) -> Array:
