@@ -12,9 +12,8 @@ import pytest
 
 from made_files import AVIF, JPEG, PNG, TEXT, made
 from sakuga import BadInput
-from sakuga.files.discovery import discover
+from sakuga.files.discovery import discover, natural
 from sakuga.files.found import HIDDEN, OTHERS, OUTPUT, REPEATED, Found
-from sakuga.files.kinds import natural
 
 MOST = 2**20
 NOBODY = 65534

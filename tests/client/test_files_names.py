@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from made_files import GIF, archive, made
 from sakuga import BadInput
-from sakuga.files import Plan, Wanted, plan
+from sakuga.files import Plan, PlanOptions, plan
 from sakuga.files.naming import Template, stems
 from sakuga_core.formats import BY_NAME
 
@@ -21,12 +21,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def wanted(**values: Any) -> Wanted:
-    return Wanted(**{"action": "upscale", "model": "realesr-animevideov3", **values})
-
-
 def planned(*inputs: str, output: str | None = None, **values: Any) -> Plan:
-    return plan(inputs, output, wanted(**values))
+    return plan(inputs, output, PlanOptions(action="upscale", model="my-network", **values))
 
 
 def targets(*inputs: str, output: str | None = None, **values: Any) -> dict[str, str]:
@@ -244,9 +240,9 @@ def test_several_pictures_do_not_fit_into_one_file(here: Path, inputs: list[str]
 def test_name_and_flag_must_agree_on_the_format(here: Path) -> None:
     made(here, "a.png")
     with pytest.raises(BadInput, match=r"-o r\.png means PNG, --format jpeg another"):
-        planned("a.png", output="r.png", format="jpeg", flag="jpeg")
-    assert planned("a.png", output="r.png", format="png", flag="png").format == "png"
-    assert planned("a.png", output="r.png", format="auto", flag="auto").format == "png"
+        planned("a.png", output="r.png", format="jpeg", format_flag="jpeg")
+    assert planned("a.png", output="r.png", format="png", format_flag="png").format == "png"
+    assert planned("a.png", output="r.png", format="auto", format_flag="auto").format == "png"
     assert planned("a.png", output="r.png", format="jpeg").format == "png"  # config.yaml's
 
 
@@ -277,7 +273,7 @@ def test_a_format_without_transparency_is_not_kept_where_a_background_is_removed
     [
         ("o/{stem}-{scale}x.{ext}", "o/a-2x.png"),
         ("o/{parent}/{name}.webp", "o/p/a.png.webp"),
-        ("o/{action}-{model}/{index:03}.{ext}", "o/upscale-realesr-animevideov3/001.png"),
+        ("o/{action}-{model}/{index:03}.{ext}", "o/upscale-my-network/001.png"),
         ("{stem}", "a.png"),
         ("./o//{stem}", "o/a.png"),
         ("o/{{x}}/{stem}.{ext}", "o/{x}/a.png"),

@@ -11,7 +11,7 @@ import pytest
 
 from made_files import GIF, JPEG, PNG, TEXT, archive, made
 from sakuga import BadInput
-from sakuga.files import Plan, Wanted, plan, urls
+from sakuga.files import Plan, PlanOptions, plan, urls
 from sakuga.files.found import HIDDEN, OTHERS
 
 
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned(*inputs: str, output: str | None = None, **values: Any) -> Plan:
-    return plan(inputs, output, Wanted(action="upscale", model="m", most=2**20, **values))
+    return plan(inputs, output, PlanOptions(action="upscale", model="m", most=2**20, **values))
 
 
 def carried_out(made_plan: Plan) -> list[str]:

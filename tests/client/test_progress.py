@@ -195,10 +195,13 @@ def test_a_terminal_that_cant_move_its_cursor_gets_lines(
 
 
 def test_progress_of_a_picture_that_has_ended_is_passed_over() -> None:
-    with Display(2, stream=io.StringIO(), clock=Clock()) as display:
+    pipe, clock = io.StringIO(), Clock()
+    with Display(2, stream=pipe, clock=clock) as display:
         display.started("a.png")
         display.failed("a.png")
+        clock.now += LINE_SECONDS
         display.progress("a.png", tiles(1))
+    assert pipe.getvalue() == ""
 
 
 SCRIPT = """

@@ -38,7 +38,8 @@ def test_the_client_brings_no_picture_code() -> None:
 
 
 def test_the_command_itself_imports_nothing_that_help_does_not_need() -> None:
-    assert not imported_with("sakuga, sakuga.cli") & {"pydantic", "grpc", "tritonclient", "numpy"}
+    unneeded = {"pydantic", "grpc", "tritonclient", "numpy", "rich", "fsspec"}
+    assert not imported_with("sakuga, sakuga.cli") & unneeded
     assert set(sakuga.__all__) == set(public.__all__)
 
 

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,11 +16,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from networks_for_tests import repository_of
 from pictures import encoded, gradient
 from sakuga.cli import main
 from sakuga_server.runtime.embedded import free_port
-from serving_for_tests import ONE_WORKER, SAKUGA, own_cache
+from serving_for_tests import SAKUGA
 
 VIDEO = ["--model", "realesr-animevideov3"]
 COUNT = 60
@@ -333,38 +331,6 @@ def test_the_format_auto_keeps_the_kind_of_each_picture(folder: Path, url: str) 
     for name in files(folder / "o"):
         with Image.open(folder / "o" / name) as image:
             assert image.format == {".jpg": "JPEG", ".png": "PNG"}.get(Path(name).suffix, "WEBP")
-
-
-@pytest.mark.parametrize("moment", ["starts", "works"])
-def test_ctrl_c_ends_an_embedded_server_in_whatever_it_does(
-    many: Path, served: Path, moment: str
-) -> None:
-    repository_of(served, many / "repository")
-    settings = {"repository": "repository", **ONE_WORKER}
-    (many / "config.yaml").write_text(json.dumps({"server": settings}))  # JSON is YAML
-    process = subprocess.Popen(
-        command("p", "-o", "o", "--embedded"),
-        cwd=many,
-        env=own_cache(many),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    repositories = many / "cache" / "sakuga" / "repositories"
-    if moment == "starts":
-        while not list(repositories.glob("*/models/*")):
-            time.sleep(0.01)
-            assert process.poll() is None
-    else:
-        assert process.stdout
-        assert process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate()
-    assert process.returncode == 130, errors
-    assert errors.count("starting one for this process") == 1
-    assert "Interrupted: " in errors
-    assert not [path for path in repositories.iterdir() if path.is_dir()]
-    assert_whole(many / "o", results(many / "o"))
 
 
 @pytest.fixture

@@ -147,11 +147,11 @@ async def test_a_custom_network_comes_and_goes_while_the_server_runs(
         with pytest.raises(BadOption, match="'mine'; allowed: realesrgan-x4plus-anime"):
             await images.process(data, "upscale", options)
         add.add(file, CustomOptions(name="mine"), serve.folder / "repository")
-        await serve.until(lambda text: "loaded upscale" in text)
+        await serve.until(lambda text: "loaded upscale in" in text)
         assert (await images.run(data, "upscale", options)).report["model"] == "mine"
         add.remove("mine", serve.folder / "repository")
         await serve.until(
-            lambda text: "unloaded mine" in text and text.count("loaded upscale") == 2
+            lambda text: "unloaded mine" in text and text.count("loaded upscale in") == 2
         )
         with pytest.raises(BadOption, match="'mine'"):
             await images.process(data, "upscale", options)

@@ -6,11 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from networks_for_tests import repository_of
 from pictures import encoded, gradient
@@ -67,9 +69,44 @@ def test_whichever_process_is_killed_nothing_is_left_behind(folder: Path, killed
         processes = {"client": process.pid}
         for name, parent in (("server", "client"), ("guard", "server"), ("triton", "guard")):
             processes[name] = child(processes[parent])
+        (cache,) = (folder / "cache" / "sakuga" / "repositories").glob("*/")
         with nothing_left(folder / "cache"):
             os.kill(processes[killed], signal.SIGKILL)
             process.kill()
+    assert not list(Path("/dev/shm").glob(f"sakuga-{cache.name}-*"))
+
+
+@pytest.mark.parametrize("moment", ["starts", "works"])
+def test_ctrl_c_ends_the_server_in_whatever_it_does(folder: Path, moment: str) -> None:
+    (folder / "p").mkdir()
+    for number in range(60):
+        (folder / "p" / f"{number}.png").write_bytes(encoded(gradient(8 + number, 12)))
+    process = subprocess.Popen(
+        [SAKUGA, "upscale", "p", "-o", "o", "--embedded"],
+        cwd=folder,
+        env=own_cache(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    repositories = folder / "cache" / "sakuga" / "repositories"
+    if moment == "starts":
+        while not list(repositories.glob("*/models/*")):
+            time.sleep(0.01)
+            assert process.poll() is None
+    else:
+        assert process.stdout
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert errors.count("starting one for this process") == 1
+    assert "Interrupted: " in errors
+    assert not [path for path in repositories.iterdir() if path.is_dir()]
+    for result in (folder / "o").glob("*.png"):
+        with Image.open(result) as image:
+            image.load()
+            assert image.size == (4 * 12, 4 * (8 + int(result.stem)))
 
 
 def test_the_command_alone_is_enough_and_two_at_once_do_not_meet(folder: Path) -> None:

@@ -10,15 +10,13 @@ from PIL import Image
 
 import animations as made
 from animations import CLEAR, KEEP, RESTORE, Op
-from metadata_for_tests import CASES
-from moving import LIMITS, pillows, read, same, shown, visibly_same
-from pictures import chunk, encoded, gradient, sample
+from moving import HEIGHT, LIMITS, SIZE, WIDTH, pillows, read, same, shown, visibly_same
+from pictures import case, chunk, encoded, gradient, sample
 from sakuga import TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_server.imaging import animation
 from sakuga_server.imaging.picture import Picture
 
-WIDTH, HEIGHT = SIZE = 14, 11
 SEEDS = range(12)
 GREEN, RED, CLEAN = (0, 200, 0, 255), (200, 0, 0, 255), (0, 0, 0, 0)
 
@@ -210,71 +208,11 @@ def test_a_first_frame_that_is_restored_leaves_nothing() -> None:
     assert shown(moving)[1][8, 8].tolist() == [0, 0, 0, 0]
 
 
-# Time
-
-
-@pytest.mark.parametrize(
-    ("hundredths", "milliseconds"), [(0, 100), (1, 100), (2, 20), (10, 100), (65535, 655350)]
-)
-def test_gif_delays_are_those_that_browsers_show(hundredths: int, milliseconds: int) -> None:
-    drawings = made.indexed(made.ops(0, 3), 0)
-    data = made.gif([replace(op, milliseconds=hundredths * 10) for op in drawings], *SIZE)
-    assert read(data).timing.durations == (milliseconds,) * 3
-
-
-def test_a_gif_without_delays_has_those_of_browsers() -> None:
-    drawings = made.indexed(made.ops(0, 3), 0)
-    head = struct.pack("<6sHHBBB", b"GIF89a", *SIZE, 0, 0, 0)
-    data = b"".join((head, *map(made.gif_image, drawings), b";"))
-    assert read(data).timing == animation.Timing((100, 100, 100), 1)
-
-
-def test_fractions_of_milliseconds_add_up() -> None:
-    drawings = made.ops(0, 30)
-    data = made.apng(drawings, *SIZE)
-    for op in drawings:  # the denominators of fcTL
-        data = data.replace(struct.pack(">HH", op.milliseconds, 1000), struct.pack(">HH", 1, 30))
-    durations = read(made.fresh_checksums(data)).timing.durations
-    assert sum(durations) == 1000
-    assert set(durations) == {33, 34}
-
-
-def test_a_denominator_of_0_means_hundredths() -> None:
-    drawings = [replace(op, milliseconds=70) for op in made.ops(0, 3)]
-    data = made.apng(drawings, *SIZE).replace(
-        struct.pack(">HH", 70, 1000), struct.pack(">HH", 7, 0)
-    )
-    assert read(made.fresh_checksums(data)).timing.durations == (70, 70, 70)
-
-
-@pytest.mark.parametrize(("repeats", "loop"), [(None, 1), (0, 0), (1, 2), (9, 10)])
-def test_a_gif_counts_repetitions(repeats: int | None, loop: int) -> None:
-    data = made.gif(made.indexed(made.ops(0, 3), 0), *SIZE, repeats=repeats)
-    assert read(data).timing.loop == loop
-
-
-@pytest.mark.parametrize("plays", [0, 1, 5])
-def test_apng_and_webp_count_plays(plays: int) -> None:
-    drawings = made.ops(0, 3, disposals=(KEEP,), step=2)
-    assert read(made.apng(drawings, *SIZE, plays=plays)).timing.loop == plays
-    assert read(made.webp(drawings, *SIZE, plays=plays)).timing.loop == plays
-
-
-def test_the_background_of_a_webp_is_told() -> None:
-    moving = read(made.webp(made.ops(0, 3, step=2, disposals=(KEEP,)), *SIZE))
-    assert moving.timing.background == (30, 20, 10, 40)
-
-
-def test_the_background_of_a_gif_is_transparent_as_browsers_have_it() -> None:
-    moving = read((CASES / "anim.gif").read_bytes())
-    assert moving.timing.background == (250, 230, 200, 0)
-
-
 # Files as people have them
 
 
 def test_a_gif_of_three_frames_has_three() -> None:
-    data = (CASES / "anim.gif").read_bytes()
+    data = case("anim.gif")
     moving = read(data)
     frames, durations = pillows(data)
     assert same(shown(moving), frames)
@@ -353,7 +291,7 @@ def test_exif_turns_the_whole_canvas() -> None:
 
 
 def test_a_files_colour_profile_and_texts_are_told() -> None:
-    profile = (CASES / "gray-icc.jpg").read_bytes()
+    profile = case("gray-icc.jpg")
     with Image.open(io.BytesIO(profile)) as file:
         icc = file.info["icc_profile"]
     webp = io.BytesIO()

@@ -28,10 +28,10 @@ from pictures import (
 from sakuga import BadImage, TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadInput
-from sakuga_server.imaging import tiff as tiff_pages
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.reading import checks
+from sakuga_server.imaging.reading import tiff as tiff_pages
 
 LIMITS = Limits()
 WIDTH, HEIGHT = 96, 64
@@ -376,7 +376,7 @@ def test_a_fault_of_our_own_isnt_called_the_files(
     def broken(*_: object) -> None:
         raise IndexError("a fault of ours")
 
-    monkeypatch.setattr("sakuga_server.imaging.reading.upright.pixels", broken)
+    monkeypatch.setattr("sakuga_server.imaging.reading.samples.pixels", broken)
     for name in ("png", "jpeg", "tiff", "bmp"):
         with pytest.raises(IndexError):
             decode(made[name], LIMITS)

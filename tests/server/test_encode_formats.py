@@ -1,6 +1,5 @@
 """Every format that results can have, read by programs that are not the server's."""
 
-import gc
 import io
 import weakref
 from collections.abc import Iterator
@@ -11,10 +10,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from metadata_for_tests import plugin
 from pictures import gradient, off, sample
 from sakuga import BadOption, TooLarge
 from sakuga_core.config.server import Limits
-from sakuga_core.formats import FORMATS
+from sakuga_core.formats import FORMATS, FileFormat
 from sakuga_server.imaging import encode as encoding
 from sakuga_server.imaging import picture as in_memory
 from sakuga_server.imaging.decode import decode
@@ -41,14 +41,6 @@ def read(data: bytes, alpha: bool) -> np.ndarray:
 def layers(picture: Picture) -> np.ndarray:
     colour = picture.colour if picture.colour.ndim == 3 else np.dstack([picture.colour] * 3)
     return colour if picture.alpha is None else np.dstack([colour, picture.alpha])
-
-
-def plugin(format: str) -> None:
-    """Skips the test where `sakuga-server[formats]` isn't installed."""
-    if format == "heic":
-        pytest.importorskip("pillow_heif").register_heif_opener()
-    if format == "jxl":
-        pytest.importorskip("pillow_jxl")
 
 
 @pytest.mark.parametrize(("gray", "alpha"), KINDS)
@@ -91,7 +83,6 @@ def test_pages_are_taken_one_at_a_time_and_stay_apart(monkeypatch: pytest.Monkey
 
     def one_by_one() -> Iterator[Picture]:
         for n, page in enumerate(pages):
-            gc.collect()
             assert sum(ref() is not None for ref in alive[:-1]) == 0
             about = Metadata(
                 xmp=f"<page{n}/>".encode(), dpi=(100 + n, 100), text=(Text("Source", "pen"),)
@@ -177,8 +168,8 @@ def test_lossless_is_what_it_says_whatever_the_quality(format: str) -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in FORMATS if row.writes and not row.lossy])
-def test_a_quality_that_a_format_does_not_have_is_said(row: object) -> None:
-    name = row.name  # type: ignore[attr-defined]
+def test_a_quality_that_a_format_does_not_have_is_said(row: FileFormat) -> None:
+    name = row.name
     source = Picture(gradient(4, 4))
     encode(source, name, 80, True, lossless=False)
     assert source.warnings[0] == f"{name} takes no quality and lossless; it was ignored"
@@ -191,8 +182,8 @@ def test_jpeg_says_that_it_cannot_be_lossless() -> None:
 
 
 @pytest.mark.parametrize("row", [row for row in FORMATS if row.writes and row.longest_side])
-def test_a_side_that_a_format_cannot_hold_is_told_before_the_work(row: object) -> None:
-    name, most = row.name, row.longest_side  # type: ignore[attr-defined]
+def test_a_side_that_a_format_cannot_hold_is_told_before_the_work(row: FileFormat) -> None:
+    name, most = row.name, row.longest_side
     plugin(name)
     check_size(name, most, most)
     expected = f"the result is {most + 1} pixels long; {name} allows {most}, png more"
@@ -213,8 +204,8 @@ def test_a_format_whose_packages_are_missing_names_them(
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
 @pytest.mark.parametrize("row", [row for row in FORMATS if row.writes])
-def test_the_smallest_pictures_are_written(row: object, size: tuple[int, int]) -> None:
-    name = row.name  # type: ignore[attr-defined]
+def test_the_smallest_pictures_are_written(row: FileFormat, size: tuple[int, int]) -> None:
+    name = row.name
     plugin(name)
     pixels = np.full((*size, 3), 200, np.uint8)
     found = read(encode(Picture(pixels), name, None, True), alpha=False)

@@ -1,5 +1,6 @@
 """The pipeline on a network of arithmetic: each pixel four times, so every result is known."""
 
+import asyncio
 import io
 import json
 from typing import Any
@@ -234,6 +235,32 @@ async def test_bad_options_are_named(fix: FixArtifacts) -> None:
     for options in bad:
         with pytest.raises(BadOption, match=f"option '{next(iter(options))}"):
             await fix(data, options)
+
+
+async def test_the_report_of_an_animation_is_of_its_first_frame(fix_settings: FixSettings) -> None:
+    damaged = resaved(sample("heroine", (60, 100, 200, 240)), 25)
+    file, second = io.BytesIO(), Image.fromarray(sample("sunset", (0, 0, 140, 140)))
+    Image.fromarray(damaged).save(
+        file, "WEBP", save_all=True, append_images=[second], lossless=True, duration=80
+    )
+    overtaken = asyncio.Event()
+
+    async def slow_at_first(model: str, tile: np.ndarray, *more: Any) -> np.ndarray:
+        if tile.shape[1:3] == (140, 140) and not overtaken.is_set():
+            waits.append(None)
+            if len(waits) == 2:
+                overtaken.set()
+            else:
+                await overtaken.wait()
+                await asyncio.sleep(0)
+        return await nearest(model, tile, *more)
+
+    waits: list[None] = []
+    fix = FixArtifacts(slow_at_first, pink, fix_settings)
+    _, report = await fix(file.getvalue(), {"detector": "jpeg", "tile_size": 2048})
+    assert len(waits) == 2
+    assert kinds(report) == ["jpeg"]
+    assert report["done"][0]["what"] == "restored"
 
 
 async def test_a_cancelled_picture_stops(fix: FixArtifacts) -> None:

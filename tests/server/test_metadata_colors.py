@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from metadata_for_tests import (
-    case,
-    metadata_of,
-    png_chunks,
-    png_with,
-    result,
-)
-from pictures import encoded, gradient
+from metadata_for_tests import metadata_of, png_chunks, png_with, result
+from pictures import case, encoded, gradient
 from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.metadata import Color, Metadata, fitted
 from sakuga_server.imaging.picture import Picture

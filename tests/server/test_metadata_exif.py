@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from metadata_for_tests import (
-    case,
+    EXIF,
     directory,
     exif_of,
     jpeg_with,
@@ -16,10 +16,8 @@ from metadata_for_tests import (
     result,
     tiff_stream,
 )
-from pictures import encoded, gradient
+from pictures import case, encoded, gradient
 from sakuga_server.imaging.metadata import Metadata, Text, orientation
-
-EXIF = b"Exif\0\0"
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff", "avif"])

@@ -10,8 +10,11 @@ import pytest
 from PIL import Image
 
 from metadata_for_tests import (
-    CASES,
+    EXIF,
+    SIZES,
+    XMP,
     directory,
+    directory_at,
     exif_of,
     jpeg_with,
     png_with,
@@ -19,9 +22,16 @@ from metadata_for_tests import (
     result,
     tiff_stream,
 )
-from sakuga_server.imaging.metadata import Metadata, Text, orientation, read
-
-EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
+from pictures import case
+from sakuga_server.imaging.metadata import (
+    Metadata,
+    Text,
+    fitted,
+    orientation,
+    png_chunks,
+    read,
+    translated,
+)
 
 # What cameras and programs write, and every type of TIFF 6.0, BigTIFF and EXIF 3.0, with one that
 # nobody has defined.
@@ -29,7 +39,6 @@ MAIN = (0x010E, 0x010F, 0x0110, 0x0112, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 
 MAIN = (*MAIN, 0x013F, 0x0211, 0x0213, 0x4746, 0x8298, 0x9C9B, 0xEA1C)
 BELOW = (0x829A, 0x829D, 0x8827, 0x9000, 0x9003, 0x9004, 0x9101, 0x9201, 0x920A, 0x927C, 0x9286)
 BELOW = (*BELOW, 0xA001, 0xA002, 0xA003, 0xA217, 0xA405, 0xA434)
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
 TYPES = (*SIZES, 0, 14, 16, 17, 18, 200)
 
 
@@ -49,7 +58,7 @@ def test_every_tag_of_every_type_leaves_its_pixels_and_its_neighbours(
     outside = len(value) + len(value) % 2 if len(value) > 4 else 0
     at = 8 + 2 + 12 * (len(MAIN) + 1) + 4 + outside * len(MAIN)
     main = [(tag, kind, count, value) for tag in MAIN]
-    more = _at(at, below)
+    more = directory_at(at, below)
     stream = tiff_stream([*main, (0x8769, 4, 1, struct.pack("<I", at))], more=more)
     source = exif_in_jpeg(stream)
     found, warnings = read(source, "jpeg", None)
@@ -132,10 +141,10 @@ def test_tags_that_share_a_value_do_not_multiply_it() -> None:
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt", b"iCCP"])
 def test_a_bomb_is_dropped_with_a_warning_and_no_memory(kind: bytes) -> None:
-    packed = zlib.compressobj(9)
-    bomb = b"".join(packed.compress(bytes(1 << 20)) for _ in range(200)) + packed.flush()
+    bomb = zlib.compress(bytes(40 << 20), 9)
     heads = {b"zTXt": b"key\0\0", b"iTXt": b"key\0\1\0\0\0", b"iCCP": b"key\0\0"}
     source = png_with(*[(kind, heads[kind] + bomb)] * 20, (b"tEXt", b"Author\0somebody"))
+    del bomb
     tracemalloc.start()
     found, warnings = read(source, "png", None, limit=1 << 20)
     peak = tracemalloc.get_traced_memory()[1]
@@ -168,7 +177,7 @@ def test_the_limit_is_one_for_all_parts_together() -> None:
 
 
 def test_countless_texts_and_warnings_are_bounded() -> None:
-    many, warnings = read(png_with(*[(b"tEXt", b"a\0b")] * 20_000), "png", None)
+    many, warnings = read(png_with(*[(b"tEXt", b"a\0b")] * 11_000), "png", None)
     assert len(many.text) == 10_000
     assert len(warnings) == 1
     wrong = png_with(*[(b"gAMA", bytes(n)) for n in range(5, 100)])
@@ -245,7 +254,7 @@ def test_a_profile_of_which_a_part_is_missing_is_dropped_with_a_warning() -> Non
 
 def rich(format: str) -> bytes:
     """A file with all that its format holds."""
-    found, _ = read((CASES / "meta.png").read_bytes(), "png", None)
+    found, _ = read(case("meta.png"), "png", None)
     more = Metadata(found.icc, found.exif, found.xmp, b"\x1c\2\x50\0\1x", b"comment", found.dpi)
     data, _ = result(more, format)
     return data
@@ -253,7 +262,7 @@ def rich(format: str) -> bytes:
 
 @pytest.mark.parametrize("format", ["png", "jpeg", "webp", "gif", "avif", "tiff", "bmp"])
 def test_truncated_and_mutated_files_raise_nothing(format: str) -> None:
-    data, random = rich(format), np.random.default_rng(3)
+    data, plain, random = rich(format), png_with(), np.random.default_rng(3)
     image = Image.open(io.BytesIO(data))
     for length in range(0, len(data), max(1, len(data) // 150)):
         assert len(read(data[:length], format, image)) == 2
@@ -263,18 +272,6 @@ def test_truncated_and_mutated_files_raise_nothing(format: str) -> None:
         for at in random.integers(0, len(data), 6):
             mutated[at] = random.integers(0, 256)
         found, _ = read(bytes(mutated), format, image)
-        result(found, "png")
-
-
-def _at(at: int, entries: list[tuple[int, int, int, bytes]]) -> bytes:
-    """A directory that lies at an offset, with its values."""
-    head, values = struct.pack("<H", len(entries)), b""
-    start = at + 2 + 12 * len(entries) + 4
-    for tag, kind, count, value in entries:
-        head += struct.pack("<HHI", tag, kind, count)
-        if len(value) <= 4:
-            head += value.ljust(4, b"\0")
-        else:
-            head += struct.pack("<I", start + len(values))
-            values += value + bytes(len(value) % 2)
-    return head + bytes(4) + values
+        fitting, _ = fitted(found, 40, 30, gray=False)
+        chunks = png_chunks(translated(fitting, "png")[0])
+        assert read(plain[:33] + chunks + plain[33:], "png", None)[1] == []

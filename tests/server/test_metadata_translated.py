@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from metadata_for_tests import case, exif_of, metadata_of, result, tiff_stream, user_comment
-from pictures import gradient
+from metadata_for_tests import exif_of, metadata_of, result, tiff_stream, user_comment
+from pictures import case, gradient
 from sakuga_server.imaging.encode import encode
-from sakuga_server.imaging.metadata import Metadata, Text
-from sakuga_server.imaging.metadata.translated import HOLDS
+from sakuga_server.imaging.metadata import HOLDS, Metadata, Text
 from sakuga_server.imaging.picture import Picture
 
 PARAMETERS = "1girl, 木\nNegative prompt: blurry\nSteps: 20, Sampler: Euler a, Seed: 42"

@@ -5,8 +5,8 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from pictures import chunk, encoded, gradient
@@ -14,52 +14,52 @@ from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.metadata import Metadata, read
 from sakuga_server.imaging.picture import Picture
 
-CASES = Path(__file__).parents[1] / "data" / "cases"
+EXIF, XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"  # what APP1 of a JPEG begins with
 
 Entry = tuple[int, int, int, bytes]  # tag, type, count, value
+
+# Bytes of one value of each type of TIFF 6.0 and EXIF 3.0.
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 129: 1}
+
+
+def plugin(format: str) -> None:
+    """Skips the test where a format needs `sakuga-server[formats]`, which isn't installed."""
+    if format == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    if format == "jxl":
+        pytest.importorskip("pillow_jxl")
 
 
 def tiff_stream(entries: list[Entry], order: str = "<", more: bytes = b"") -> bytes:
     """EXIF from its TIFF header on, with one directory, and some bytes behind it."""
     mark = b"II*\0" if order == "<" else b"MM\0*"
-    at = 8 + 2 + 12 * len(entries) + 4
+    return mark + struct.pack(order + "I", 8) + directory_at(8, entries, order) + more
+
+
+def directory_at(at: int, entries: list[Entry], order: str = "<") -> bytes:
+    """A directory that lies at an offset, with its values behind it."""
+    start = at + 2 + 12 * len(entries) + 4
     table, values = struct.pack(order + "H", len(entries)), b""
     for tag, kind, count, value in entries:
         table += struct.pack(order + "HHI", tag, kind, count)
         if len(value) <= 4:
             table += value.ljust(4, b"\0")
         else:
-            table += struct.pack(order + "I", at + len(values))
+            table += struct.pack(order + "I", start + len(values))
             values += value + bytes(len(value) % 2)
-    return mark + struct.pack(order + "I", 8) + table + bytes(4) + values + more
+    return table + bytes(4) + values
 
 
 def directory(stream: bytes, at: int | None = None) -> dict[int, tuple[int, int, bytes]]:
     """Type, count and value of each tag of a directory: IFD0, or the one at an offset."""
     order = "<" if stream[:1] == b"I" else ">"
-    sizes = {
-        1: 1,
-        2: 1,
-        3: 2,
-        4: 4,
-        5: 8,
-        6: 1,
-        7: 1,
-        8: 2,
-        9: 4,
-        10: 8,
-        11: 4,
-        12: 8,
-        13: 4,
-        129: 1,
-    }
     (start,) = (at,) if at is not None else struct.unpack_from(order + "I", stream, 4)
     (count,) = struct.unpack_from(order + "H", stream, start)
     found = {}
     for n in range(count):
         place = start + 2 + 12 * n
         tag, kind, values, where = struct.unpack_from(order + "HHII", stream, place)
-        size = sizes[kind] * values
+        size = SIZES[kind] * values
         where = where if size > 4 else place + 8
         found[tag] = (kind, values, stream[where : where + size])
         assert len(found[tag][2]) == size
@@ -127,7 +127,3 @@ def result(metadata: Metadata, format: str, gray: bool = False) -> tuple[bytes, 
     pixels = gradient(30, 40)
     picture = Picture(pixels[..., 0].copy() if gray else pixels, None, metadata)
     return encode(picture, format, None, keep_metadata=True), picture.warnings
-
-
-def case(name: str) -> bytes:
-    return (CASES / name).read_bytes()

@@ -3,14 +3,14 @@ and its synchronous twin."""
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from sakuga.inputs import named
-from sakuga.kinds import given
+from sakuga.inputs import input_of, named
 from sakuga.reply import Reply
 from sakuga.streaming import OnProgress
 from sakuga_core.actions import ImageAction
@@ -87,10 +87,10 @@ class ActionCall:
     async def __call__(
         self, picture: Any, *, on_progress: OnProgress | None = None, **options: Any
     ) -> Any:
-        sent = await asyncio.to_thread(given, picture, options)
+        sent = await asyncio.to_thread(input_of, picture, options)
         with named(picture):
             reply = await self._run(sent.data, self._action, sent.options, on_progress=on_progress)
-        return await asyncio.to_thread(sent.back, reply)
+        return await asyncio.to_thread(sent.result_of, reply)
 
 
 class WaitingCall:
@@ -132,3 +132,33 @@ class WaitingCall:
         self, picture: Any, *, on_progress: OnProgress | None = None, **options: Any
     ) -> Any:
         return self._wait(self._call, picture, on_progress=on_progress, **options)
+
+
+Call = TypeVar("Call", ActionCall, WaitingCall)
+
+
+class ActionMethods(ABC, Generic[Call]):
+    """A method for each action."""
+
+    @abstractmethod
+    def _call(self, action: ImageAction) -> Call: ...
+
+    @property
+    def upscale(self) -> Call:
+        """Upscales a picture; options: `UpscaleOptions`."""
+        return self._call(ImageAction.UPSCALE)
+
+    @property
+    def enhance(self) -> Call:
+        """Upscales a picture and generates fine detail; options: `UpscaleOptions`."""
+        return self._call(ImageAction.ENHANCE)
+
+    @property
+    def rembg(self) -> Call:
+        """Removes the background of a picture; options: `RembgOptions`."""
+        return self._call(ImageAction.REMBG)
+
+    @property
+    def fix_artifacts(self) -> Call:
+        """Repairs a picture, then upscales it; options: `FixArtifactsOptions`."""
+        return self._call(ImageAction.FIX_ARTIFACTS)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sakuga.artifacts import ArtifactFixProvider
-from sakuga.calls import ActionCall
+from sakuga.calls import ActionCall, ActionMethods
 from sakuga.custom_provider import CustomProvider
 from sakuga.inputs import ImageFile, file_bytes, named
 from sakuga.local import LocalServer
@@ -26,7 +26,7 @@ PROVIDERS: Mapping[ImageAction, type[TritonProvider]] = {
 }
 
 
-class Images:
+class Images(ActionMethods[ActionCall]):
     """Every action of the connected server, and those of custom providers. Made by `connect`.
 
     An assignment to `config`, or a change of its file, takes effect with the next call.
@@ -86,25 +86,8 @@ class Images:
         with named(image):
             return await provider.run(data, action, config, on_progress=on_progress)
 
-    @property
-    def upscale(self) -> ActionCall:
-        """Upscales a picture; options: `UpscaleOptions`."""
-        return ActionCall(self.run, ImageAction.UPSCALE)
-
-    @property
-    def enhance(self) -> ActionCall:
-        """Upscales a picture and generates fine detail; options: `UpscaleOptions`."""
-        return ActionCall(self.run, ImageAction.ENHANCE)
-
-    @property
-    def rembg(self) -> ActionCall:
-        """Removes the background of a picture; options: `RembgOptions`."""
-        return ActionCall(self.run, ImageAction.REMBG)
-
-    @property
-    def fix_artifacts(self) -> ActionCall:
-        """Repairs a picture, then upscales it; options: `FixArtifactsOptions`."""
-        return ActionCall(self.run, ImageAction.FIX_ARTIFACTS)
+    def _call(self, action: ImageAction) -> ActionCall:
+        return ActionCall(self.run, action)
 
     async def _custom_provider(self, action: ImageAction) -> CustomProvider | None:
         """The custom provider of an action, if config.yaml names one; a replaced one is closed

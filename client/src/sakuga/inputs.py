@@ -1,11 +1,27 @@
-"""Picture files as callers give them: their bytes, or the path of a file."""
+"""Pictures as callers give them: as a file for the server, and the result as the same kind.
+
+| given | sent | returned |
+|---|---|---|
+| bytes, bytearray, memoryview | as it is | bytes |
+| str, Path | the file there | `Reply` |
+| NumPy array | PNG | NumPy array |
+| Pillow image | PNG or TIFF | Pillow image |
+"""
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sakuga_core.errors import BadImage, BadInput, TooLarge
+import numpy as np
+
+from sakuga import arrays
+from sakuga.reply import Reply
+from sakuga_core.errors import BadImage, BadInput, BadOption, TooLarge
 
 ImageFile = bytes | bytearray | memoryview | str | os.PathLike[str]
 """An encoded picture file: its bytes, or its path."""
@@ -13,9 +29,70 @@ ImageFile = bytes | bytearray | memoryview | str | os.PathLike[str]
 ALLOWED = "bytes, bytearray, memoryview, the path of a file (str, Path)"
 
 
-def is_path(image: object) -> bool:
-    """Whether that names a file."""
+@dataclass(frozen=True)
+class Input:
+    """A picture to send."""
+
+    data: bytes
+    """An encoded file."""
+    options: Mapping[str, Any]
+    """Those of the caller, and what `result_of` needs."""
+    result_of: Callable[[Reply], Any]
+    """Makes the result the caller's kind."""
+
+
+def input_of(picture: Any, options: Mapping[str, Any]) -> Input:
+    """A picture of any kind, with the options of its request.
+
+    A `mask` among the options may be of any kind, too, or an array of bool.
+
+    Raises:
+        TypeError: it is of no such kind.
+        BadImage: an array or image of a shape or mode that no picture has.
+        BadInput: a file can't be read.
+        BadOption: `format` names a file's, where the result is an array or image.
+    """
+    options = _with_mask(options)
+    if isinstance(picture, np.ndarray):
+        as_array = partial(arrays.pixels_of, axes=picture.ndim)
+        return Input(arrays.png(picture), _as_pixels(options, "array"), as_array)
+    if _is_pillow(picture):
+        from sakuga import pillow
+
+        as_image = partial(pillow.image_of, source=picture)
+        return Input(pillow.file_of(picture), _as_pixels(options, "image"), as_image)
+    data = file_bytes(picture, also=", a NumPy array, an image of Pillow")
+    if _is_path(picture):
+        return Input(data, options, lambda reply: reply)
+    return Input(data, options, lambda reply: reply.result)
+
+
+def _is_pillow(picture: object) -> bool:
+    """Whether that is an image of Pillow, which isn't imported to find out."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(picture, module.Image)
+
+
+def _is_path(image: object) -> bool:
     return isinstance(image, str | os.PathLike)
+
+
+def _as_pixels(options: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    if options.get("format") not in (None, "raw"):
+        raise BadOption(
+            f"option 'format' is {options['format']!r}; allowed with an {kind}: none, as the "
+            f"result is an {kind}, too"
+        )
+    return {**options, "format": "raw"}
+
+
+def _with_mask(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    mask = options.get("mask")
+    if mask is None:
+        return options
+    if isinstance(mask, np.ndarray) and mask.dtype == bool:
+        mask = np.where(mask, np.uint8(255), np.uint8(0))
+    return {**options, "mask": input_of(mask, {}).data}
 
 
 def file_bytes(image: object, also: str = "") -> bytes:
@@ -57,6 +134,6 @@ def named(image: object) -> Iterator[None]:
     try:
         yield
     except (BadImage, TooLarge) as error:
-        if not is_path(image):
+        if not isinstance(image, str | os.PathLike):
             raise
-        raise type(error)(f"{os.fspath(image)}: {error}") from error  # type: ignore[call-overload]
+        raise type(error)(f"{os.fspath(image)}: {error}") from error

@@ -74,7 +74,7 @@ def image_of(reply: Reply, source: PillowImage) -> PillowImage:
             mode = "I;16"
         else:
             pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    image = Image.frombytes(mode, (width, height), pixels.tobytes())
+    image = Image.frombytes(mode, (width, height), pixels)
     with suppress(Exception):  # of damaged metadata: the pixels come without
         image.info.update(_described(source, image.size, SPACES[channels]))
     return image

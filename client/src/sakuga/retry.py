@@ -1,8 +1,14 @@
-"""When a request is sent again: one deadline, a few attempts, and a budget for all requests."""
+"""How long a request may take, when it is sent again, and how many are in flight: one deadline, a
+few attempts, a budget of retries and a number of slots for all requests."""
 
+import asyncio
 import random
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+
+from sakuga.translation import late
 
 # A retry costs a token, and each request earns a part of one: when all servers are down, retries
 # add a fifth to their load, not a multiple. A new client starts with some.
@@ -30,6 +36,19 @@ class Deadline:
     def positive(self) -> float:
         """Seconds left, at least a thousandth, for what takes no less."""
         return max(self.left, 0.001)
+
+
+@asynccontextmanager
+async def within(deadline: Deadline, url: str) -> AsyncIterator[None]:
+    """
+    Raises:
+        DeadlineExceeded: the block took longer.
+    """
+    try:
+        async with asyncio.timeout(max(deadline.left, 0)):
+            yield
+    except TimeoutError:
+        raise late(url) from None
 
 
 @dataclass
@@ -69,3 +88,20 @@ class Attempts:
             return None
         self.made += 1
         return pause
+
+
+class Slots:
+    """Places for requests in flight; who finds none waits."""
+
+    def __init__(self) -> None:
+        self._current: tuple[int, asyncio.Semaphore] | None = None
+
+    def one(self, count: int) -> asyncio.Semaphore:
+        """To be held by a request.
+
+        Args:
+            count: of places; if it has changed, those who hold one of before aren't counted.
+        """
+        if self._current is None or self._current[0] != count:
+            self._current = count, asyncio.Semaphore(count)
+        return self._current[1]

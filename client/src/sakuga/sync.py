@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 
-from sakuga.calls import ActionCall, WaitingCall
+from sakuga.calls import ActionCall, ActionMethods, WaitingCall
 from sakuga.images import Images, connect
 from sakuga.inputs import ImageFile
 from sakuga.reply import Reply
@@ -66,12 +66,12 @@ class Background:
         """
         if not self._thread.is_alive():
             raise RuntimeError("the connection is closed")
-        told: SimpleQueue[Progress | None] = SimpleQueue()
-        work = function(*args, on_progress=told.put if on_progress else None, **options)
+        steps: SimpleQueue[Progress | None] = SimpleQueue()
+        work = function(*args, on_progress=steps.put if on_progress else None, **options)
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        future.add_done_callback(lambda _: told.put(None))
+        future.add_done_callback(lambda _: steps.put(None))
         try:
-            while on_progress and (progress := told.get()):
+            while on_progress and (progress := steps.get()):
                 on_progress(progress)
             return future.result()
         except concurrent.futures.CancelledError:
@@ -88,7 +88,7 @@ class Background:
         self._closed.result()
 
 
-class SyncImages:
+class SyncImages(ActionMethods[WaitingCall]):
     """`Images` whose methods wait; any thread may call them. Made by `connect_sync`."""
 
     def __init__(self, background: Background) -> None:
@@ -123,28 +123,8 @@ class SyncImages:
         run = self._images.run
         return self._background.wait(run, image, action, config, on_progress=on_progress)
 
-    @property
-    def upscale(self) -> WaitingCall:
-        """Upscales a picture; options: `UpscaleOptions`."""
-        return self._waiting(self._images.upscale)
-
-    @property
-    def enhance(self) -> WaitingCall:
-        """Upscales a picture and generates fine detail; options: `UpscaleOptions`."""
-        return self._waiting(self._images.enhance)
-
-    @property
-    def rembg(self) -> WaitingCall:
-        """Removes the background of a picture; options: `RembgOptions`."""
-        return self._waiting(self._images.rembg)
-
-    @property
-    def fix_artifacts(self) -> WaitingCall:
-        """Repairs a picture, then upscales it; options: `FixArtifactsOptions`."""
-        return self._waiting(self._images.fix_artifacts)
-
-    def _waiting(self, call: ActionCall) -> WaitingCall:
-        return WaitingCall(call, self._background.wait)
+    def _call(self, action: ImageAction) -> WaitingCall:
+        return WaitingCall(ActionCall(self._images.run, action), self._background.wait)
 
     def close(self) -> None:
         """Closes the connection, and ends the embedded server if one was started for it; calls in

@@ -1,8 +1,10 @@
-"""Errors of gRPC and Triton as this package's own.
+"""What gRPC and Triton say, in this package's own terms: errors, and a model's statistics.
 
 UNAVAILABLE has several meanings in Triton, and nested calls lose their status, so the message
 decides before the status does.
 """
+
+from typing import Any
 
 from sakuga_core import errors, protocol
 from sakuga_core.errors import SakugaError
@@ -71,3 +73,21 @@ def _by_text(text: str, model: str, url: str) -> SakugaError | None:
     if errors.says_not_loaded(text):
         return errors.ModelNotLoaded(f"{model} isn't loaded at {url}")
     return None
+
+
+def activity(statistics: Any) -> dict[str, float]:
+    """A model's requests and batches, and the mean milliseconds of each request.
+
+    Args:
+        statistics: of one model, as Triton's protobuf has them.
+    """
+    done, count = statistics.inference_stats, statistics.inference_count
+    per = 1e6 * max(done.success.count, 1)
+    return {
+        "requests": done.success.count,
+        "failed": done.fail.count,
+        "images": count,
+        "batches": statistics.execution_count,
+        "queue_ms": done.queue.ns / per,
+        "compute_ms": done.compute_infer.ns / per,
+    }

@@ -15,14 +15,12 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from sakuga import tracing
-from sakuga.activity import activity
 from sakuga.channel import CHANNEL_ARGS, Connection, credentials
-from sakuga.flow import Slots, within
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.reply import Reply
-from sakuga.retry import Attempts, Budget, Deadline
+from sakuga.retry import Attempts, Budget, Deadline, Slots, within
 from sakuga.streaming import NoTwin, OnProgress, last_answer, once
-from sakuga.translation import translated, unreachable
+from sakuga.translation import activity, translated, unreachable
 from sakuga_core import actions, errors, protocol
 from sakuga_core.config.server import Server
 

@@ -11,8 +11,8 @@ OPTIONS = "OPTIONS"  # a JSON object, optional
 RESULT = "RESULT"  # an encoded picture file; for `format: raw` pixels, see `encode`
 REPORT = "REPORT"  # a JSON object
 
-# Every public model has a twin that streams (Triton: decoupled): it answers with any number of
-# responses that have PROGRESS alone, then with one that has RESULT and REPORT.
+# Every pipeline from file to file has a twin that streams (Triton: decoupled): it answers with any
+# number of responses that have PROGRESS alone, then with one that has RESULT and REPORT.
 PROGRESS = "PROGRESS"  # a JSON object, see `sakuga_core.progress`
 STREAM = "_stream"  # at the end of the twin's name
 

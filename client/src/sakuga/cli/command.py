@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from sakuga.cli.embedding import local_server
 from sakuga.cli.errors import INTERRUPTED, plain_errors, printable, sentence
 from sakuga.cli.lines import Lines, Printed, complain
-from sakuga.cli.running import Run, carried_out
-from sakuga.files import Plan, Wanted, plan, plan_reading
+from sakuga.cli.running import Run, carried_out, local_server
+from sakuga.files import Plan, PlanOptions, plan, plan_reading
 from sakuga.files.naming import known_sizes
 from sakuga.files.sources import STANDARD
 from sakuga_core.actions import Action
@@ -130,11 +129,13 @@ class Command:
                 + ", ".join(row.name for row in FORMATS if row.writes)
             )
         complete = parse_options(self.action.options, effective)
-        wanted = Wanted(
+        if not self.mode.writes:
+            return plan_reading(self.files.inputs, self.config.limits.input_bytes)
+        planned = PlanOptions(
             action=self.action.command,
             model=effective["model"],
             format=complete.format,
-            flag=given.format,
+            format_flag=given.format,
             sizes=self._sizes(effective),
             frames=complete.animation == "all",
             adds_alpha=complete.adds_alpha,
@@ -142,9 +143,7 @@ class Command:
             overwrite=self.files.overwrite,
             most=self.config.limits.input_bytes,
         )
-        if not self.mode.writes:
-            return plan_reading(self.files.inputs, wanted)
-        return plan(self.files.inputs, self.files.output, wanted)
+        return plan(self.files.inputs, self.files.output, planned)
 
     def _effective(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options of the requests with those of config.yaml, as far as files depend on them."""
@@ -195,7 +194,7 @@ class Command:
         local = local_server(self.config, self.action, made, options, self.embedded, quiet)
         printed = self.mode.printed(self.files, total)
         display = Display(total=total, quiet=quiet)
-        run = Run(made, self.action.name, options, printed, display, quiet)
+        run = Run(made, self.action.name, options, printed, display)
         try:
             with display:
                 error = carried_out(run, self.config, local)

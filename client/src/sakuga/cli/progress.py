@@ -48,6 +48,7 @@ class Display:
         stream: TextIO | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self.is_quiet = quiet
         self._state = State(total, clock, clock())
         self._view = _view(self._state, quiet, sys.stderr if stream is None else stream)
 
@@ -105,15 +106,15 @@ class Display:
 
 def _view(state: State, quiet: bool, stream: TextIO | None) -> View:
     if quiet or stream is None:  # which standard error is, where it was closed
-        return Nothing()
+        return Hidden()
     if stream.isatty():
         from sakuga.cli.bar import bar
 
-        return bar(state, stream) or Lines(state, stream)
-    return Lines(state, stream)
+        return bar(state, stream) or LineView(state, stream)
+    return LineView(state, stream)
 
 
-class Nothing:
+class Hidden:
     """Shows nothing."""
 
     def __enter__(self) -> object:
@@ -129,7 +130,7 @@ class Nothing:
         click.echo(line)
 
 
-class Lines(Nothing):
+class LineView(Hidden):
     """Shows a line every few seconds."""
 
     def __init__(self, state: State, stream: TextIO) -> None:

@@ -1,4 +1,5 @@
-"""Runs a plan: a few pictures at a time, each written and printed as it ends."""
+"""Runs a plan: starts the server that it needs, then processes a few pictures at a time, and writes
+and prints each as it ends."""
 
 import asyncio
 from collections import Counter
@@ -10,7 +11,11 @@ from sakuga.cli.errors import concerns_all, printable, sentence
 from sakuga.cli.lines import Failure, Lines, Printed, Stopped
 from sakuga.files import Plan, Task
 from sakuga.files.naming import number
+from sakuga.files.sources import LocalFile
 from sakuga.local import AUTO, LocalServer
+from sakuga_core import protocol
+from sakuga_core.actions import Action
+from sakuga_core.animated import animated
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadInput, SakugaError
 from sakuga_core.formats import BY_NAME, HEAD, FileFormat, recognised
@@ -21,6 +26,65 @@ if TYPE_CHECKING:
     from sakuga.reply import Reply
 
 IN_FLIGHT = 4  # requests of one command: the server's default of upscale_workers
+PNG_HEAD = 2**16  # bytes of a file, in which a PNG says that it is animated
+
+
+def local_server(
+    config: Config,
+    action: Action,
+    made: Plan,
+    options: Mapping[str, Any],
+    always_start: bool,
+    quiet: bool,
+) -> LocalServer | None:
+    """The server of this machine, already starting if it has to be; None where an address says
+    which server it is.
+
+    Args:
+        config: of the server.
+        action: what is done…
+        made: …to which pictures…
+        options: …as requested.
+        always_start: start one even if another answers.
+        quiet: whether nobody wants to know how far it is.
+    """
+    if config.server.url != AUTO and not always_start:
+        return None
+    models = _models(config, action, made, options, quiet)
+    workers = min(len(made.tasks), IN_FLIGHT)
+    local = LocalServer(config, models, workers=workers, always_start=always_start)
+    local.begin()
+    return local
+
+
+def _models(
+    config: Config, action: Action, made: Plan, options: Mapping[str, Any], quiet: bool
+) -> list[str]:
+    """The Triton models that the pictures need; a custom provider may need any."""
+    if config.block(action.name).provider:
+        return []
+    named = {name: value for name, value in options.items() if name == "model"}
+    model = config.options_for(action.name, named)["model"]
+    folder = protocol.folder(model)
+    # What loads further networks is needed where one isn't there to be loaded now.
+    is_exported = any((config.server.repository / folder / "1").glob("model.*"))
+    loader = [] if is_exported and not action.loads_more else [protocol.NETWORKS]
+    frames = action.frames_model is not None and any(map(_may_have_frames, made.tasks))
+    return [*loader, *action.models_for(model, frames=frames, progress=not quiet)]
+
+
+def _may_have_frames(task: Task) -> bool:
+    """Whether a picture may have several frames or pages; of a PNG its beginning tells."""
+    row = task.format
+    if row is None or not (row.animation or row.pages):
+        return False
+    if row.name != "png" or not isinstance(task.source, LocalFile):
+        return True
+    try:
+        with task.source.open() as file:
+            return animated(file.read(PNG_HEAD))
+    except OSError:  # which is reported when its turn comes
+        return False
 
 
 class Run:
@@ -31,8 +95,7 @@ class Run:
         action: by its name.
         options: of every request.
         printed: what is printed of each picture.
-        display: shows how far it is…
-        is_quiet: …unless nothing is to be shown.
+        display: shows how far it is.
     """
 
     def __init__(
@@ -42,14 +105,13 @@ class Run:
         options: Mapping[str, Any],
         printed: Printed,
         display: "Display",
-        is_quiet: bool = False,
     ) -> None:
         self.plan, self.action, self.options = plan, action, options
         self.done = 0
         self.failed: dict[str, str] = {}
         """Names of the pictures that failed, and why."""
         self._lines = Lines(printed, display.print)
-        self._display, self._is_quiet = display, is_quiet
+        self._display = display
         self._first: Counter[str] = Counter()
 
     async def all(self, images: "Images") -> Failure | None:
@@ -83,11 +145,11 @@ class Run:
             Stopped: it failed, and so would all others.
         """
         name = task.source.name
-        told = None if self._is_quiet else partial(self._display.progress, name)
+        on_progress = None if self._display.is_quiet else partial(self._display.progress, name)
         self._display.started(name)
         try:
             data = await asyncio.to_thread(task.source.read)
-            reply = await images.run(data, self.action, self.options, on_progress=told)
+            reply = await images.run(data, self.action, self.options, on_progress=on_progress)
             del data
             await _to_its_end(self._finish(task, reply))
         except (SakugaError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Comic archives (.cbz, .zip), which are read and written as if they were folders."""
+"""Comic archives (.cbz, .zip), which are read as if they were folders."""
 
 import re
 import stat
@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO, BinaryIO, Protocol
+from typing import BinaryIO
 
-from sakuga.files.kinds import is_hidden, kind_of
-from sakuga.files.sources import File
+from sakuga.files.sources import File, is_hidden, kind_of
 from sakuga_core.errors import BadInput, TooLarge
 from sakuga_core.formats import HEAD, FileFormat
 
@@ -24,6 +23,11 @@ BOMB_BYTES, BOMB_RATIO = 2**30, 100
 
 ENCRYPTED = 0x1  # bit of an entry's flags
 READING = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file is called like an archive."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -207,65 +211,3 @@ def like(entry: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
     new.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
     new.comment = entry.comment
     return new
-
-
-class Place(Protocol):
-    """A file that is being written; see `sakuga_core.atomic.Unfinished`."""
-
-    @property
-    def file(self) -> IO[bytes]: ...
-
-    def finish(self) -> None: ...
-
-    def discard(self) -> None: ...
-
-
-class ArchiveWriter:
-    """An archive that is written, whole or not at all. One thread at a time may write.
-
-    Args:
-        place: of the file.
-        comment: of the archive.
-    """
-
-    def __init__(self, place: Place, comment: bytes = b"") -> None:
-        self._place = place
-        self._order: dict[str, int] = {}
-        self._file = zipfile.ZipFile(place.file, "w")
-        self._file.comment = comment
-
-    def write(self, entry: zipfile.ZipInfo, data: bytes, position: int) -> None:
-        """Writes an entry, in any order.
-
-        Args:
-            position: of the entry among all of the archive's.
-
-        Raises:
-            OSError: it can't be written.
-        """
-        self._order[entry.filename] = position
-        self._file.writestr(entry, data)
-
-    def copy(self, archive: Archive, entry: zipfile.ZipInfo, name: str, position: int) -> None:
-        """Copies an entry of another archive; see `write`."""
-        self._order[name] = position
-        archive.copy(entry, name, self._file)
-
-    def finish(self) -> None:
-        """
-        Raises:
-            OSError: it can't be written; nothing is left of it.
-        """
-        try:
-            # Readers go by the directory at the end, which is written now.
-            self._file.filelist.sort(key=lambda entry: self._order[entry.filename])
-            self._file.close()
-        except BaseException:
-            self.discard()
-            raise
-        self._place.finish()
-
-    def discard(self) -> None:
-        """Removes what was written."""
-        self._place.discard()
-        self._file.fp = None  # nothing is written any more, also not when the object is collected

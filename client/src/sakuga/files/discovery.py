@@ -1,19 +1,21 @@
 """Which pictures the inputs of a command mean: files, folders, archives, pipes and addresses."""
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePosixPath
 
 from sakuga.files import urls
-from sakuga.files.archives import SUFFIXES, Archive
+from sakuga.files.archives import Archive, is_archive
 from sakuga.files.found import HIDDEN, OTHERS, OUTPUT, Found, Item
-from sakuga.files.kinds import is_hidden, kind_of, natural
-from sakuga.files.sources import STANDARD, File, LocalFile, stream
+from sakuga.files.sources import STANDARD, File, LocalFile, is_hidden, kind_of, stream
 from sakuga.files.walking import Entry, Walk
 from sakuga_core.errors import BadInput, SakugaError
 from sakuga_core.formats import HEAD
+
+_DIGITS = re.compile(r"([0-9]+)")
 
 
 def discover(inputs: Sequence[str], excluded: Collection[str], most: int) -> Found:
@@ -30,10 +32,11 @@ def discover(inputs: Sequence[str], excluded: Collection[str], most: int) -> Fou
         BadInput: an input isn't there, or standard input is named twice.
     """
     _check(inputs)
-    places = _places(inputs)
+    folders = {text for text in inputs if is_folder(text)}  # once: at an address it takes a request
+    places = _places(inputs, folders)
     search = _Search(excluded, most)
     for text in inputs:
-        search.input(text, places[text])
+        search.input(text, places[text], text in folders)
     return search.found
 
 
@@ -60,26 +63,26 @@ def is_folder(text: str) -> bool:
     return text != STANDARD and os.path.isdir(text)
 
 
-def _places(inputs: Sequence[str]) -> dict[str, PurePosixPath]:
+def _places(inputs: Sequence[str], folders: Collection[str]) -> dict[str, PurePosixPath]:
     """Where the results of each input go in the output folder: of a file with its name.
 
     A folder alone needs no name. Of several, and of files of one name, each gets as much of its
     path as tells it from the others.
     """
     paths = {text: _full(text) for text in inputs}
-    folders = {text: path for text, path in paths.items() if is_folder(text)}
-    labels = _labels(folders.values()) if len(set(folders.values())) > 1 else {}
-    files = {text: path for text, path in paths.items() if text not in folders}
-    counted = Counter(path.name for path in set(files.values()))
-    same = [path.parent for path in files.values() if counted[path.name] > 1]
-    parents = _labels(same)
-    return {
-        **{text: labels.get(path, PurePosixPath()) for text, path in folders.items()},
-        **{
-            text: (parents[path.parent] if counted[path.name] > 1 else PurePosixPath()) / path.name
-            for text, path in files.items()
-        },
-    }
+    of_folders = {paths[text] for text in folders}
+    labels = _labels(of_folders) if len(of_folders) > 1 else {}
+    of_files = {path for text, path in paths.items() if text not in folders}
+    counted = Counter(path.name for path in of_files)
+    parents = _labels(path.parent for path in of_files if counted[path.name] > 1)
+
+    def place(text: str, path: PurePosixPath) -> PurePosixPath:
+        if text in folders:
+            return labels.get(path, PurePosixPath())
+        folder = parents[path.parent] if counted[path.name] > 1 else PurePosixPath()
+        return folder / path.name
+
+    return {text: place(text, path) for text, path in paths.items()}
 
 
 def _full(text: str) -> PurePosixPath:
@@ -109,11 +112,11 @@ class _Search:
         self._excluded, self._most = excluded, most
         self._walk = Walk(self.found, excluded)
 
-    def input(self, text: str, place: PurePosixPath) -> None:
+    def input(self, text: str, place: PurePosixPath, is_folder: bool) -> None:
         """What one input holds."""
         if urls.is_url(text):
-            self._remote(urls.located(text), place)
-        elif is_folder(text):
+            self._remote(urls.located(text), place, is_folder)
+        elif is_folder:
             files = list(self._walk.files(text, place))
             for entry in sorted(files, key=lambda entry: _order(entry.place)):
                 self._entry(entry)
@@ -149,9 +152,9 @@ class _Search:
         source = LocalFile(entry.path, entry.key, (status.st_dev, status.st_ino))
         self._file(source, entry.place, head, is_named)
 
-    def _remote(self, root: urls.RemoteFile, place: PurePosixPath) -> None:
+    def _remote(self, root: urls.RemoteFile, place: PurePosixPath, is_folder: bool) -> None:
         """The file at an address, or the files below it."""
-        if not urls.is_folder(root):
+        if not is_folder:
             if self._is_new(root):
                 self._file(root, place, urls.heads([root])[0], is_named=True)
             return
@@ -187,7 +190,7 @@ class _Search:
 
     def _file(self, source: File, place: PurePosixPath, head: bytes, is_named: bool) -> None:
         """A file, by its content and name."""
-        if place.suffix.lower() in SUFFIXES:
+        if is_archive(place.name):
             self._archive(source, place, is_named)
             return
         kind = kind_of(place.name, head)
@@ -214,3 +217,9 @@ class _Search:
 
 def _order(place: PurePosixPath) -> list[tuple[list[str | int], str]]:
     return [natural(part) for part in place.parts]
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """The key that sorts names as people do: page2 before page10."""
+    parts = _DIGITS.split(name)
+    return [int(part) if i % 2 else part.casefold() for i, part in enumerate(parts)], name

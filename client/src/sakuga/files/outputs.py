@@ -1,23 +1,59 @@
-"""What `-o` means: a folder, a file, a pattern of names, an archive, or standard output."""
+"""What a command says of its results: `-o`, which means a folder, a file, a pattern of names, an
+archive or standard output, and the options that decide on names and formats."""
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sakuga.files import urls
-from sakuga.files.archives import SUFFIXES
+from sakuga.files.archives import is_archive
 from sakuga.files.discovery import is_folder
 from sakuga.files.naming import escaped, fields
-from sakuga.files.sources import STANDARD
+from sakuga.files.sources import MOST, STANDARD
 from sakuga.files.stores import LocalStore, StandardOutput, Store
 from sakuga_core.errors import BadInput
-from sakuga_core.formats import BY_SUFFIX, FORMATS, FileFormat
+from sakuga_core.formats import BY_SUFFIX, FORMATS, FileFormat, result_format
 
 DEFAULT = "out"
 
 _LETTERS = re.compile(r"\.[A-Za-z][A-Za-z0-9]*")  # a suffix, unlike the end of ch1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions:
+    """What a command says of its results, besides `-o`."""
+
+    action: str
+    model: str
+    format: str | None = None
+    """The option, by a flag or config.yaml."""
+    format_flag: str | None = None
+    """The option, by a flag."""
+    sizes: Mapping[str, object] = field(default_factory=dict)
+    """`scale`, `width` and `height` of every result, as far as options say them."""
+    frames: bool = True
+    """Whether all frames of animated pictures are wanted."""
+    adds_alpha: bool = False
+    """Whether the action makes opaque pictures transparent."""
+    skip_existing: bool = False
+    overwrite: bool = False
+    most: int = MOST
+    """Bytes of a page of an archive, at most."""
+
+    def formats(self, source: FileFormat | None) -> tuple[FileFormat, ...]:
+        """The formats that a result may have, the likeliest first.
+
+        Args:
+            source: of the picture; whether it has several frames isn't known yet.
+        """
+        several = source is not None and (source.animation or source.pages) and self.frames
+        rows = [
+            result_format(self.format, source, frames=frames, adds_alpha=self.adds_alpha)
+            for frames in ((False, True) if several else (False,))
+        ]
+        return tuple(dict.fromkeys(rows))
 
 
 @dataclass(frozen=True)
@@ -110,10 +146,10 @@ def _by_suffix(text: str, path: str, store: Store, inputs: Sequence[str]) -> Out
         BadInput: it is called like a file, which can't hold the results of these inputs.
     """
     suffix, folder = os.path.splitext(path)[1], os.path.dirname(path)
-    if suffix.lower() in SUFFIXES:
+    if is_archive(path):
         return Output(text, "archive", store, path, folder)
     is_single = len(inputs) == 1 and not is_folder(inputs[0])
-    if is_single and not _is_archive(inputs[0]):
+    if is_single and not is_archive(inputs[0]):
         if row := _format(text, suffix):
             return Output(text, "file", store, escaped(path), folder, row)
     elif suffix.lower() in BY_SUFFIX:
@@ -122,10 +158,6 @@ def _by_suffix(text: str, path: str, store: Store, inputs: Sequence[str]) -> Out
             f"or a pattern such as '{{stem}}{suffix}'; a folder of that name ends with /"
         )
     return Output(text, "folder", store, "", path)
-
-
-def _is_archive(text: str) -> bool:
-    return os.path.splitext(text)[1].lower() in SUFFIXES
 
 
 def _format(text: str, suffix: str) -> FileFormat | None:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sakuga.files import urls
-from sakuga.files.books import Book, entries_of
 from sakuga.files.discovery import discover
 from sakuga.files.found import Found, Item
-from sakuga.files.outputs import Output, output_of
+from sakuga.files.outputs import Output, PlanOptions, output_of
+from sakuga.files.result_archives import ResultArchive, entries_of
 from sakuga.files.results import Result, results, settled
 from sakuga.files.sources import LocalFile, Source
 from sakuga.files.targets import FileTarget, Originals, Target
-from sakuga.files.wanted import Wanted
 from sakuga_core.errors import BadInput
 from sakuga_core.formats import FileFormat
 
@@ -39,21 +38,25 @@ class Plan:
     """That the output's name says."""
     existing: list[str] = field(default_factory=list)
     """Results that are there already, and stay."""
-    books: list[Book] = field(default_factory=list)
+    archives: list[ResultArchive] = field(default_factory=list)
 
     def close(self) -> None:
         """Removes unfinished archives."""
-        for book in self.books:
-            book.give_up()
+        for archive in self.archives:
+            archive.give_up()
 
 
-def plan_reading(inputs: Sequence[str], wanted: Wanted) -> Plan:
+def plan_reading(inputs: Sequence[str], most: int) -> Plan:
     """A plan that writes nothing.
+
+    Args:
+        inputs: see `plan`.
+        most: bytes of a page of an archive, at most.
 
     Raises:
         BadInput, OSError: see `plan`.
     """
-    found = discover([urls.local_path(text) for text in inputs], (), wanted.most)
+    found = discover([urls.local_path(text) for text in inputs], (), most)
     tasks = [task for item in found.items for task in _reading(item)]
     return Plan(found, tasks)
 
@@ -64,13 +67,13 @@ def _reading(item: Item) -> list[Task]:
     return [Task(item.source, item.format, None)]
 
 
-def plan(inputs: Sequence[str], output: str | None, wanted: Wanted) -> Plan:
+def plan(inputs: Sequence[str], output: str | None, options: PlanOptions) -> Plan:
     """A plan that writes a result for each picture.
 
     Args:
         inputs: paths, addresses, or `-` for standard input, which is read now.
         output: the value of `-o`; None: it wasn't given.
-        wanted: the rest.
+        options: the rest.
 
     Raises:
         BadInput: results can't be written as they should: an input isn't there, two results would
@@ -79,34 +82,35 @@ def plan(inputs: Sequence[str], output: str | None, wanted: Wanted) -> Plan:
     """
     inputs = [urls.local_path(text) for text in inputs]
     where = output_of(output, inputs)
-    wanted = _with_format(where, wanted)
-    found = discover(inputs, where.excluded, wanted.most)
+    options = _with_format(where, options)
+    found = discover(inputs, where.excluded, options.most)
     originals = _originals(found.items)
-    left, existing = settled(results(found.items, where, wanted), originals, where.store, wanted)
+    left, existing = settled(results(found.items, where, options), originals, where.store, options)
     somewhere = os.path.join(where.folder, "result")
     where.store.check([path for result in left for path in result.paths or (somewhere,)])
     made = Plan(found, [], where.format.name if where.format else None, existing)
     for result in left:
         if result.is_archive:
-            _add_archive(made, result, where, wanted)
+            _add_archive(made, result, where, options)
         else:
-            _add_picture(made, result, where, wanted, originals)
+            _add_picture(made, result, where, options, originals)
     return made
 
 
-def _with_format(where: Output, wanted: Wanted) -> Wanted:
+def _with_format(where: Output, options: PlanOptions) -> PlanOptions:
     """
     Raises:
         BadInput: the output's name and the flag say different formats.
     """
     if where.format is None:
-        return wanted
-    if wanted.flag not in (None, "auto", where.format.name):
+        return options
+    flag = options.format_flag
+    if flag not in (None, "auto", where.format.name):
         raise BadInput(
-            f"-o {where.text} means {where.format.title}, --format {wanted.flag} another format; "
+            f"-o {where.text} means {where.format.title}, --format {flag} another format; "
             "allowed: one of them, or both the same"
         )
-    return replace(wanted, format=where.format.name)
+    return replace(options, format=where.format.name)
 
 
 def _originals(items: Sequence[Item]) -> Originals:
@@ -120,27 +124,27 @@ def _originals(items: Sequence[Item]) -> Originals:
 
 
 def _add_picture(
-    made: Plan, result: Result, where: Output, wanted: Wanted, originals: Originals
+    made: Plan, result: Result, where: Output, options: PlanOptions, originals: Originals
 ) -> None:
     (item,) = result.items
     target = FileTarget(
         where.store,
         result.template,
-        wanted.formats(item.format),
+        options.formats(item.format),
         originals,
-        wanted.overwrite,
+        options.overwrite,
         result.paths,
     )
     made.tasks.append(Task(item.source, item.format, target))
 
 
-def _add_archive(made: Plan, result: Result, where: Output, wanted: Wanted) -> None:
+def _add_archive(made: Plan, result: Result, where: Output, options: PlanOptions) -> None:
     """The tasks of an archive; one whose pages can't be named fails alone."""
     (path,) = result.paths
     try:
-        book, entries = entries_of(result.items, where.store, path, wanted)
+        archive, entries = entries_of(result.items, where.store, path, options)
     except BadInput as error:
         made.found.fail(result.items[0].source.name, error)
         return
-    made.books.append(book)
+    made.archives.append(archive)
     made.tasks += [Task(page.source, page.format, target) for page, target in entries]

@@ -16,10 +16,9 @@ from sakuga.files.naming import (
     stems,
     suffix_of,
 )
-from sakuga.files.outputs import Output
+from sakuga.files.outputs import Output, PlanOptions
 from sakuga.files.stores import Store
 from sakuga.files.targets import Originals
-from sakuga.files.wanted import Wanted
 from sakuga_core.errors import BadInput
 
 ADVICE = "; name the folders that they are in, or give -o a pattern with {parent}"
@@ -38,7 +37,7 @@ class Result:
     is_archive: bool
 
 
-def results(items: Sequence[Item], output: Output, wanted: Wanted) -> list[Result]:
+def results(items: Sequence[Item], output: Output, options: PlanOptions) -> list[Result]:
     """A result for each item; for an output that is an archive, one of all.
 
     Raises:
@@ -49,8 +48,8 @@ def results(items: Sequence[Item], output: Output, wanted: Wanted) -> list[Resul
         return [Result(tuple(items), template, (output.pattern,), True)] if items else []
     if output.kind == "standard":
         _check_single(items)
-    templates = list(_templates(items, output, wanted))
-    made = [_result(*pair, output, wanted) for pair in zip(items, templates, strict=True)]
+    templates = list(_templates(items, output, options))
+    made = [_result(*pair, output, options) for pair in zip(items, templates, strict=True)]
     _check_distinct(made, output)
     return made
 
@@ -64,41 +63,41 @@ def _check_single(items: Sequence[Item]) -> None:
         raise BadInput("-o - is standard output, which takes one picture; name a folder")
 
 
-def _result(item: Item, template: Template, output: Output, wanted: Wanted) -> Result:
+def _result(item: Item, template: Template, output: Output, options: PlanOptions) -> Result:
     """
     Raises:
         BadInput: its name is known only once it is done, and that is too late.
     """
-    late = (output.fields & set(SIZES)) - set(wanted.sizes)
-    if late and (item.archive or wanted.skip_existing):
-        known = [name for name in FIELDS if name not in SIZES or name in wanted.sizes]
+    late = (output.fields & set(SIZES)) - set(options.sizes)
+    if late and (item.archive or options.skip_existing):
+        known = [name for name in FIELDS if name not in SIZES or name in options.sizes]
         reason = "an archive has none" if item.archive else "--skip-existing has to know it before"
         raise BadInput(
             f"-o {output.text} has {{{min(late)}}}, which is known only when a picture is done: "
             f"{reason}; allowed: {', '.join(known)}"
         )
-    paths = () if late else tuple(map(template.path, _suffixes(item, wanted)))
+    paths = () if late else tuple(map(template.path, _suffixes(item, options)))
     return Result((item,), template, paths, item.archive is not None)
 
 
-def _suffixes(item: Item, wanted: Wanted) -> tuple[str, ...]:
+def _suffixes(item: Item, options: PlanOptions) -> tuple[str, ...]:
     if item.archive:
         return (item.place.suffix,)
-    return tuple(map(suffix_of, wanted.formats(item.format)))
+    return tuple(map(suffix_of, options.formats(item.format)))
 
 
-def _templates(items: Sequence[Item], output: Output, wanted: Wanted) -> Iterator[Template]:
+def _templates(items: Sequence[Item], output: Output, options: PlanOptions) -> Iterator[Template]:
     """The name of each item's result."""
     if output.kind == "folder":
-        places = [(item.place, _suffixes(item, wanted)) for item in items]
+        places = [(item.place, _suffixes(item, options)) for item in items]
         keep = {i for i, item in enumerate(items) if _is_beside(item, output)}
         for path in stems(places, keep, ADVICE):
             yield Template(escaped(os.path.join(output.folder, path)) + ".{ext}", {})
         return
     for index, item in enumerate(items, 1):
-        template = Template(output.pattern, _values(item, index, wanted))
+        template = Template(output.pattern, _values(item, index, options))
         if index == 1:
-            check_pattern(template, _suffixes(item, wanted)[0])
+            check_pattern(template, _suffixes(item, options)[0])
         yield template
 
 
@@ -110,16 +109,16 @@ def _is_beside(item: Item, output: Output) -> bool:
     return output.store.folder_key(folder) == os.path.dirname(item.source.key)
 
 
-def _values(item: Item, index: int, wanted: Wanted) -> dict[str, object]:
+def _values(item: Item, index: int, options: PlanOptions) -> dict[str, object]:
     """The fields of a pattern that are known before a picture is done."""
     return {
         "stem": stem(item.place.name),
         "name": item.place.name,
         "parent": item.source.parent,
         "index": index,
-        "action": wanted.action,
-        "model": wanted.model,
-        **wanted.sizes,
+        "action": options.action,
+        "model": options.model,
+        **options.sizes,
     }
 
 
@@ -141,7 +140,7 @@ def _check_distinct(made: Sequence[Result], output: Output) -> None:
 
 
 def settled(
-    made: Sequence[Result], originals: Originals, store: Store, wanted: Wanted
+    made: Sequence[Result], originals: Originals, store: Store, options: PlanOptions
 ) -> tuple[list[Result], list[str]]:
     """The results to make, and the names of those that are there already and stay.
 
@@ -162,9 +161,9 @@ def settled(
                 there[i] = path
     rest = [i for i, result in enumerate(made) if result.items[0].source.key not in earlier]
     existing = [there[i] for i in rest if i in there]
-    _check_existing(existing, earlier, store, wanted)
-    names = [store.name(path) for path in existing] if wanted.skip_existing else []
-    left = [made[i] for i in rest if not (wanted.skip_existing and i in there)]
+    _check_existing(existing, earlier, store, options)
+    names = [store.name(path) for path in existing] if options.skip_existing else []
+    left = [made[i] for i in rest if not (options.skip_existing and i in there)]
     for result in left:
         for path in result.paths:
             check_length(path)
@@ -190,17 +189,17 @@ def _check_original(result: Result, path: str, originals: Originals, store: Stor
 
 
 def _check_existing(
-    existing: Sequence[str], earlier: set[str], store: Store, wanted: Wanted
+    existing: Sequence[str], earlier: set[str], store: Store, options: PlanOptions
 ) -> None:
     """
     Raises:
         BadInput: they may not be replaced, and not be left as they are.
     """
-    if not existing or wanted.skip_existing:
+    if not existing or options.skip_existing:
         return
     names = ", ".join(store.name(path) for path in existing[:SHOWN])
     more = f" and {len(existing) - SHOWN} more" if len(existing) > SHOWN else ""
-    if not wanted.overwrite:
+    if not options.overwrite:
         raise BadInput(
             f"results are there already: {names}{more}; --skip-existing leaves them as they are, "
             "--overwrite replaces them"

@@ -1,15 +1,25 @@
-"""Where the bytes of a picture come from: files, standard input and pipes."""
+"""Where the bytes of a picture come from, files, standard input and pipes, and which files are
+pictures."""
 
 import os
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple, Protocol
 
 from sakuga_core.errors import TooLarge
+from sakuga_core.formats import BY_SUFFIX, FileFormat, recognised
 
 STANDARD = "-"  # standard input or output, as a name
 MOST = 2**31 - 1  # bytes of a picture, at most: one message of gRPC holds no more
+
+# What file managers, cameras and network storage leave in folders of pictures.
+SYSTEM = {"thumbs.db", "desktop.ini", "@eadir", "__macosx", "$recycle.bin"}
+SYSTEM |= {"system volume information", "lost+found"}
+
+# Raw files of cameras are TIFF files that show a preview instead of the picture.
+RAW = {".3fr", ".arw", ".cr2", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc", ".mef", ".mos"}
+RAW |= {".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw"}
 
 Identity = tuple[int, int]
 """Device and inode, by which hard links to one file are known."""
@@ -121,3 +131,31 @@ def check_size(size: int) -> None:
     """
     if size > MOST:
         raise TooLarge(f"the file has {size} bytes; allowed: {MOST}")
+
+
+class Kind(NamedTuple):
+    """What a file is."""
+
+    is_picture: bool
+    format: FileFormat | None
+    """By its content, for TGA by its name; None: only the name says that it is a picture."""
+
+
+def kind_of(name: str, head: bytes) -> Kind:
+    """What a file is.
+
+    Args:
+        name: of the file; its suffix counts where the content says nothing.
+        head: its first `formats.HEAD` bytes.
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    by_name = BY_SUFFIX.get(suffix)
+    by_content = recognised(head) if suffix not in RAW else None
+    if by_content is None and by_name is not None and by_name.name == "tga":
+        return Kind(True, by_name)  # TGA files begin with no mark
+    return Kind(by_content is not None or by_name is not None, by_content)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or the system's."""
+    return name.startswith(".") or name.lower() in SYSTEM

@@ -6,12 +6,22 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
-from sakuga.files.archives import Place
 from sakuga.files.sources import Identity
 from sakuga_core.atomic import Unfinished, remove_abandoned, write_whole
 from sakuga_core.errors import BadInput
+
+
+class UnfinishedFile(Protocol):
+    """A file that is being written; see `sakuga_core.atomic.Unfinished`."""
+
+    @property
+    def file(self) -> IO[bytes]: ...
+
+    def finish(self) -> None: ...
+
+    def discard(self) -> None: ...
 
 
 class Store(Protocol):
@@ -35,7 +45,7 @@ class Store(Protocol):
     def identity(self, path: str) -> Identity | None:
         """By which links to one file are known."""
 
-    def begin(self, path: str, *, replace: bool) -> Place:
+    def begin(self, path: str, *, replace: bool) -> UnfinishedFile:
         """A file to write.
 
         Raises:
@@ -157,7 +167,7 @@ class StandardOutput:
     def identity(self, path: str) -> None:
         """See `Store`."""
 
-    def begin(self, path: str, *, replace: bool) -> Place:
+    def begin(self, path: str, *, replace: bool) -> UnfinishedFile:
         """
         Raises:
             OSError: always; archives are files.

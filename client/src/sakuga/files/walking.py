@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from sakuga.files.found import HIDDEN, OUTPUT, REPEATED, Found
-from sakuga.files.kinds import is_hidden
+from sakuga.files.sources import is_hidden
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,13 @@ class Server(Block):
     unload_after: Annotated[float, Field(gt=0)] = 300.0
     """Idle seconds after which a network is unloaded that config.yaml doesn't name."""
     upscale_workers: Count = 4
-    """Processes of the `upscale` pipeline, one picture each."""
+    """Processes of the `upscale` pipeline, one picture each; its twin that streams progress has as
+    many."""
     matting_workers: Count = 2
-    """Processes that refine and encode removed backgrounds, one picture each."""
+    """Processes that refine and encode removed backgrounds, one picture each; the pipeline `rembg`,
+    for animated pictures, and its twin have as many."""
     fix_artifacts_workers: Count = 2
-    """Processes of the `fix_artifacts` pipeline, one picture each."""
+    """Processes of the `fix_artifacts` pipeline, one picture each; its twin has as many."""
     queue_size: Count = 256
     """Pictures that may wait in a pipeline's queue; one more is refused as Overloaded."""
     instances: Count = 1

@@ -46,7 +46,7 @@ def seen(alpha: Array) -> Array:
     return mask
 
 
-def partial(alpha: Array) -> Array:
+def boundary(alpha: Array) -> Array:
     """bool (H, W), where a pixel and those next to it aren't all fully transparent, or all fully
     opaque."""
     kernel = np.ones((3, 3), np.uint8)

@@ -5,22 +5,21 @@ from collections.abc import Callable
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage
 from sakuga_core.formats import FORMATS, HEAD, recognised
-from sakuga_server.imaging import tiff
 from sakuga_server.imaging.picture import Picture, orient
-from sakuga_server.imaging.reading import jpeg, jxl, pillow, png, qoi
+from sakuga_server.imaging.reading import jpeg, jxl, pillow, png, psd, qoi, tiff
 from sakuga_server.imaging.reading.checks import check_bytes
-from sakuga_server.imaging.reading.samples import Samples
-from sakuga_server.imaging.reading.upright import upright
+from sakuga_server.imaging.reading.samples import Samples, upright
 
 __all__ = ["decode", "orient"]
 
 ALLOWED = ", ".join(row.title for row in FORMATS)
 
-# Formats that neither Pillow nor `tiff` reads.
+# Formats whose metadata are read without Pillow, too.
 _READERS: dict[str, Callable[[bytes, Limits], Samples]] = {
     "png": png.read,
     "jpeg": jpeg.read,
     "qoi": qoi.read,
+    "psd": psd.read,
 }
 
 
@@ -41,10 +40,10 @@ def decode(data: bytes, limits: Limits) -> Picture:
         return tiff.first(data, limits)
     if name in _READERS:
         return upright(_READERS[name](data, limits), data, name, None, limits)
+    deep = name == "jxl" and jxl.checked(data, limits).bits > 8
     with pillow.opened(data, name, limits) as file:
-        deep = name == "jxl" and jxl.header(data).bits > 8
         samples = jxl.read(data) if deep else pillow.read(file, data, name, limits)
-        return upright(samples, data, name, file, limits)
+    return upright(samples, data, name, file, limits)
 
 
 def _format(data: bytes) -> str:

@@ -1,48 +1,30 @@
-"""Pictures to files, with what their originals say beside their pixels; or to bare pixels."""
+"""Pictures to files, with the metadata of their originals; or to bare pixels."""
 
 import importlib.util
 import io
 from collections.abc import Callable
 from dataclasses import replace
 
-from sakuga_core.errors import TooLarge
+import numpy as np
+
+from sakuga_core.errors import BadOption, TooLarge
 from sakuga_core.formats import BY_NAME
 from sakuga_server.imaging import png
-from sakuga_server.imaging.metadata import Metadata, fitted, icc, png_chunks, translated
-from sakuga_server.imaging.metadata.color import profile
+from sakuga_server.imaging.metadata import HOLDS, Metadata, fitted, png_chunks, translated
+from sakuga_server.imaging.metadata.color import to_srgb
 from sakuga_server.imaging.picture import Array, Picture, rgb, strips
 from sakuga_server.imaging.samples import over_white, samples, to_8_bit
-from sakuga_server.imaging.writing import bmp, gif, pillow, qoi
+from sakuga_server.imaging.writing import MOST_BYTES, bitmaps, gif, pillow
 from sakuga_server.imaging.writing.tiff import TiffWriter
 
-__all__ = ["PagesWriter", "check_size", "encode", "to_8_bit"]
-
-MOST_RAW_BYTES = 2**31 - 2**20  # protobuf's longest message, with room for the report
+__all__ = ["PagesWriter", "check_size", "encode", "quality_or_lossless", "to_8_bit"]
 
 # Gray without alpha; all others have it with alpha, too.
 _NO_GRAY_WITH_ALPHA = ("avif", "heic")
 _NO_GRAY = ("webp",)
-_NO_PROFILE = ("gif", "bmp", "tga", "qoi", "jxl")
 
 _PACKAGES = {"heic": "pillow_heif", "jxl": "pillow_jxl"}
-
-# With a quality; None: as well as the format can.
-_LOSSY: dict[str, Callable[[Picture, Metadata, int | None], bytes]] = {
-    "jpeg": pillow.jpeg,
-    "webp": pillow.webp,
-    "avif": pillow.avif,
-    "heic": pillow.heic,
-    "jxl": pillow.jxl,
-}
-_EXACT: dict[str, Callable[[Picture, Metadata], bytes]] = {
-    "png": lambda picture, metadata: png.encoded(picture, png_chunks(metadata)),
-    "gif": gif.encoded,
-    "bmp": bmp.encoded,
-    "tga": lambda picture, metadata: pillow.tga(picture),
-    "qoi": lambda picture, metadata: qoi.encoded(picture),
-    "tiff": lambda picture, metadata: _tiff(picture, metadata),
-    "raw": lambda picture, metadata: _raw(picture),
-}
+_EXTRA = "pip install 'sakuga-server[formats]'"
 
 
 def check_size(format: str, width: int, height: int) -> None:
@@ -54,7 +36,7 @@ def check_size(format: str, width: int, height: int) -> None:
     """
     package = _PACKAGES.get(format)
     if package is not None and importlib.util.find_spec(package) is None:
-        raise pillow.missing(format)
+        raise BadOption(f"option 'format' is {format!r}, which this server can't write; {_EXTRA}")
     row = BY_NAME.get(format)
     side, most = max(width, height), row.longest_side if row else None
     if most and side > most:
@@ -86,11 +68,38 @@ def encode(
         BadOption: this installation can't write the format.
     """
     check_size(format, picture.width, picture.height)
-    level = _level(picture, format, quality, lossless)
+    level, ignored = quality_or_lossless(format, quality, lossless)
+    picture.warnings += ignored
+    if lossless and format == "avif" and picture.colour.ndim == 3:
+        picture.warnings.append("avif has its best quality, whose colours may be off by 3 of 255")
     result, metadata = _held(picture, format, keep_metadata)
     if format in _LOSSY:
         return _LOSSY[format](result, metadata, level)
     return _EXACT[format](result, metadata)
+
+
+def quality_or_lossless(
+    format: str, quality: int | None, lossless: bool | None
+) -> tuple[int | None, list[str]]:
+    """What the options `quality` and `lossless` mean together for a format.
+
+    Returns:
+        The quality to write with, and a warning of what is ignored. None is lossless, as nearly as
+        the format can, but for jpeg, where it is the default.
+    """
+    row = BY_NAME.get(format)
+    if row is None or not row.lossy:
+        named = {"quality": quality, "lossless": lossless}
+        given = " and ".join(name for name, value in named.items() if value is not None)
+        return None, [f"{format} takes no {given}; it was ignored"] if given else []
+    if format == "jpeg":
+        return quality, ["jpeg can't be lossless; webp and png can"] if lossless else []
+    if lossless is None:
+        lossless = quality is None and format != "heic"
+    if not lossless:
+        return quality or pillow.LOSSY_QUALITY, []
+    ignored = [f"the {format} is lossless; quality was ignored"] if quality is not None else []
+    return None, ignored
 
 
 class PagesWriter:
@@ -116,27 +125,6 @@ class PagesWriter:
         return self._file.getvalue()
 
 
-def _level(picture: Picture, format: str, quality: int | None, lossless: bool | None) -> int | None:
-    """The quality to write with; None: without loss, or jpeg's own default."""
-    row, warnings = BY_NAME.get(format), picture.warnings
-    if row is None or not row.lossy:
-        named = {"quality": quality, "lossless": lossless}
-        if said := " and ".join(name for name, value in named.items() if value is not None):
-            warnings.append(f"{format} takes no {said}; it was ignored")
-        return None
-    if format == "jpeg":
-        if lossless:
-            warnings.append("jpeg can't be lossless; webp and png can")
-        return quality
-    if not (quality is None and format != "heic" if lossless is None else lossless):
-        return quality or pillow.LOSSY_QUALITY
-    if quality is not None:
-        warnings.append(f"the {format} is lossless; quality was ignored")
-    if lossless and format == "avif" and picture.colour.ndim == 3:
-        warnings.append("avif has its best quality, whose colours may be off by 3 of 255")
-    return None
-
-
 def _held(picture: Picture, format: str, keep_metadata: bool) -> tuple[Picture, Metadata]:
     """The picture and its metadata as far as the format can hold them."""
     row, warnings = BY_NAME.get(format), picture.warnings
@@ -152,7 +140,7 @@ def _held(picture: Picture, format: str, keep_metadata: bool) -> tuple[Picture, 
     metadata = picture.metadata if keep_metadata else Metadata()
     metadata, about = fitted(metadata, picture.width, picture.height, colour.ndim == 2)
     warnings += about
-    if format in _NO_PROFILE:
+    if format != "raw" and "icc" not in HOLDS[format]:
         colour, metadata = _in_srgb(colour, metadata, format, warnings)
     metadata, about = translated(metadata, format)
     warnings += about
@@ -164,16 +152,16 @@ def _in_srgb(
 ) -> tuple[Array, Metadata]:
     """8-bit pixels converted from their profile, for formats that take none."""
     try:
-        own = metadata.icc or (profile(metadata.color) if metadata.color else None)
-        if own is not None and not icc.is_srgb(own):
-            convert = icc.Converter(own)
-            result = colour.copy()
-            for rows in strips(colour):
-                result[rows] = convert(colour[rows])
-            colour = result
-            warnings.append(f"{format} holds no colour profile; the colours were converted to sRGB")
+        convert = to_srgb(metadata)
     except ValueError as error:
         warnings.append(f"{error}; the colours were left as they are")
+        convert = None
+    if convert is not None:
+        result = np.empty_like(colour)
+        for rows in strips(colour):
+            result[rows] = convert(colour[rows])
+        colour = result
+        warnings.append(f"{format} holds no colour profile; the colours were converted to sRGB")
     return colour, replace(metadata, icc=None, color=None)
 
 
@@ -189,9 +177,28 @@ def _raw(picture: Picture) -> bytes:
         TooLarge: no message can carry so many bytes.
     """
     size = picture.width * picture.height * picture.channels * picture.colour.itemsize
-    if size > MOST_RAW_BYTES:
-        raise TooLarge(f"the result has {size} bytes of pixels; raw allows {MOST_RAW_BYTES}")
+    if size > MOST_BYTES:
+        raise TooLarge(f"the result has {size} bytes of pixels; raw allows {MOST_BYTES}")
     file = io.BytesIO()  # which takes strips as they lie in memory
     for rows in strips(picture.colour):
         file.write(samples(picture, rows, "<").data)
     return file.getvalue()
+
+
+# With a quality; None: as well as the format can.
+_LOSSY: dict[str, Callable[[Picture, Metadata, int | None], bytes]] = {
+    "jpeg": pillow.jpeg,
+    "webp": pillow.webp,
+    "avif": pillow.avif,
+    "heic": pillow.heic,
+    "jxl": pillow.jxl,
+}
+_EXACT: dict[str, Callable[[Picture, Metadata], bytes]] = {
+    "png": lambda picture, metadata: png.encoded(picture, png_chunks(metadata)),
+    "gif": gif.encoded,
+    "bmp": bitmaps.bmp,
+    "tga": bitmaps.tga,
+    "qoi": bitmaps.qoi,
+    "tiff": _tiff,
+    "raw": lambda picture, metadata: _raw(picture),
+}

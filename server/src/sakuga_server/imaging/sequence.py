@@ -1,17 +1,18 @@
 """Files of several pictures: animated ones, and those with pages."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from sakuga_core.config.server import Limits
 from sakuga_core.formats import FORMATS
 from sakuga_core.options import Format, PictureOptions
-from sakuga_server.imaging import animation, tiff
+from sakuga_server.imaging import animation
 from sakuga_server.imaging.animation import Animation
 from sakuga_server.imaging.encode import PagesWriter
 from sakuga_server.imaging.metadata import Metadata
 from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.reading import tiff
 
 Size = tuple[int, int]
 
@@ -63,7 +64,7 @@ class Sequence(Protocol):
 
 
 @dataclass(frozen=True)
-class Moving:
+class Frames:
     """The frames of an animated picture."""
 
     file: Animation
@@ -83,8 +84,7 @@ class Moving:
         return self.file.warnings
 
     def pictures(self) -> Iterator[Picture]:
-        for frame in self.file.frames():
-            yield replace(frame, format=self.format)
+        return self.file.frames()
 
     def writer(self, format: Format, size: Size, options: PictureOptions) -> Writer:
         metadata = self.file.metadata if options.keep_metadata else Metadata()
@@ -113,8 +113,7 @@ class Pages:
     formats: ClassVar[list[str]] = [row.name for row in FORMATS if row.pages]
 
     def pictures(self) -> Iterator[Picture]:
-        for index in range(len(self.sizes)):
-            yield tiff.page(self.data, index, self.limits)
+        return tiff.pictures(self.data, self.limits)
 
     def writer(self, format: Format, size: Size, options: PictureOptions) -> Writer:
         return PagesWriter(options.keep_metadata)
@@ -128,6 +127,6 @@ def read(data: bytes, limits: Limits) -> Sequence | None:
         TooLarge: over a limit; nothing has been decoded yet.
     """
     if (moving := animation.read(data, limits)) is not None:
-        return Moving(moving)
-    pages = tiff.pages(data, limits)
-    return Pages(data, limits, pages) if len(pages) > 1 else None
+        return Frames(moving)
+    sizes = tiff.pages(data, limits)
+    return Pages(data, limits, sizes) if len(sizes) > 1 else None

@@ -61,30 +61,34 @@ def split(
 
 
 def around(
-    rows: Span, columns: Span, wanted: Array, padding: int, multiple: int = 1
+    rows: Span, columns: Span, wanted: Array, padding: int, multiple: int = 1, block: int = 1
 ) -> tuple[Span, Span] | None:
     """A tile, less what of it isn't wanted at its sides; None where nothing is.
 
     Args:
-        wanted: uint8 (H, W) of the whole picture, 1 where the result is.
+        wanted: of the whole picture, not 0 where its result is wanted: (H, W), or (H / block,
+            W / block), where one sample stands for a square of pixels.
         padding, multiple: as for `spans`.
     """
-    part = wanted[rows.kept, columns.kept]
-    sides = [np.flatnonzero(part.any(axis=axis)) for axis in (1, 0)]
-    if not len(sides[0]):
+    part = wanted[blocks(rows.kept, block), blocks(columns.kept, block)]
+    tall, wide = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
+    if not len(tall):
         return None
     step = math.lcm(SIDE_STEP, multiple)
-    tall, wide = (
-        _shrunk(span, int(found[0]), int(found[-1]) + 1, padding, step)
-        for span, found in zip((rows, columns), sides, strict=True)
-    )
-    return tall, wide
+    return _shrunk(rows, tall, padding, step, block), _shrunk(columns, wide, padding, step, block)
 
 
-def _shrunk(span: Span, first: int, last: int, padding: int, step: int) -> Span:
-    """To the kept pixels from `first` to `last`; windows begin and end at multiples of a step, so
-    that small movements change none."""
-    keep_start, keep_stop = span.keep_start + first, span.keep_start + last
+def blocks(pixels: slice, block: int) -> slice:
+    """The blocks of pixels in which some lie."""
+    return slice(pixels.start // block, -(-pixels.stop // block))
+
+
+def _shrunk(span: Span, found: Array, padding: int, step: int, block: int) -> Span:
+    """To the kept blocks from the first to the last found; windows begin and end at multiples of a
+    step, so that small movements change none."""
+    before = span.keep_start // block
+    keep_start = max(span.keep_start, (before + int(found[0])) * block)
+    keep_stop = min(span.keep_stop, (before + int(found[-1]) + 1) * block)
     start, stop = keep_start - padding, keep_stop + padding
     return Span(
         max(span.start, start // step * step),

@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadOption
-from sakuga_core.formats import BY_NAME, result_format
+from sakuga_core.formats import BY_NAME, FileFormat, result_format
 from sakuga_core.options import Format, PictureOptions
 from sakuga_core.progress import Progress
 from sakuga_server.caller import Caller
@@ -20,6 +20,8 @@ from sakuga_server.imaging.sequence import Sequence
 from sakuga_server.pipelines.frames import in_turn
 from sakuga_server.pipelines.report import Stages, report, sequence_report
 from sakuga_server.pipelines.sizes import Size
+
+CHOOSES = (None, "auto")  # of `format`, where the picture decides
 
 
 class Request(Protocol):
@@ -96,7 +98,7 @@ async def _sequence(
     targets = [work.size(*each) for each in source.sizes]
     form = _format_of_frames(source, chosen, targets)
     writer = source.writer(form, targets[0], chosen)
-    at_once = request.expect(source)
+    at_once = await asyncio.to_thread(request.expect, source)  # which decodes frames
     last, done = None, 0
     async with aclosing(in_turn(source.pictures(), work.one, at_once)) as pairs:
         async for last in pairs:
@@ -116,20 +118,15 @@ def _format_of_frames(source: Sequence, options: PictureOptions, targets: list[S
         BadOption: the format that was asked for holds one picture only.
         TooLarge: it can't hold so wide or so high a picture.
     """
-    wanted, chooses = options.format, options.format in (None, "auto")
+    wanted = options.format
     kept = result_format(None, BY_NAME[source.format], frames=True, adds_alpha=options.adds_alpha)
-    row = kept if chooses else BY_NAME.get(str(wanted))
+    row = kept if wanted in CHOOSES else BY_NAME.get(str(wanted))
     if row is None or row.name not in source.formats:
         raise BadOption(
             f"option 'format' is {wanted!r}, and the file has {len(targets)} pictures; allowed: "
             f"{', '.join(source.formats)}, or animation: first"
         )
-    longest = max(max(target) for target in targets)
-    if chooses and row.longest_side and longest > row.longest_side:
-        row = BY_NAME["png"]
-    for target in targets:
-        check_size(row.name, *target)
-    return cast(Format, row.name)
+    return _holding(row, options, targets)
 
 
 def still_format(options: PictureOptions, source: str, target: Size) -> Format:
@@ -146,7 +143,18 @@ def still_format(options: PictureOptions, source: str, target: Size) -> Format:
     if wanted == "raw":
         return wanted
     row = result_format(wanted, BY_NAME.get(source), frames=False, adds_alpha=options.adds_alpha)
-    if wanted == "auto" and row.longest_side and max(target) > row.longest_side:
+    return _holding(row, options, [target])
+
+
+def _holding(row: FileFormat, options: PictureOptions, targets: list[Size]) -> Format:
+    """The format; PNG, where no format was asked for, and it can't hold so long a side.
+
+    Raises:
+        TooLarge: it can't hold so wide or so high a picture.
+    """
+    longest = max(map(max, targets))
+    if options.format in CHOOSES and row.longest_side and longest > row.longest_side:
         row = BY_NAME["png"]
-    check_size(row.name, *target)
+    for target in targets:
+        check_size(row.name, *target)
     return cast(Format, row.name)

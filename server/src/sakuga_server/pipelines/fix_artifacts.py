@@ -24,16 +24,22 @@ Request = UpscaleRequest[FixArtifactsOptions]
 
 
 @dataclass
-class Found:
-    """What a report says of the first picture."""
+class Job:
+    """What is asked for, and what its report says of the first picture."""
 
+    request: Request
+    data: bytes
+    mask: Picture | None
+    """The caller's, white where the picture is to be inpainted."""
+    pictures: int = 0
+    """That were begun, which is in their order."""
     report: dict[str, Any] = field(default_factory=dict)
 
-    def first(self, regions: list[Region], done: list[dict[str, Any]]) -> None:
-        """Takes them, unless an earlier picture's are there."""
-        if not self.report:
-            found = [region.model_dump(mode="json", exclude_none=True) for region in regions]
-            self.report = {"regions": found, "done": done}
+    def found(self, number: int, regions: list[Region], done: list[dict[str, Any]]) -> None:
+        """Takes what a picture's report says."""
+        if number == 1:
+            listed = [region.model_dump(mode="json", exclude_none=True) for region in regions]
+            self.report = {"regions": listed, "done": done}
 
 
 class FixArtifacts:
@@ -77,40 +83,42 @@ class FixArtifacts:
             SakugaError: BadOption, BadImage, TooLarge, ModelNotLoaded or DetectorError.
         """
         request = self.upscale.request_of(FixArtifactsOptions, options, caller)
-        source, found = coefficients.read(data), Found()
+        job = Job(request, data, self._mask(request.options))
         upscales = request.options.result == "upscaled"
         size = self.upscale.sizing(request) if upscales else lambda *size: size
-        one = partial(self._one, source=source, request=request, found=found)
-        work = Work("fix_artifacts", size, one)
+        work = Work("fix_artifacts", size, partial(self._one, job=job))
         encoded, about = await from_file_to_file(data, request, work, self.settings.limits)
-        return encoded, {**about, **found.report, **request.tiling}
+        return encoded, {**about, **job.report, **request.tiling}
 
-    async def _one(
-        self, picture: Picture, source: coefficients.Jpeg | None, request: Request, found: "Found"
-    ) -> Picture:
+    async def _one(self, picture: Picture, job: Job) -> Picture:
         """One picture, or frame."""
-        chosen = request.options
-        mask = self._mask(picture, chosen)
-        with request.stages("detect"):
+        job.pictures += 1
+        number, chosen = job.pictures, job.request.options
+        mask = None if job.mask is None else inpainting.read_mask(job.mask, picture)
+        with job.request.stages("detect"):
+            source = coefficients.read(job.data)  # of JPEG alone, which is a single picture
             most = self.settings.limits.regions
             regions = inpainting.check(chosen.regions or [], picture, most)
             regions = artifacts.detect(picture, source, chosen.detector) + regions
         if chosen.result == "regions":
-            found.first(regions, [])
+            job.found(number, regions, [])
             return artifacts.drawn(picture, regions)
-        result, done = await self._repaired(picture, mask, source, regions, request)
-        found.first(regions, done)
+        result, done = await self._repaired(picture, mask, source, regions, job.request)
+        job.found(number, regions, done)
         return result
 
-    def _mask(self, picture: Picture, options: FixArtifactsOptions) -> Array | None:
-        """Where the caller's mask wants the picture inpainted."""
+    def _mask(self, options: FixArtifactsOptions) -> Picture | None:
+        """The caller's mask.
+
+        Raises:
+            BadOption: it is no picture.
+        """
         if options.mask is None:
             return None
         try:
-            mask = decode(options.mask, self.settings.limits)
+            return decode(options.mask, self.settings.limits)
         except BadImage as error:
             raise BadOption(f"option 'mask': {error}") from error
-        return inpainting.read_mask(mask, picture)
 
     async def _repaired(
         self,

@@ -1,5 +1,6 @@
 """Background removal of pictures with several frames or pages: one by one, by the ensembles."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -82,7 +83,7 @@ class Rembg:
         request.caller.stop_if_gone()
         chosen = request.options.model_dump(mode="json", exclude_unset=True)
         # Metadata goes past the ensemble, which is given the fastest lossless file.
-        image = encode(picture, "png", None, keep_metadata=False)
+        image = await asyncio.to_thread(encode, picture, "png", None, keep_metadata=False)
         result, report = await self.remove(request.model, image, chosen)
         request.notes.extend(note for note in report["notes"] if note not in request.notes)
         return replace(result, metadata=picture.metadata, format=picture.format)

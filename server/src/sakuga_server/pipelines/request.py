@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.options import UpscaleOptions
 from sakuga_core.progress import Progress
-from sakuga_server.caller import Caller
+from sakuga_server.caller import NOBODY, Caller
 from sakuga_server.imaging import blending, tiling
 from sakuga_server.imaging.sequence import Sequence
 from sakuga_server.pipelines.report import Stages
@@ -55,11 +55,10 @@ class UpscaleRequest(Generic[Options]):
     facts: NetworkFacts
     tile_size: int
     notes: list[str]
-    caller: Caller = field(default_factory=Caller)
+    caller: Caller = NOBODY
     stages: Stages = field(default_factory=Stages)
-    memory: Memory = field(default_factory=Memory)
-    single: bool = True
-    """Whether there is one picture."""
+    memory: Memory | None = None
+    """Of frames and pages; None for a single picture."""
     scales: list[float] = field(default_factory=list)
     """Of the passes, where there are several."""
 
@@ -70,7 +69,7 @@ class UpscaleRequest(Generic[Options]):
 
     def expect(self, source: Sequence) -> int:
         """Prepares for several pictures; how many of them are worked on at once."""
-        self.single = self.tiles.told = False
+        self.tiles.told = False
         width, height = source.sizes[0]
         if source.moves:
             pictures = islice(source.pictures(), FRAMES_LOOKED_AT)

@@ -48,8 +48,6 @@ class Memory:
 
     def __init__(self, frames: int = 1) -> None:
         self._frames: deque[Results] = deque(maxlen=frames)
-        self.reused = 0
-        """Tiles that weren't computed, since their result was known."""
 
     def frame(self) -> "FrameMemory":
         """What a new frame finds, and adds."""
@@ -80,7 +78,6 @@ class FrameMemory:
         """
         if known := self._memory.find(key):
             target[...] = await known
-            self._memory.reused += 1
             self._own[key] = _finished(target)
             return
         future = self._own[key] = asyncio.get_running_loop().create_future()

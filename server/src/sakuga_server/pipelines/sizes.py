@@ -29,7 +29,7 @@ class Plan:
         return self.sizes[-1]
 
     def scales(self, width: int) -> list[float]:
-        """By what each pass enlarges a picture of that width."""
+        """The scale factor of each pass, for a picture of that width."""
         widths = [width, *(size[0] for size in self.sizes)]
         return [round(after / before, 3) for before, after in pairwise(widths)]
 
@@ -60,7 +60,7 @@ def plan(width: int, height: int, options: UpscaleOptions, native: int, most: in
 
 
 def _later(count: int, native: int) -> list[int]:
-    """By what the passes after each one enlarge."""
+    """The scale factor of all passes after each one."""
     return [native**after for after in reversed(range(count))]
 
 
@@ -72,7 +72,7 @@ def _passes(factor: float | Fraction, native: int) -> int:
 
 
 def _factor(width: int, height: int, options: UpscaleOptions, native: int) -> float | Fraction:
-    """By what a picture is enlarged; exact where a side was asked for."""
+    """The scale factor of a picture; exact where a side was asked for."""
     if options.megapixels is not None:
         factor: float | Fraction = math.sqrt(options.megapixels * 1e6 / (width * height))
     elif options.max_side is not None:

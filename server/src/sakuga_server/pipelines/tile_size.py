@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from sakuga_core.networks.facts import NetworkFacts
-from sakuga_server.imaging.alpha import partial, seen
+from sakuga_server.imaging.alpha import boundary, seen
 from sakuga_server.imaging.picture import Array, Picture
-from sakuga_server.imaging.tiling import Span, around
+from sakuga_server.imaging.tiling import Span, around, blocks
 
 SIZES = (512, 256, 128, 64)
 BLOCK = 16  # pixels; in so large squares pictures are compared
@@ -58,13 +58,13 @@ def tile_sizes(pictures: Iterable[Picture], count: int, request: Request) -> tup
 
 
 def _cheapest(frames: Sequence[Blocks], count: int, request: Request) -> int:
+    facts = request.facts
+    far = facts.receptive_field, facts.multiple, facts.trims
     height, width = (side * BLOCK for side in frames[0].changed.shape)
     sizes = (request.tile_size, *(size for size in SIZES if size < request.tile_size))
 
     def cost(size: int) -> float:
         tiles = request.split(height, width, size)
-        facts = request.facts
-        far = facts.receptive_field, facts.multiple, facts.trims
         first, *others = (_cost(tiles, frame, *far) for frame in frames)
         return first + (count - 1) * sum(others) / max(len(others), 1)
 
@@ -80,7 +80,7 @@ def _blocks(pictures: Iterable[Picture]) -> Iterator[tuple[Blocks, Blocks]]:
         if picture.alpha is None:
             visible, edges = np.ones_like(changed), np.zeros_like(changed)
         else:
-            visible, edges = _any(seen(picture.alpha)), _any(partial(picture.alpha))
+            visible, edges = _any(seen(picture.alpha)), _any(boundary(picture.alpha))
         yield Blocks(changed, visible), Blocks(changed, edges)
         before = picture
 
@@ -108,10 +108,9 @@ def _cost(
 ) -> float:
     """The pixels that a frame's tiles take of the network."""
     total = 0.0
-    visible = frame.visible.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)
-    for rows, columns in tiles:
-        seen = around(rows, columns, visible, padding, multiple)
-        if seen and frame.changed[_squares(seen[0].window), _squares(seen[1].window)].any():
+    for tile in tiles:
+        seen = around(*tile, frame.visible, padding, multiple, BLOCK)
+        if seen and frame.changed[*(blocks(span.window, BLOCK) for span in seen)].any():
             total += _pixels(*seen, trims) + OVERHEAD
     return total
 
@@ -121,7 +120,3 @@ def _pixels(rows: Span, columns: Span, trims: bool) -> float:
     window = (rows.stop - rows.start) * (columns.stop - columns.start)
     kept = (rows.keep_stop - rows.keep_start) * (columns.keep_stop - columns.keep_start)
     return (window + kept) / 2 if trims else window
-
-
-def _squares(pixels: slice) -> slice:
-    return slice(pixels.start // BLOCK, -(-pixels.stop // BLOCK))

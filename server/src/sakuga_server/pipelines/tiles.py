@@ -8,7 +8,7 @@ import numpy as np
 from sakuga_core.options import UpscaleOptions
 from sakuga_core.protocol import Inner
 from sakuga_server.imaging import blending, tiling
-from sakuga_server.imaging.alpha import partial
+from sakuga_server.imaging.alpha import boundary
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Net
 from sakuga_server.pipelines.concurrency import all_or_none, in_order
@@ -59,7 +59,7 @@ class Tiled:
             return self._flat(pixels, size)
         if self.request.facts.side is not None:
             return await self._blended(pixels, self.request.facts.side)
-        tiles = self._tiles(pixels, partial(pixels).view(np.uint8), size)
+        tiles = self._tiles(pixels, boundary(pixels).view(np.uint8), size)
         height, width = self._larger(pixels)
         whole = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
         return await self._filled(whole, pixels, tiles)

@@ -93,7 +93,7 @@ class Upscale:
         """One picture, or frame, at the size that the request asks for."""
         plan = self._plan(picture.width, picture.height, request)
         request.scales = plan.scales(picture.width)
-        if request.single and picture.alpha is not None:
+        if request.memory is None and picture.alpha is not None:
             request.use_tiles_of(*tile_sizes([picture], 1, request))
         large = gray.detected(picture) if request.options.preserve_gray else picture
         with request.stages("network"):
@@ -106,7 +106,7 @@ class Upscale:
     ) -> Picture:
         """The picture as the last pass gives it."""
         # Of a single picture nothing is remembered longer: it would be in memory once more.
-        memory = (Memory() if request.single else request.memory).frame()
+        memory = (request.memory or Memory()).frame()
         for size in plan.sizes[:-1]:
             picture = _resized(await self._pass(picture, request, memory), size, request)
         return await self._pass(picture, request, memory)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
@@ -63,22 +63,9 @@ class BLSNetworks:
             pb.Tensor(name, text_tensor(value))
             for name, value in ((protocol.IMAGE, image), (protocol.OPTIONS, text))
         ]
-        return await _removed(model, inputs)
-
-
-async def _removed(model: str, inputs: list[Any]) -> tuple[Picture, dict[str, Any]]:
-    """An ensemble's answer; if it isn't loaded, it is loaded first, should the server do that."""
-    for _ in range(LOADS):
-        response = await _call(
-            protocol.ensemble(model), inputs, protocol.RESULT, more=(protocol.REPORT,)
-        )
-        if not response.has_error():
-            return _picture(*(_bytes(response, n) for n in (protocol.RESULT, protocol.REPORT)))
-        message = response.error().message()
-        if not says_not_loaded(message):
-            raise from_message(message) or _logged(protocol.ensemble(model), message)
-        await _load_on_demand(model)
-    raise ModelNotLoaded.loadable(model)
+        outputs = (protocol.RESULT, protocol.REPORT)
+        response = await _answered(model, protocol.ensemble(model), inputs, outputs)
+        return _picture(*(_bytes(response, name) for name in outputs))
 
 
 def _bytes(response: Any, name: str) -> bytes:
@@ -127,7 +114,7 @@ async def _computed(model: str, inputs: list[Any], output: str) -> Array:
             stop_if(cancelled.get())
             result = await _run(model, _later(inputs, protocol.AGAIN), output, key)
     except (asyncio.CancelledError, Cancelled):
-        await _call(protocol.folder(model), _later(inputs, protocol.GIVE_UP), output, key)
+        await _call(protocol.folder(model), _later(inputs, protocol.GIVE_UP), [output], key)
         raise
     return result
 
@@ -143,20 +130,33 @@ def _later(inputs: list[Any], channels: int) -> list[Any]:
 async def _run(
     model: str, inputs: list[Any], output: str, parameters: Mapping[str, str] = NONE
 ) -> Array:
-    """A network's output; if it isn't loaded, it is loaded first, should the server do that."""
+    """A network's output."""
+    response = await _answered(model, protocol.folder(model), inputs, [output], parameters)
+    result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
+    return result
+
+
+async def _answered(
+    network: str,
+    model: str,
+    inputs: list[Any],
+    outputs: Sequence[str],
+    parameters: Mapping[str, str] = NONE,
+) -> Any:
+    """The response of the Triton model that serves a network; if it isn't loaded, it is loaded
+    first, should the server do that."""
     for _ in range(LOADS):
-        response = await _call(protocol.folder(model), inputs, output, parameters)
+        response = await _call(model, inputs, outputs, parameters)
         if not response.has_error():
-            result: Array = pb.get_output_tensor_by_name(response, output).as_numpy()
-            return result
+            return response
         # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
         message = response.error().message()
         if protocol.TILE_LOST in message:
             raise _TileLost
         if not says_not_loaded(message):
-            raise _logged(model, message)
-        await _load_on_demand(model)
-    raise ModelNotLoaded.loadable(model)
+            raise from_message(message) or _logged(network, message)
+        await _load_on_demand(network)
+    raise ModelNotLoaded.loadable(network)
 
 
 # What is being loaded for pictures of this process, by network.
@@ -173,9 +173,8 @@ async def _load_on_demand(model: str) -> None:
 
 async def _load(model: str) -> None:
     wanted = text_tensor(json.dumps({"load": model}).encode())
-    response = await _call(
-        protocol.NETWORKS, [pb.Tensor(protocol.OPTIONS, wanted)], protocol.REPORT
-    )
+    inputs = [pb.Tensor(protocol.OPTIONS, wanted)]
+    response = await _call(protocol.NETWORKS, inputs, [protocol.REPORT])
     if response.has_error():
         message = response.error().message()
         raise from_message(message) or ModelNotLoaded.loadable(model)
@@ -184,13 +183,12 @@ async def _load(model: str) -> None:
 async def _call(
     model: str,
     inputs: list[Any],
-    output: str,
+    outputs: Sequence[str],
     parameters: Mapping[str, str] = NONE,
-    more: tuple[str, ...] = (),
 ) -> Any:
     request = pb.InferenceRequest(
         model_name=model,
-        requested_output_names=[output, *more],
+        requested_output_names=list(outputs),
         inputs=inputs,
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
         **({"trace": current} if (current := trace.get()) else {}),

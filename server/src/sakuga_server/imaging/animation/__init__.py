@@ -7,9 +7,9 @@ for frame in moving.frames():
 data = file.finish()
 """
 
+from sakuga_server.imaging.animation.base import Writer
 from sakuga_server.imaging.animation.read import read
 from sakuga_server.imaging.animation.record import Animation, Timing
-from sakuga_server.imaging.animation.write import Writer
-from sakuga_server.imaging.animation.writers import writer
+from sakuga_server.imaging.animation.write import writer
 
 __all__ = ["Animation", "Timing", "Writer", "read", "writer"]

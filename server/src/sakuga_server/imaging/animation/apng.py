@@ -1,26 +1,35 @@
-"""APNG files, taken apart into PNG files of one frame each (PNG, third edition, 11.3.6 and 13.14).
+"""APNG (PNG, third edition, 11.3.6 and 13.14): taken apart into PNG files of one frame each, and
+written.
 
-An error ends the animation there.
+An error in a file ends the animation there.
 """
 
 import struct
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate, pairwise
 
 from sakuga_core.config.server import Limits
 from sakuga_server.imaging import png
-from sakuga_server.imaging.animation.compose import Dispose, Placed, Rect
-from sakuga_server.imaging.animation.container import Container, check_count
+from sakuga_server.imaging.animation.base import File, Plan, Writer, opaque
+from sakuga_server.imaging.animation.changes import Changes, Part
+from sakuga_server.imaging.animation.compose import (
+    Container,
+    Dispose,
+    Frame,
+    Rect,
+    whole_milliseconds,
+)
 from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.metadata import png_chunks
 from sakuga_server.imaging.metadata.chunks import chunks
 from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.reading.checks import check_count
 
 DISPOSALS = (Dispose.KEEP, Dispose.CLEAR, Dispose.RESTORE)
 
-# What frames inherit, as far as it tells how pixels are decoded. EXIF's orientation is left out: it
-# is that of the canvas.
-INHERITED = (b"PLTE", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT")
+INHERITED = (b"PLTE", b"tRNS")  # by frames, to be decoded; all else is said of the whole file
+REPLACE, OVER = 0, 1  # how a frame is laid on
+MOST_PLAYS = 2**31 - 1
 NEEDED = (b"IHDR", b"PLTE", b"acTL", b"fcTL")
 
 
@@ -29,7 +38,7 @@ class _DamagedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Frame:
+class _Stored:
     """An fcTL chunk, and the zlib stream that follows it, in pieces."""
 
     rect: Rect
@@ -40,16 +49,6 @@ class _Frame:
 
 
 def parse(data: bytes, limits: Limits) -> Container | None:
-    """
-    Args:
-        data: a file that begins as a PNG does.
-
-    Returns:
-        None for a still picture.
-
-    Raises:
-        TooLarge: it has more frames than `limits` allow.
-    """
     if len(data) < 33 or data[12:16] != b"IHDR":
         return None
     found, warnings = _Reader(data, limits), list[str]()
@@ -60,18 +59,13 @@ def parse(data: bytes, limits: Limits) -> Container | None:
         warnings.append(f"the APNG is damaged: {error}; the animation ends there")
     if found.frames and found.hidden:
         warnings.append("the APNG's still image, which is no part of the animation, was left out")
+    durations = whole_milliseconds(frame.milliseconds for frame in found.frames)
     frames = [
-        Placed(frame.rect, partial(found.decoded, frame), ms, frame.dispose, frame.over)
-        for frame, ms in zip(found.frames, _durations(found.frames), strict=True)
+        Frame(frame.rect, partial(found.decoded, frame), ms, frame.dispose, frame.over)
+        for frame, ms in zip(found.frames, durations, strict=True)
     ]
     size, deep = (found.canvas.width, found.canvas.height), data[24] == 16
     return Container(*size, frames, found.plays, deep=deep, warnings=warnings)
-
-
-def _durations(frames: list[_Frame]) -> list[int]:
-    """Whole milliseconds; each makes up for what the ones before were rounded by."""
-    ends = [0, *(round(end) for end in accumulate(frame.milliseconds for frame in frames))]
-    return [end - start for start, end in pairwise(ends)]
 
 
 class _Reader:
@@ -80,7 +74,7 @@ class _Reader:
     def __init__(self, data: bytes, limits: Limits) -> None:
         self.data, self.limits = data, limits
         self.canvas = Rect(0, 0, *struct.unpack_from(">II", data, 16))
-        self.frames: list[_Frame] = []
+        self.frames: list[_Stored] = []
         self.plays = 0
         self.hidden = False
         """Whether the still image is none of the frames."""
@@ -139,7 +133,7 @@ class _Reader:
             raise _DamagedError(f"frame {len(self.frames) + 1} is shown in no known way")
         ms = 1000 * delay / (per or 100)
         check_count(len(self.frames) + 1, self.limits)
-        self.frames.append(_Frame(rect, ms, DISPOSALS[dispose], over=blend == 1))
+        self.frames.append(_Stored(rect, ms, DISPOSALS[dispose], over=blend == 1))
 
     def _show_still(self, body: memoryview) -> None:
         self._still, self.hidden = True, not self.frames or self.hidden
@@ -158,7 +152,7 @@ class _Reader:
             raise _DamagedError(f"sequence number {number} stands where {self._next} should")
         self._next += 1
 
-    def decoded(self, frame: _Frame) -> Picture:
+    def decoded(self, frame: _Stored) -> Picture:
         """
         Raises:
             BadImage: its pixels are damaged.
@@ -174,3 +168,51 @@ def _unpacked(format: str, body: memoryview) -> tuple[int, ...]:
     if len(body) < struct.calcsize(format):
         raise _DamagedError("a chunk is too short")
     return struct.unpack_from(format, body)
+
+
+class ApngWriter(Writer):
+    """8 or 16 bits. An opaque animation has an alpha, too, which is full in all that is shown: by
+    it, frames leave out what they don't change."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan)
+        self._file, self._sequence, self._changes = File(), 0, Changes(over=True)
+
+    def _add(self, picture: Picture) -> None:
+        if picture.alpha is None:
+            picture = Picture(picture.colour, opaque(picture.colour))
+        if not self.count:
+            self._begin(picture)
+        part = self._changes.part(picture)
+        self._file.write(png.chunk(b"fcTL", self._numbered(self._control(part))))
+        pixels = b"".join(png.compressed(part.picture))
+        kind, body = (b"fdAT", self._numbered(pixels)) if self.count else (b"IDAT", pixels)
+        self._file.write(png.chunk(kind, body))
+
+    def _begin(self, picture: Picture) -> None:
+        timing = self.plan.timing
+        control = struct.pack(">II", len(timing.durations), min(timing.loop, MOST_PLAYS))
+        self._file.write(png.SIGNATURE, png.header(picture), png_chunks(self.metadata))
+        self._file.write(png.chunk(b"acTL", control))
+
+    def _numbered(self, body: bytes) -> bytes:
+        self._sequence += 1
+        return struct.pack(">I", self._sequence - 1) + body
+
+    def _control(self, part: Part) -> bytes:
+        rect, blend = part.rect, OVER if part.over else REPLACE
+        sizes = (rect.width, rect.height, rect.left, rect.top)
+        delay = _fraction(self.plan.timing.durations[self.count])
+        return struct.pack(">IIIIHHBB", *sizes, *delay, 0, blend)
+
+    def _finish(self) -> bytes:
+        self._file.write(png.chunk(b"IEND", b""))
+        return self._file.value()
+
+
+def _fraction(milliseconds: int) -> tuple[int, int]:
+    """As seconds: numerator and denominator, of 16 bits each."""
+    for per_second in (1000, 100, 10):
+        if milliseconds * per_second // 1000 < 65535:
+            return round(milliseconds * per_second / 1000), per_second
+    return min(round(milliseconds / 1000), 65535), 1

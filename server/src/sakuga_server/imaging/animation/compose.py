@@ -3,9 +3,10 @@
 One compositor for GIF (GIF89a, 23), APNG (PNG, third edition, 11.3.6.2) and WebP (RFC 9649, 2.7.1).
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -62,8 +63,8 @@ class Rect:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """One frame of a file."""
+class Frame:
+    """One frame of a file, still to be decoded."""
 
     rect: Rect
     """Of the canvas. A GIF's may stick out of it; what does isn't shown."""
@@ -76,12 +77,33 @@ class Placed:
     """Whether its transparency shows what was there before; else it replaces that."""
 
 
-def composed(
-    frames: Iterable[Placed], width: int, height: int, *, deep: bool = False
-) -> Iterator[Picture]:
+@dataclass(frozen=True)
+class Container:
+    """What is found in a file before any pixel is decoded: a canvas, and the frames laid on it."""
+
+    width: int
+    height: int
+    frames: Sequence[Frame]
+    """As far as the file is whole."""
+    loop: int
+    """How many times it plays; 0: for ever."""
+    background: tuple[int, int, int, int] | None = None
+    """Red, green, blue and alpha, in 8 bits, where the file names one."""
+    deep: bool = False
+    """Whether a sample has 16 bits."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def whole_milliseconds(durations: Iterable[float]) -> list[int]:
+    """Durations rounded so that each makes up for what the ones before were rounded by."""
+    ends = (round(end) for end in accumulate(durations, initial=0.0))
+    return [end - start for start, end in pairwise(ends)]
+
+
+def composed(container: Container) -> Iterator[Picture]:
     """Each frame with all that shows through it, (H, W, 3) with alpha, in arrays of its own."""
-    canvas = _Canvas(width, height, deep)
-    for frame in frames:
+    canvas = _Canvas(container.width, container.height, container.deep)
+    for frame in container.frames:
         before = canvas.part(frame.rect) if frame.dispose is Dispose.RESTORE else None
         canvas.draw(frame)
         yield Picture(canvas.colour.copy(), canvas.alpha.copy())
@@ -104,7 +126,7 @@ class _Canvas:
     def replace(self, rect: Rect, by: tuple[Array | int, Array | int]) -> None:
         self.colour[rect.window], self.alpha[rect.window] = by
 
-    def draw(self, frame: Placed) -> None:
+    def draw(self, frame: Frame) -> None:
         picture, colour, alpha = frame.decode(), *self._under(frame.rect)
         size = slice(0, alpha.shape[0]), slice(0, alpha.shape[1])  # which the canvas clips
         new = rgb(picture.colour)[size]

@@ -8,10 +8,9 @@ from functools import partial
 import numpy as np
 
 from sakuga_core.config.server import Limits
-from sakuga_server.imaging.animation.compose import Dispose, Placed, Rect
-from sakuga_server.imaging.animation.container import Container, check_count
+from sakuga_server.imaging.animation.compose import Container, Dispose, Frame, Rect
 from sakuga_server.imaging.picture import Array, Picture
-from sakuga_server.imaging.reading.checks import blaming
+from sakuga_server.imaging.reading.checks import blaming, check_count
 from sakuga_server.imaging.reading.pillow import opened
 
 IMAGE, EXTENSION, TRAILER = b",!;"
@@ -49,16 +48,9 @@ class Block:
 
 
 def parse(data: bytes, limits: Limits) -> Container:
-    """
-    Args:
-        data: a file that begins as a GIF does.
-
-    Raises:
-        TooLarge: it has more frames than `limits` allow.
-    """
     width, height, fields, background = struct.unpack_from("<HHBB", data.ljust(13, b"\0"), 6)
     table, start = _table(data, 13, fields)
-    frames: list[Placed] = []
+    frames: list[Frame] = []
     control, loop, warnings = Control(), 1, list[str]()
     for block in blocks(data, start, warnings):
         if block.label == GRAPHIC_CONTROL:
@@ -66,7 +58,7 @@ def parse(data: bytes, limits: Limits) -> Container:
         elif block.label == APPLICATION:
             loop = _loop(data, block, loop)
         elif block.kind == IMAGE:
-            frames.append(_placed(data, block, table, control, limits))
+            frames.append(_frame(data, block, table, control, limits))
             check_count(len(frames), limits)
             control = Control()
     if frames:  # a first image that is larger than the canvas widens it, in browsers, too
@@ -138,7 +130,7 @@ def _loop(data: bytes, block: Block, before: int) -> int:
     return repetitions + 1 if repetitions else 0
 
 
-def _placed(data: bytes, block: Block, shared: Array, control: Control, limits: Limits) -> Placed:
+def _frame(data: bytes, block: Block, shared: Array, control: Control, limits: Limits) -> Frame:
     left, top, width, height, fields = struct.unpack_from("<HHHHB", data, block.start)
     own, start = _table(data, block.start + 9, fields)
     colours = np.zeros((256, 4), np.uint8)
@@ -149,7 +141,7 @@ def _placed(data: bytes, block: Block, shared: Array, control: Control, limits: 
         colours[control.transparent, 3] = 0
     image = memoryview(data)[start : block.stop]
     decode = partial(_decoded, (width, height), fields & 0x40, image, colours, limits)
-    return Placed(
+    return Frame(
         Rect(left, top, width, height), decode, control.duration, control.dispose, over=True
     )
 

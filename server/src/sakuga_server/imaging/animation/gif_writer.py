@@ -4,27 +4,52 @@ The palette can be chosen only when all frames are known; until then they lie de
 temporary file, as the parts that change.
 """
 
+import io
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from tempfile import SpooledTemporaryFile
 
 import numpy as np
+from PIL import Image
 from zlib_ng import zlib_ng
 
-from sakuga_server.imaging.animation.changes import Changes
+from sakuga_server.imaging.animation import gif
+from sakuga_server.imaging.animation.base import File, Plan, Writer
+from sakuga_server.imaging.animation.changes import Changes, bounds
 from sakuga_server.imaging.animation.compose import Rect
-from sakuga_server.imaging.animation.gif_images import COLOURS, Image, images
 from sakuga_server.imaging.animation.palette import Counts, Palette
-from sakuga_server.imaging.animation.write import File, Plan, Writer
-from sakuga_server.imaging.metadata import Metadata, fitted, gif_blocks, icc
-from sakuga_server.imaging.metadata.color import profile
+from sakuga_server.imaging.metadata import Metadata, fitted, gif_blocks
+from sakuga_server.imaging.metadata.color import to_srgb
 from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.imaging.writing.gif import MOST as COLOURS
+from sakuga_server.imaging.writing.gif import OPAQUE
 
-OPAQUE = 128  # the least alpha of what is shown
+KEEP, CLEAR = 1, 2  # disposals
+TABLE_ENDS = 13 + 3 * COLOURS
 SHORTEST, LONGEST = 2, 65535  # hundredths of a second; browsers show shorter ones as 10
 MOST_PLAYS = 2**16
 IN_MEMORY = 2**25  # bytes of deflated frames that need no file
+
+
+@dataclass(frozen=True)
+class ImageBlock:
+    """An image of the file: what has to be drawn, and cleared, for one frame."""
+
+    rect: Rect
+    indices: Array
+    """uint8, of `rect`."""
+    dispose: int
+    thinned: Array | None
+    """The same, transparent where nothing changes."""
+
+    def encoded(self) -> bytes:
+        """The block, by whichever indices take less."""
+        rect = self.rect
+        head = struct.pack("<BHHHHB", gif.IMAGE, rect.left, rect.top, rect.width, rect.height, 0)
+        ways = (self.indices, self.thinned)
+        return head + min((_compressed(each) for each in ways if each is not None), key=len)
 
 
 class GifWriter(Writer):
@@ -42,14 +67,12 @@ class GifWriter(Writer):
     def _converter(self, metadata: Metadata) -> Callable[[Array], Array] | None:
         """For the colours, since a GIF says nothing of theirs; None where they are sRGB's."""
         try:
-            own = metadata.icc or (profile(metadata.color) if metadata.color else None)
-            if own is None or icc.is_srgb(own):
-                return None
-            converter = icc.Converter(own)
+            converter = to_srgb(metadata)
         except ValueError as error:
             self.warn(f"{error}; the colours were left as they are")
             return None
-        self.warn("the format holds no colour profile; the colours were turned into sRGB")
+        if converter is not None:
+            self.warn("gif holds no colour profile; the colours were converted to sRGB")
         return converter
 
     def _add(self, picture: Picture) -> None:
@@ -69,8 +92,8 @@ class GifWriter(Writer):
         self._places.append((part.rect, self._parts.write(b"".join((*pieces, deflated.flush())))))
 
     def _finish(self) -> bytes:
-        exact = COLOURS if not self._transparent and self._counts.kinds == COLOURS else COLOURS - 1
-        palette = self._counts.palette(exact)
+        # One is left for what a frame doesn't change, if that costs no colour.
+        palette = self._counts.palette(COLOURS - 1, COLOURS - 1 if self._transparent else COLOURS)
         if palette.found > len(palette.table):
             self.warn(
                 f"gif holds {COLOURS} colours; the animation's {palette.found} were reduced to "
@@ -128,6 +151,46 @@ class GifWriter(Writer):
             yield delay
 
 
-def _control(image: Image, delay: int, transparent: int | None) -> bytes:
+def _control(image: ImageBlock, delay: int, transparent: int | None) -> bytes:
     flags = image.dispose << 2 | (transparent is not None)
     return b"!\xf9" + struct.pack("<BBHBB", 4, flags, delay, transparent or 0, 0)
+
+
+def images(shown: Iterable[Array], transparent: int | None) -> Iterator[ImageBlock]:
+    """One for each frame.
+
+    A pixel can become transparent only where the image before is cleared; so that one grows to
+    what has to be.
+
+    Args:
+        shown: indices of each whole frame, uint8 (H, W).
+        transparent: the index that leaves a pixel as it is; None: there is none, in no frame.
+    """
+    before: Array | None = None  # what is there when the frame is drawn
+    for now, after in pairwise(chain(shown, (None,))):
+        assert now is not None
+        rect = Rect(0, 0, *now.shape[::-1]) if before is None else bounds(now != before)
+        gone = None
+        if after is not None and transparent is not None:
+            gone = bounds((now != transparent) & (after == transparent))
+        if gone:
+            rect = rect.joined(gone) if rect else gone
+        rect = rect or Rect(0, 0, 1, 1)
+        indices, thinned = now[rect.window], None
+        if before is not None and transparent is not None:
+            same = indices == before[rect.window]
+            thinned = np.where(same, np.uint8(transparent), indices) if same.any() else None
+        yield ImageBlock(rect, indices, CLEAR if gone else KEEP, thinned)
+        before = now
+        if gone:
+            before = now.copy()
+            before[rect.window] = transparent
+
+
+def _compressed(indices: Array) -> bytes:
+    """The minimum code size, and sub-blocks: what Pillow writes behind the image's descriptor."""
+    file = io.BytesIO()
+    Image.fromarray(indices).save(file, "GIF", optimize=False, interlace=0)
+    data = file.getvalue()
+    image = next(block for block in gif.blocks(data, TABLE_ENDS, []) if block.kind == gif.IMAGE)
+    return data[image.start + 9 : image.stop]

@@ -34,16 +34,11 @@ class Counts:
         """
         _count(colour, shown, self._counts)
 
-    @property
-    def kinds(self) -> int:
-        """How many colours were counted."""
-        return int(np.count_nonzero(self._counts))
-
-    def palette(self, most: int) -> "Palette":
-        """At most so many colours: all that were counted, if there aren't more."""
-        found = np.flatnonzero(self._counts)
+    def palette(self, most: int, exact: int) -> "Palette":
+        """All colours that were counted, if they are at most `exact`; else `most` of them."""
+        found = np.flatnonzero(self._counts != 0)  # in a fifth of the time that floats take
         table, which = _rgb(found), np.arange(len(found))
-        if len(found) > most:
+        if len(found) > exact:
             kinds, counts, members = _kinds(table, self._counts[found])
             table = np.rint(_clusters(kinds, counts**WEIGHT, most))
             which = _nearest(table, kinds)[members]

@@ -1,9 +1,8 @@
 """Animated picture files: what they hold, and their frames as a viewer shows them."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,12 +13,19 @@ from sakuga_core.errors import BadImage, TooLarge
 from sakuga_core.formats import HEAD, recognised
 from sakuga_server.imaging import metadata
 from sakuga_server.imaging.animation import apng, avif, gif, webp
-from sakuga_server.imaging.animation.compose import Dispose, Placed, Rect, composed
-from sakuga_server.imaging.animation.container import Container, check_count
-from sakuga_server.imaging.animation.record import Animation, Timing
-from sakuga_server.imaging.metadata import Metadata
-from sakuga_server.imaging.picture import Picture, orient
+from sakuga_server.imaging.animation.compose import Container, Dispose, Frame, Rect
+from sakuga_server.imaging.animation.record import Animation
+from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.reading.checks import check_bytes, check_size
+
+# Each takes a file that begins as its format does, and gives None for a still picture. It raises
+# TooLarge as soon as there are more frames than the limit.
+_PARSERS: dict[str, Callable[[bytes, Limits], Container | None]] = {
+    "png": apng.parse,
+    "webp": webp.parse,
+    "gif": gif.parse,
+    "avif": avif.parse,
+}
 
 
 def read(data: bytes, limits: Limits) -> Animation | None:
@@ -37,38 +43,31 @@ def read(data: bytes, limits: Limits) -> Animation | None:
         TooLarge: over a limit.
     """
     row = recognised(data[:HEAD])
-    if row is None:
+    if row is None or row.name not in _PARSERS:
         return None
     check_bytes(data, limits)
-    container = _container(row.name, data, limits)
+    container = _PARSERS[row.name](data, limits)
     if container is None or len(container.frames) < 2:
         return None
     _check(row.title, container, limits)
-    frames, opaque = _whole(container)
-    if len(frames) < 2:
+    container, opaque = _whole(container)
+    if len(container.frames) < 2:
         return None
-    container = replace(container, frames=frames)
-    alpha = _shows_through(container, opaque)
-    about, turned = _about(row.name, data, container, limits)
-    return _animation(row.name, container, alpha, about, turned)
-
-
-def _container(format: str, data: bytes, limits: Limits) -> Container | None:
-    match format:
-        case "gif":
-            return gif.parse(data, limits)
-        case "png":
-            return apng.parse(data, limits)
-        case "webp":
-            return webp.parse(data, limits)
-        case "avif":
-            return avif.parse(data)
-    return None
+    # The other formats are read without Pillow.
+    file = Image.open(io.BytesIO(data), formats=["AVIF"]) if row.name == "avif" else None
+    about, notes = metadata.read(data, row.name, file, limits.metadata_bytes)
+    return Animation(
+        row.name,
+        container,
+        alpha=_shows_through(container, opaque),
+        metadata=about,
+        orientation=metadata.orientation(data, row.name, file),
+        warnings=[*container.warnings, *notes],
+    )
 
 
 def _check(format: str, container: Container, limits: Limits) -> None:
     count, canvas = len(container.frames), f"{container.width}x{container.height}"
-    check_count(count, limits)
     check_size(container.width, container.height, limits, format)
     pixels = container.width * container.height
     if pixels * count > limits.animation_pixels:
@@ -78,9 +77,9 @@ def _check(format: str, container: Container, limits: Limits) -> None:
         )
 
 
-def _whole(container: Container) -> tuple[list[Placed], list[bool]]:
+def _whole(container: Container) -> tuple[Container, list[bool]]:
     """The frames up to the first damaged one, and whether each is opaque."""
-    opaque, warnings = list[bool](), container.warnings
+    opaque, warnings = list[bool](), [*container.warnings]
     for frame in container.frames:
         try:
             picture = _decoded(frame)
@@ -90,10 +89,11 @@ def _whole(container: Container) -> tuple[list[Placed], list[bool]]:
             break
         opaque.append(_is_opaque(picture))
         warnings += [warning for warning in picture.warnings if warning not in warnings]
-    return list(container.frames[: len(opaque)]), opaque
+    frames = container.frames[: len(opaque)]
+    return replace(container, frames=frames, warnings=warnings), opaque
 
 
-def _decoded(frame: Placed) -> Picture:
+def _decoded(frame: Frame) -> Picture:
     """
     Raises:
         BadImage: it is damaged.
@@ -124,42 +124,3 @@ def _shows_through(container: Container, opaque: Sequence[bool]) -> bool:
         if before.dispose is Dispose.CLEAR and not (solid and cleared in rect):
             return True
     return False
-
-
-def _about(format: str, data: bytes, container: Container, limits: Limits) -> tuple[Metadata, int]:
-    """What the file says beside its pixels, and EXIF's orientation, 1 to 8."""
-    # The other formats are read without Pillow.
-    image = Image.open(io.BytesIO(data), formats=["AVIF"]) if format == "avif" else None
-    about, warnings = metadata.read(data, format, image, limits.metadata_bytes)
-    container.warnings.extend(warnings)
-    if format == "png":  # its decoder may have converted the colours
-        shown = container.frames[0].decode().metadata
-        about = replace(about, icc=shown.icc, color=shown.color)
-    return about, metadata.orientation(data, format, image)
-
-
-def _animation(
-    format: str, container: Container, alpha: bool, about: Metadata, turned: int
-) -> Animation:
-    width, height = container.width, container.height
-    sides = (height, width) if turned > 4 else (width, height)
-    durations = tuple(frame.duration for frame in container.frames)
-    return Animation(
-        format,
-        *sides,
-        Timing(durations, container.loop, container.background),
-        alpha=alpha,
-        deep=container.deep,
-        metadata=about,
-        warnings=container.warnings,
-        source=partial(_frames, format, container, alpha, about, turned),
-    )
-
-
-def _frames(
-    format: str, container: Container, alpha: bool, about: Metadata, turned: int
-) -> Iterator[Picture]:
-    size = (container.width, container.height)
-    for picture in composed(container.frames, *size, deep=container.deep):
-        shown = None if picture.alpha is None or not alpha else orient(picture.alpha, turned)
-        yield Picture(orient(picture.colour, turned), shown, about, [], turned, format)

@@ -1,10 +1,11 @@
 """What is known of an animated picture, and its frames one after the other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from sakuga_server.imaging.animation.compose import Container, composed
 from sakuga_server.imaging.metadata import Metadata
-from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.picture import Picture, orient
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,45 @@ class Animation:
 
     format: str
     """The name of its row in `sakuga_core.formats`."""
-    width: int
-    """Of the canvas, in pixels, as `height`."""
-    height: int
-    timing: Timing
+    container: Container = field(repr=False)
     alpha: bool
     """Whether its frames have transparency: then they all have an alpha, else none has."""
-    deep: bool
-    """Whether a sample has 16 bits."""
     metadata: Metadata
+    orientation: int
+    """EXIF's, 1 to 8: how the canvas is turned to get the frames."""
     warnings: list[str]
-    source: Callable[[], Iterator[Picture]] = field(repr=False)
-    """Gives its frames."""
+
+    @property
+    def width(self) -> int:
+        """Of a frame, in pixels, as `height`."""
+        return self._sides[0]
+
+    @property
+    def height(self) -> int:
+        return self._sides[1]
+
+    @property
+    def _sides(self) -> tuple[int, int]:
+        width, height = self.container.width, self.container.height
+        return (height, width) if self.orientation > 4 else (width, height)
+
+    @property
+    def timing(self) -> Timing:
+        durations = tuple(frame.duration for frame in self.container.frames)
+        return Timing(durations, self.container.loop, self.container.background)
+
+    @property
+    def deep(self) -> bool:
+        """Whether a sample has 16 bits."""
+        return self.container.deep
 
     def frames(self) -> Iterator[Picture]:
         """Each frame as a viewer shows it: the whole canvas, in RGB, with pixels of its own.
 
         They are decoded one by one, when their turn comes; each call begins anew.
         """
-        return self.source()
+        for shown in composed(self.container):
+            colour, alpha = orient(shown.colour, self.orientation), None
+            if shown.alpha is not None and self.alpha:
+                alpha = orient(shown.alpha, self.orientation)
+            yield Picture(colour, alpha, self.metadata, [], self.orientation, self.format)

@@ -6,18 +6,15 @@ metadata, warnings = translated(metadata, "png")
 file = … + png_chunks(metadata) + …
 """
 
-from sakuga_server.imaging.metadata.fitted import fitted
+from sakuga_server.imaging.metadata.jpeg import jpeg_segments
+from sakuga_server.imaging.metadata.others import gif_blocks, webp_chunks
+from sakuga_server.imaging.metadata.png import png_chunks
 from sakuga_server.imaging.metadata.read import orientation, read
 from sakuga_server.imaging.metadata.record import Color, Metadata, Text
-from sakuga_server.imaging.metadata.translated import translated
-from sakuga_server.imaging.metadata.write import (
-    gif_blocks,
-    jpeg_segments,
-    png_chunks,
-    webp_chunks,
-)
+from sakuga_server.imaging.metadata.results import HOLDS, fitted, translated
 
 __all__ = [
+    "HOLDS",
     "Color",
     "Metadata",
     "Text",

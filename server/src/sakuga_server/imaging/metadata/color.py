@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sakuga_server.imaging.metadata import icc
-from sakuga_server.imaging.metadata.record import Color
+from sakuga_server.imaging.metadata.record import Color, Metadata
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,6 +49,16 @@ def profile(color: Color) -> bytes | None:
     if color.srgb is not None or (color.gamma is None and color.chromaticities is None):
         return None
     return _of_chunks(color.gamma, color.chromaticities)
+
+
+def to_srgb(metadata: Metadata) -> icc.Converter | None:
+    """What turns 8-bit pixels with this metadata into sRGB; None where they are sRGB's already.
+
+    Raises:
+        ValueError: no profile says their colours, or theirs can't be applied.
+    """
+    own = metadata.icc or (profile(metadata.color) if metadata.color else None)
+    return None if own is None or icc.is_srgb(own) else icc.Converter(own)
 
 
 def _of_cicp(cicp: tuple[int, int, int, int]) -> bytes | None:

@@ -14,6 +14,7 @@ MAKER_NOTE, USER_COMMENT, PIXEL_WIDTH, PIXEL_HEIGHT = 0x927C, 0x9286, 0xA002, 0x
 RELATED_WIDTH, RELATED_HEIGHT = 0x1001, 0x1002
 XMP, IPTC, PHOTOSHOP, ICC = 0x02BC, 0x83BB, 0x8649, 0x8773
 
+MARK = b"Exif\0\0"  # what EXIF in a JPEG begins with, and in some other files by mistake
 UNICODE = b"UNICODE\0"  # what a user's comment in UTF-16 begins with
 
 # Tags of the main directory that tell how pixels lie in their own file, or point into it; XMP, IPTC

@@ -111,20 +111,9 @@ class Tiff:
 
 def number(tag: Tag | None, order: str) -> int | None:
     """The whole number that a tag's first value is; None for tags of other types."""
-    forms = {
-        BYTE: "B",
-        SHORT: "H",
-        LONG: "I",
-        SLONG: "i",
-        8: "h",
-        6: "b",
-        13: "I",
-        16: "Q",
-        18: "Q",
-    }
-    if tag is None or tag.type not in forms:
+    if tag is None or tag.type not in _WHOLE:
         return None
-    return int(struct.unpack_from(order + forms[tag.type], tag.value)[0])
+    return int(struct.unpack_from(order + _WHOLE[tag.type], tag.value)[0])
 
 
 def fraction(tag: Tag | None, order: str) -> float | None:

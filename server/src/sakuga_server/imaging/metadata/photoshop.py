@@ -36,11 +36,8 @@ def dpi(body: bytes) -> tuple[float, float] | None:
     """What the resource RESOLUTION says: pixels per inch in 16.16 fixed point."""
     if len(body) < 16:
         return None
-    x, y = (
-        struct.unpack_from(">I8xI", body)[0] / 65536,
-        struct.unpack_from(">I", body, 8)[0] / 65536,
-    )
-    return (x, y) if x and y else None
+    x, y = struct.unpack_from(">I4xI", body)
+    return (x / 65536, y / 65536) if x and y else None
 
 
 def checked_iptc(records: bytes) -> bytes:

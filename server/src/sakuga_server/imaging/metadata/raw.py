@@ -1,15 +1,79 @@
-"""What readers find in a file, and what of it is sound."""
+"""What readers find in a file, how much of it may be kept, and warnings about the rest."""
 
-from collections.abc import Callable
+import zlib
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from sakuga_server.imaging.metadata import icc, photoshop, resolution, xmp
-from sakuga_server.imaging.metadata.budget import Budget
-from sakuga_server.imaging.metadata.exif import ORIENTATION, Exif
-from sakuga_server.imaging.metadata.record import Color, Metadata, Text
+from sakuga_server.imaging.metadata import photoshop
+from sakuga_server.imaging.metadata.exif import Exif
+from sakuga_server.imaging.metadata.record import Text
 
-T = TypeVar("T")
+EFFORT = 4  # times the limit: what may be decompressed in all, with what is dropped afterwards
+OVERHEAD = 256  # bytes that a small part takes in memory beside its own
+MOST_WARNINGS = 20
+CREDENTIALS = "the file's content credentials (C2PA) sign its old pixels; they were dropped"
+
+
+class TooMuchError(ValueError):
+    """A part of the metadata is over the limit."""
+
+
+class Budget:
+    """What the metadata of one file may still take, and the warnings about what was dropped."""
+
+    def __init__(self, limit: int) -> None:
+        """
+        Args:
+            limit: bytes, decompressed, of all metadata together.
+        """
+        self.limit = limit
+        self.left = limit
+        self.effort = EFFORT * limit
+        self._warnings: dict[str, None] = {}  # a set that keeps its order
+
+    @property
+    def warnings(self) -> list[str]:
+        """Each once, and no more than a reader would read."""
+        first, more = list(self._warnings)[:MOST_WARNINGS], len(self._warnings) - MOST_WARNINGS
+        return [*first, f"{more} more parts were dropped"] if more > 0 else first
+
+    def warn(self, warning: str) -> None:
+        if len(self._warnings) < 1000:
+            self._warnings[warning] = None
+
+    def damaged(self, name: str, why: str = "") -> None:
+        reason = f" ({why})" if why else ""
+        self.warn(f"the file's {name} is damaged{reason}; it was dropped")
+
+    def keeps(self, name: str, size: int) -> bool:
+        """Whether so many bytes more are within the limit; if not, that is a warning."""
+        if size + OVERHEAD > self.left:
+            self.warn(
+                f"the file's {name} is over the limit of {self.limit} bytes of metadata "
+                "(limits.metadata_bytes); it was dropped"
+            )
+            return False
+        self.left -= size + OVERHEAD
+        return True
+
+    def inflated(self, data: bytes | memoryview) -> bytes:
+        """A zlib stream, decompressed.
+
+        Raises:
+            TooMuchError: over the limit.
+            ValueError: damaged.
+        """
+        engine, most = zlib.decompressobj(), min(self.left, self.effort)
+        try:
+            result = bytes(engine.decompress(data, max(most, 0) + 1))
+        except zlib.error as error:
+            raise ValueError("its compressed data is damaged") from error
+        self.effort -= len(result)
+        if len(result) > most:
+            raise TooMuchError
+        if not engine.eof:
+            raise ValueError("its compressed data is truncated")
+        return result
 
 
 @dataclass
@@ -37,63 +101,3 @@ class Raw:
         self.xmp = self.xmp or found.get(photoshop.XMP)
         self.iptc = self.iptc or found.get(photoshop.IPTC)
         self.dpi = self.dpi or photoshop.dpi(found.get(photoshop.RESOLUTION, b""))
-
-    def checked(self, budget: Budget) -> Metadata:
-        """Everything that is sound and within the limit; the rest is a warning each."""
-        exif = self._exif(budget)
-        in_exif = resolution.sound(exif.dpi) if exif else None
-        comment = b"\n".join(self.comments) or None
-        if comment and not budget.keeps("comment", len(comment)):
-            comment = None
-        return Metadata(
-            icc=_sound("ICC profile", self.icc, icc.checked, budget),
-            exif=exif.to_bytes() if exif else None,
-            xmp=self._xmp(budget),
-            iptc=_sound("IPTC", self.iptc, photoshop.checked_iptc, budget),
-            comment=comment,
-            dpi=resolution.sound(self.dpi) or in_exif,
-            text=tuple(self.text),
-            color=Color(**self.color) if self.color else None,
-        )
-
-    def _exif(self, budget: Budget) -> Exif | None:
-        if isinstance(self.exif, Exif):
-            found: Exif | None = self.exif
-            size = len(self.exif.to_bytes())
-        else:
-            found = _sound("EXIF", self.exif, lambda data: _parsed(data, budget), budget)
-            size = 0
-        if found is None or (size and not budget.keeps("EXIF", size)):
-            return None
-        found.upright()
-        found.sound_resolution()
-        return found if found.photo or found.gps or set(found.main) - {ORIENTATION} else None
-
-    def _xmp(self, budget: Budget) -> bytes | None:
-        packet = _sound("XMP", self.xmp, xmp.checked, budget)
-        rest = _sound("extended XMP", self.xmp_rest, xmp.checked, budget)
-        if packet and rest:
-            both = (packet, rest)
-            packet = _tried("extended XMP", lambda: xmp.merged(*both), budget) or packet
-        return xmp.upright(packet) if packet else None
-
-
-def _parsed(data: bytes, budget: Budget) -> Exif:
-    exif, damaged = Exif.parse(data)
-    if damaged:
-        budget.warn("parts of the file's EXIF are damaged; they were dropped")
-    return exif
-
-
-def _sound(name: str, data: bytes | None, check: Callable[[bytes], T], budget: Budget) -> T | None:
-    if not data or not budget.keeps(name, len(data)):
-        return None
-    return _tried(name, lambda: check(data), budget)
-
-
-def _tried(name: str, work: Callable[[], T], budget: Budget) -> T | None:
-    try:
-        return work()
-    except Exception as error:  # of a parser, on bytes of a stranger: they mustn't cost the pixels
-        budget.damaged(name, str(error).splitlines()[0][:100] if str(error) else "")
-        return None

@@ -1,4 +1,4 @@
-"""What a file says beside its pixels, between reading it and writing it."""
+"""Metadata in memory, between the file it is read from and those it is written to."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -43,7 +43,7 @@ class Color:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says beside its pixels. pydantic writes it as JSON, with bytes in base64."""
+    """All metadata of a file. pydantic writes it as JSON, with bytes in base64."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
         ser_json_bytes="base64", val_json_bytes="base64"

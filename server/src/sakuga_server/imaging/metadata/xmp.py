@@ -64,16 +64,16 @@ def orientation(packet: bytes) -> int:
 
 def upright(packet: bytes) -> bytes:
     """A packet that neither turns its picture nor holds a thumbnail of it."""
-    return _said(_without_thumbnails(packet), _NUMBERS[:1])
+    return _with_numbers(_without_thumbnails(packet), _NUMBERS[:1])
 
 
 def resized(packet: bytes, width: int, height: int) -> bytes:
     """A packet that tells the size of its picture wherever it told one."""
     numbers = [(name, value.format(width=width, height=height)) for name, value in _NUMBERS[1:]]
-    return _said(packet, tuple(numbers))
+    return _with_numbers(packet, tuple(numbers))
 
 
-def _said(packet: bytes, numbers: tuple[tuple[str, str], ...]) -> bytes:
+def _with_numbers(packet: bytes, numbers: tuple[tuple[str, str], ...]) -> bytes:
     for name, value in numbers:
         pattern = rf"({name}(?:\s*=\s*[\"']|>)\s*)\d+(\s*[<\"'])".encode()
         packet = re.sub(pattern, rb"\g<1>" + value.encode() + rb"\g<2>", packet)

@@ -1,8 +1,11 @@
-"""What a file must pass before its pixels are decoded, and whose fault an error is."""
+"""What a file must pass before its pixels are decoded, and whose fault errors and warnings are."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import get_ident
 
+import imagecodecs
 from PIL import UnidentifiedImageError
 
 from sakuga_core.config.server import Limits
@@ -40,6 +43,15 @@ def check_size(width: int, height: int, limits: Limits, title: str) -> None:
         )
 
 
+def check_count(count: int, limits: Limits) -> None:
+    """
+    Raises:
+        TooLarge: more frames than the limit allows.
+    """
+    if count > limits.frames:
+        raise TooLarge(f"the animation has {count} frames or more; allowed: {limits.frames}")
+
+
 @contextmanager
 def blaming(title: str) -> Iterator[None]:
     """For calls into a library with a file's bytes: whatever it raises is the file's fault.
@@ -53,6 +65,24 @@ def blaming(title: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise damaged(title, _reason(error)) from error
+
+
+@contextmanager
+def library_warnings() -> Iterator[list[str]]:
+    """What imagecodecs warns of in this thread. It stays out of the log, which doesn't tell whose
+    file it was."""
+    log, thread, found = logging.getLogger(imagecodecs.__name__), get_ident(), list[str]()
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.thread == thread:
+            found.append(record.getMessage())
+        return record.thread != thread
+
+    log.addFilter(keep)
+    try:
+        yield found
+    finally:
+        log.removeFilter(keep)
 
 
 def damaged(title: str, reason: str) -> BadImage:

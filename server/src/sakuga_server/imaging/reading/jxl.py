@@ -4,17 +4,19 @@
 Its decoder tells no earlier than with the pixels, and takes as many channels as there are.
 """
 
-import struct
 from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
 
+from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage
-from sakuga_server.imaging.reading.checks import blaming, damaged
+from sakuga_server.imaging.metadata.boxes import boxes
+from sakuga_server.imaging.reading.checks import blaming, check_size, damaged
 from sakuga_server.imaging.reading.samples import Samples
 
 TITLE = "JPEG XL"
+MOST_CHANNELS = 8  # beside colours
 HEAD = 64  # bytes of the coded picture that hold what is read here
 
 # Widths as shares of heights, by their number.
@@ -64,6 +66,25 @@ def read(data: bytes) -> Samples:
         "gray" if channels < 3 else "rgb",
         alpha=channels - 1 if channels in (2, 4) else None,
     )
+
+
+def checked(data: bytes, limits: Limits) -> Header:
+    """What the file says of its picture, before Pillow's plugin, which decodes it at once.
+
+    Raises:
+        BadImage: it isn't read.
+        TooLarge: over the limit of pixels.
+    """
+    found = header(data)
+    check_size(found.width, found.height, limits, TITLE)
+    if found.floating:
+        raise BadImage("the JPEG XL file has floating-point samples; allowed: 8 or 16 bits")
+    if found.extra > MOST_CHANNELS:
+        raise BadImage(
+            f"the JPEG XL file has {found.extra} channels beside its colours; "
+            f"allowed: {MOST_CHANNELS}"
+        )
+    return found
 
 
 class _Bits:
@@ -137,16 +158,9 @@ def _skip(bits: _Bits) -> None:
 
 def _codestream(data: bytes) -> bytes:
     """The beginning of the coded picture: of the file, or of the first box that has it."""
-    at = 0
-    while data[:4] == b"\0\0\0\x0c" and at + 16 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        head = 16 if length == 1 else 8
-        if kind == b"jxlc":
-            return data[at + head : at + head + HEAD]
-        if kind == b"jxlp":  # a part of it, after its number
-            return data[at + head + 4 : at + head + 4 + HEAD]
-        length = int.from_bytes(data[at + 8 : at + 16], "big") if length == 1 else length
-        if length < head:
-            break
-        at += length
+    if data[:4] == b"\0\0\0\x0c":
+        for kind, start, _ in boxes(data, 0, len(data)):
+            if kind in (b"jxlc", b"jxlp"):
+                start += 4 if kind == b"jxlp" else 0  # a part of it, after its number
+                return data[start : start + HEAD]
     return data[:HEAD]

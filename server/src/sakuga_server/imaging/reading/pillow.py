@@ -5,7 +5,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import lru_cache
 from threading import RLock
 
@@ -16,12 +15,10 @@ from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage, TooLarge
 from sakuga_core.formats import BY_NAME
 from sakuga_server.imaging.picture import strips
-from sakuga_server.imaging.reading import jxl, psd
 from sakuga_server.imaging.reading.checks import blaming, check_size
 from sakuga_server.imaging.reading.samples import FRAMES, Samples
 
 EXTRA = "pip install 'sakuga-server[formats]'"
-MOST_CHANNELS = 8
 
 # Pillow's names, where they aren't ours in capitals.
 _NAMES = {"heic": "HEIF"}
@@ -48,10 +45,6 @@ def opened(data: bytes, name: str, limits: Limits) -> Iterator[Image.Image]:
     """
     title = BY_NAME[name].title
     _check_plugin(name)
-    if name == "jxl":
-        _check_jxl(data, limits)
-    elif name == "psd":
-        psd.check(data)
     with _limited(limits):
         with _decoding(title, limits):
             file = Image.open(io.BytesIO(data), formats=[_NAMES.get(name, name.upper())])
@@ -94,25 +87,13 @@ def read(file: Image.Image, data: bytes, name: str, limits: Limits) -> Samples:
             strip = file.crop((0, rows.start, file.width, rows.stop))
             strip = strip if mode == file.mode else strip.convert(mode)
         values[rows] = np.asarray(strip).reshape(-1, file.width, channels)
-    samples = Samples(
+    return Samples(
         values,
         "cmyk" if mode == "CMYK" else "gray" if mode[0] in "LI" else "rgb",
-        inverted=name == "psd" and file.mode == "1",  # whose ones are black
         alpha=channels - 1 if mode[-1] in "Aa" else None,
         matte="black" if mode[-1] == "a" else None,
         warnings=_warnings(file, data, name),
     )
-    return _merged(samples, data) if name == "psd" else samples
-
-
-def _merged(samples: Samples, data: bytes) -> Samples:
-    """Those of a flattened PSD."""
-    if samples.alpha is None:
-        return samples
-    if psd.transparent(data):
-        return replace(samples, matte="white")
-    note = "an extra channel of the PSD file, which isn't transparency, was dropped"
-    return replace(samples, alpha=None, warnings=[*samples.warnings, note])
 
 
 def _strip_mode(file: Image.Image, transparent: bool, title: str) -> str:
@@ -144,21 +125,8 @@ def _avif_bits(data: bytes) -> int:
     return 12 if flags & 0x60 == 0x60 else 10 if flags & 0x40 else 8
 
 
-def _check_jxl(data: bytes, limits: Limits) -> None:
-    """The plugin decodes the pixels when it opens a file."""
-    header = jxl.header(data)
-    check_size(header.width, header.height, limits, jxl.TITLE)
-    if header.floating:
-        raise BadImage("the JPEG XL file has floating-point samples; allowed: 8 or 16 bits")
-    if header.extra > MOST_CHANNELS:
-        raise BadImage(
-            f"the JPEG XL file has {header.extra} channels beside its colours; "
-            f"allowed: {MOST_CHANNELS}"
-        )
-
-
 def _check_plugin(name: str) -> None:
-    if BY_NAME[name].extra and not _plugged(name):
+    if BY_NAME[name].extra and not _has_plugin(name):
         raise BadImage(
             f"the image is {BY_NAME[name].title}, which needs packages that this server lacks; "
             f"install them with {EXTRA}"
@@ -166,7 +134,7 @@ def _check_plugin(name: str) -> None:
 
 
 @lru_cache
-def _plugged(name: str) -> bool:
+def _has_plugin(name: str) -> bool:
     """Whether Pillow has its plugin, which is loaded when it is first needed."""
     try:
         if name == "heic":

@@ -1,16 +1,38 @@
-"""What a PSD file says of its flattened picture, and Pillow passes over."""
+"""The flattened picture of a PSD: Pillow reads it, but not what the file says of it."""
 
 import struct
+from dataclasses import replace
 
+from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage
+from sakuga_server.imaging.reading import pillow
 from sakuga_server.imaging.reading.checks import damaged
+from sakuga_server.imaging.reading.samples import Samples
 
 TITLE = "PSD"
 MULTICHANNEL, LAB = 7, 9
 _VERSION_INFO = 1057  # a resource: whether a flattened picture was saved
 
 
-def check(data: bytes) -> None:
+def read(data: bytes, limits: Limits) -> Samples:
+    """
+    Raises:
+        BadImage: truncated, damaged, without a flattened picture, or of a kind that isn't read.
+        TooLarge: over the limit of pixels; nothing has been decoded yet.
+    """
+    _check(data)
+    with pillow.opened(data, "psd", limits) as file:
+        samples = pillow.read(file, data, "psd", limits)
+        samples = replace(samples, inverted=file.mode == "1")  # whose ones are black
+    if samples.alpha is None:
+        return samples
+    if _transparent(data):
+        return replace(samples, matte="white")
+    note = "an extra channel of the PSD file, which isn't transparency, was dropped"
+    return replace(samples, alpha=None, warnings=[*samples.warnings, note])
+
+
+def _check(data: bytes) -> None:
     """
     Raises:
         BadImage: it has no flattened picture, or one that isn't read.
@@ -29,7 +51,7 @@ def check(data: bytes) -> None:
         )
 
 
-def transparent(data: bytes) -> bool:
+def _transparent(data: bytes) -> bool:
     """Whether the first channel after the colours is the picture's transparency, which a negative
     number of layers says (Adobe's specification, "Layer info"), and no saved selection."""
     at = 26

@@ -117,8 +117,7 @@ def _numbers(tag: ifd.Tag | None, order: str) -> tuple[int, ...]:
 
 def as_gray(data: bytes, page: Page) -> bytes:
     """The file with a page's samples called gray and others, which libtiff gives as they are."""
-    big = data[2] == 0x2B or data[3] == 0x2B
-    order = "<" if data[:1] == b"I" else ">"
+    big, order = _layout(data)
     entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
     head = struct.Struct(order + ("Q" if big else "H"))
     (count,) = head.unpack_from(data, page.at)
@@ -130,3 +129,18 @@ def as_gray(data: bytes, page: Page) -> bytes:
             entry.pack_into(changed, at, _PHOTOMETRIC, ifd.SHORT, 1, value)
             return bytes(changed)
     raise BadImage("the TIFF file doesn't say how its colours are stored")
+
+
+def beginning_with(page: Page, data: bytes) -> bytes:
+    """The file with a page as its first, so that nobody walks there through all before it."""
+    if page.index == 0:
+        return data
+    big, order = _layout(data)
+    start, form = (8, "Q") if big else (4, "I")
+    offset = struct.pack(order + form, page.at)
+    return b"".join((data[:start], offset, memoryview(data)[start + len(offset) :]))
+
+
+def _layout(data: bytes) -> tuple[bool, str]:
+    """Whether it is BigTIFF, and the order of its bytes."""
+    return 0x2B in data[2:4], "<" if data[:1] == b"I" else ">"

@@ -22,12 +22,11 @@ def encoded(picture: Picture, metadata: Metadata) -> bytes:
         indices, palette = _reduced(colour, hidden, most)
     else:
         indices, palette = _looked_up(colour, table), _bytes_of(table)
-    image = Image.fromarray(indices, "P")
     options = {}
     if hidden is not None:
         indices[hidden] = most
-        image = Image.fromarray(indices, "P")
         options["transparency"] = most
+    image = Image.fromarray(indices, "P")
     image.putpalette(palette.ljust(3 * MOST, b"\0"))
     file = io.BytesIO()
     image.save(file, "GIF", optimize=False, **options)

@@ -1,4 +1,4 @@
-"""Formats that Pillow writes, by itself or with the plugins of `sakuga-server[formats]`."""
+"""Formats with a quality, which Pillow writes, HEIC and JPEG XL with its plugins."""
 
 import io
 from typing import Any
@@ -7,10 +7,9 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
-from sakuga_core.errors import BadOption
-from sakuga_server.imaging.metadata import Metadata, jpeg_segments, webp_chunks
+from sakuga_server.imaging.metadata import Metadata, jpeg_segments
 from sakuga_server.imaging.metadata.exif import without_orientation
-from sakuga_server.imaging.picture import Array, Picture, rgb
+from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.imaging.samples import interleaved
 
 JPEG_QUALITY = 95
@@ -26,24 +25,26 @@ AVIF_SPEED, AVIF_SPEED_AT_BEST = 6, 8
 JXL_EFFORT, JXL_EFFORT_AT_BEST = 5, 3
 HEIC_SPEED = {"preset": "medium"}
 
-EXTRA = "pip install 'sakuga-server[formats]'"
-
 
 def jpeg(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+    """
+    Args:
+        quality: None: JPEG_QUALITY.
+    """
+    quality = quality or JPEG_QUALITY
     if max(picture.width, picture.height) > PILLOWS_LONGEST_JPEG:
         return _long_jpeg(picture, metadata, quality)
     about: dict[str, Any] = {"extra": jpeg_segments(metadata)}
     if metadata.dpi:
         about["dpi"] = metadata.dpi
-    options = {"quality": quality or JPEG_QUALITY, **WHOLE_CHROMA, **about}
+    options = {"quality": quality, **WHOLE_CHROMA, **about}
     return _saved(interleaved(picture), "JPEG", **options)
 
 
-def _long_jpeg(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
+def _long_jpeg(picture: Picture, metadata: Metadata, quality: int) -> bytes:
     """A JPEG as long as its format allows, 65,535 pixels; the resolution stays in EXIF alone."""
     pixels = np.ascontiguousarray(interleaved(picture))
-    level = quality or JPEG_QUALITY
-    file = bytes(imagecodecs.jpeg8_encode(pixels, level=level, subsampling="444"))
+    file = bytes(imagecodecs.jpeg8_encode(pixels, level=quality, subsampling="444"))
     after = 4 + int.from_bytes(file[4:6], "big")  # SOI, and JFIF's APP0
     return file[:after] + jpeg_segments(metadata) + file[after:]
 
@@ -53,9 +54,7 @@ def webp(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
     Args:
         quality: None: lossless.
     """
-    names = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
-    about = {names[name]: body for name, body in webp_chunks(metadata)}
-    pixels = interleaved(picture)
+    pixels, about = interleaved(picture), _about(metadata)
     if quality is None:
         # Its quality is effort: from 80, the default, on, four times as long for 2 % less.
         return _saved(pixels, "WEBP", lossless=True, method=0, quality=20, exact=True, **about)
@@ -67,27 +66,27 @@ def avif(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
     Args:
         quality: None: 100, which is lossless for gray; Pillow turns RGB into YCbCr of 8 bits.
     """
+    pixels = interleaved(picture)
+    options = avif_metadata(metadata) | (WHOLE_CHROMA if pixels.ndim == 3 else {})
+    speed = AVIF_SPEED_AT_BEST if quality is None else AVIF_SPEED
+    return _saved(pixels, "AVIF", quality=quality or 100, speed=speed, **options)
+
+
+def avif_metadata(metadata: Metadata) -> dict[str, Any]:
+    """Metadata as options of Pillow's AVIF writer."""
     about = _about(metadata)
     if metadata.exif:  # Pillow writes one that turns the picture anew, and fails on odd tags
         about["exif"] = without_orientation(metadata.exif)
-    pixels = interleaved(picture)
-    options = WHOLE_CHROMA if pixels.ndim == 3 else {}
-    speed = AVIF_SPEED_AT_BEST if quality is None else AVIF_SPEED
-    return _saved(pixels, "AVIF", quality=quality or 100, speed=speed, **options, **about)
+    return about
 
 
 def heic(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
     """
     Args:
         quality: None: lossless.
-
-    Raises:
-        BadOption: this installation doesn't write HEIC.
     """
-    try:
-        import pillow_heif
-    except ImportError:
-        raise missing("heic") from None
+    import pillow_heif  # which not every installation has
+
     pixels = interleaved(picture)
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[1 if pixels.ndim == 2 else pixels.shape[2]]
     height, width = pixels.shape[:2]
@@ -104,14 +103,9 @@ def jxl(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
     """
     Args:
         quality: None: lossless.
-
-    Raises:
-        BadOption: this installation doesn't write JPEG XL.
     """
-    try:
-        import pillow_jxl  # noqa: F401  which adds the format to Pillow
-    except ImportError:
-        raise missing("jxl") from None
+    import pillow_jxl  # noqa: F401  which adds the format to Pillow
+
     options: dict[str, Any] = {"quality": quality, "effort": JXL_EFFORT}
     if quality is None:
         options = {"lossless": True, "effort": JXL_EFFORT_AT_BEST}
@@ -121,30 +115,9 @@ def jxl(picture: Picture, metadata: Metadata, quality: int | None) -> bytes:
     return _saved(interleaved(picture), "JXL", **options, **about)
 
 
-def tga(picture: Picture) -> bytes:
-    return _saved(interleaved(_with_rgb(picture)), "TGA", rle=True)
-
-
-def bmp(picture: Picture, metadata: Metadata) -> bytes:
-    """Of an opaque picture."""
-    about = {"dpi": metadata.dpi} if metadata.dpi else {}
-    return _saved(picture.colour, "BMP", **about)
-
-
-def missing(format: str) -> BadOption:
-    return BadOption(f"option 'format' is {format!r}, which this server can't write; {EXTRA}")
-
-
 def _about(metadata: Metadata) -> dict[str, Any]:
     about = {"icc_profile": metadata.icc, "exif": metadata.exif, "xmp": metadata.xmp}
     return {name: value for name, value in about.items() if value}
-
-
-def _with_rgb(picture: Picture) -> Picture:
-    """No gray beside alpha, which these formats don't have."""
-    if picture.alpha is None:
-        return picture
-    return Picture(rgb(picture.colour), picture.alpha)
 
 
 def _saved(pixels: Array, format: str, **options: Any) -> bytes:

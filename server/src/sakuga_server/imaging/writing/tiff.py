@@ -16,10 +16,10 @@ from sakuga_core.errors import TooLarge
 from sakuga_server.imaging.metadata import Metadata, exif, ifd
 from sakuga_server.imaging.picture import Array, Picture, strips
 from sakuga_server.imaging.samples import interleaved
+from sakuga_server.imaging.writing import MOST_BYTES
 
 ORDER = "<"  # of bytes
 LEVEL = 3  # as in PNG
-LARGEST = 2**31 - 2**20  # bytes that a message can carry; and offsets have 32 bits
 _DEFLATE, _DIFFERENCES, _UNASSOCIATED, _A_PAGE, _NO_UNIT = 8, 2, 2, 2, 1
 
 
@@ -55,8 +55,8 @@ class TiffWriter:
             for piece in pool.map(compress, strips(picture.colour)):
                 offsets.append(self.file.tell())
                 counts.append(self.file.write(piece))
-                if self.file.tell() > LARGEST:
-                    raise TooLarge(f"the result has over {LARGEST} bytes; use fewer pages")
+                if self.file.tell() > MOST_BYTES:
+                    raise TooLarge(f"the result has over {MOST_BYTES} bytes; use fewer pages")
         return offsets, counts
 
     def _directory(self, tags: ifd.Directory, found: exif.Exif) -> None:

@@ -1,4 +1,4 @@
-"""Archives of results."""
+"""Archives of results: how they are written, and what they are made of."""
 
 import errno
 import threading
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from sakuga.files.archives import Archive, ArchiveWriter, like
+from sakuga.files.archives import Archive, like
 from sakuga.files.found import Item
 from sakuga.files.naming import stem, stems, suffix_of
+from sakuga.files.outputs import PlanOptions
 from sakuga.files.sources import Source
-from sakuga.files.stores import Store
-from sakuga.files.wanted import Wanted
+from sakuga.files.stores import Store, UnfinishedFile
 from sakuga_core.formats import FileFormat
 
 FILE_MODE = 0o644 << 16  # of an entry that was a file of its own, as zip has it
@@ -28,13 +28,66 @@ class Copy(NamedTuple):
     name: str
 
 
-class Book:
+class ArchiveWriter:
+    """An archive that is written, whole or not at all. One thread at a time may write.
+
+    Args:
+        unfinished: its file.
+        comment: of the archive.
+    """
+
+    def __init__(self, unfinished: UnfinishedFile, comment: bytes) -> None:
+        self._unfinished = unfinished
+        self._order: dict[str, int] = {}
+        self._file = zipfile.ZipFile(unfinished.file, "w")
+        self._file.comment = comment
+
+    def write(self, entry: zipfile.ZipInfo, data: bytes, position: int) -> None:
+        """Writes an entry, in any order.
+
+        Args:
+            position: of the entry among all of the archive's.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        self._order[entry.filename] = position
+        self._file.writestr(entry, data)
+
+    def copy(self, archive: Archive, entry: zipfile.ZipInfo, name: str, position: int) -> None:
+        """Copies an entry of another archive; see `write`."""
+        self._order[name] = position
+        archive.copy(entry, name, self._file)
+
+    def finish(self) -> None:
+        """
+        Raises:
+            OSError: it can't be written; nothing is left of it.
+        """
+        try:
+            # Readers go by the directory at the end, which is written now.
+            self._file.filelist.sort(key=lambda entry: self._order[entry.filename])
+            self._file.close()
+        except BaseException:
+            self.discard()
+            raise
+        self._unfinished.finish()
+
+    def discard(self) -> None:
+        """Removes what was written."""
+        self._unfinished.discard()
+        self._file.fp = None  # nothing is written any more, also not when the object is collected
+
+
+class ResultArchive:
     """An archive of results, which is there once the last of them is.
 
     Args:
         store: where it is written…
         path: …and its path.
         replace: whether a file in its place is replaced.
+        sources: the archives that it is made of.
+        results: how many it waits for.
         copies: what is copied besides the results, each with its position among all entries.
         comment: of the archive.
     """
@@ -45,18 +98,18 @@ class Book:
         path: str,
         *,
         replace: bool,
+        sources: Sequence[Archive],
+        results: int,
         copies: Sequence[tuple[Copy, int]],
         comment: bytes,
     ) -> None:
-        self.store, self.path, self.name = store, path, store.name(path)
-        self._replace, self._copies, self._comment = replace, copies, comment
+        self.name = store.name(path)
+        self.is_given_up = False
+        self._store, self._path, self._replace = store, path, replace
+        self._sources, self._copies, self._comment = sources, copies, comment
+        self._left = results
         self._writer: ArchiveWriter | None = None
         self._lock = threading.Lock()
-        self.left = 0
-        """Results that it waits for."""
-        self.archives: list[Archive] = []
-        """That its pages are read from."""
-        self.is_given_up = False
 
     def write(self, entry: zipfile.ZipInfo, data: bytes, position: int) -> None:
         """Writes a result; with the last one the archive is done.
@@ -68,12 +121,12 @@ class Book:
             if self.is_given_up:
                 raise OSError(errno.ECANCELED, "given up", self.name)
             if self._writer is None:
-                place = self.store.begin(self.path, replace=self._replace)
-                self._writer = ArchiveWriter(place, self._comment)
+                unfinished = self._store.begin(self._path, replace=self._replace)
+                self._writer = ArchiveWriter(unfinished, self._comment)
             self._writer.write(entry, data, position)
-            if self.left == 1:
+            if self._left == 1:
                 self._finish(self._writer)
-            self.left -= 1
+            self._left -= 1
 
     def _finish(self, writer: ArchiveWriter) -> None:
         for copy, position in self._copies:
@@ -84,15 +137,15 @@ class Book:
     def give_up(self) -> None:
         """Removes what was written, unless it is done."""
         with self._lock:
-            if self._writer and self.left:
+            if self._writer and self._left:
                 self._writer.discard()
-            if self.left:
+            if self._left:
                 self.is_given_up = True
             self._close()
 
     def _close(self) -> None:
         self._writer = None
-        for archive in self.archives:
+        for archive in self._sources:
             archive.close()
 
 
@@ -100,7 +153,7 @@ class Book:
 class EntryTarget:
     """An entry of an archive."""
 
-    book: Book
+    archive: ResultArchive
     stem: str
     """Its path in the archive, without a suffix."""
     position: int
@@ -113,15 +166,15 @@ class EntryTarget:
     @property
     def is_given_up(self) -> bool:
         """See `Target`."""
-        return self.book.is_given_up
+        return self.archive.is_given_up
 
     def write(
         self, data: bytes, format: FileFormat | None, sizes: Mapping[str, object] | None
     ) -> str:
         """See `Target`."""
         name = self.stem + suffix_of(format or self.formats[0])
-        self.book.write(self._entry(name), data, self.position)
-        return f"{self.book.name}/{name}"
+        self.archive.write(self._entry(name), data, self.position)
+        return f"{self.archive.name}/{name}"
 
     def _entry(self, name: str) -> zipfile.ZipInfo:
         if self.like is not None:
@@ -132,8 +185,8 @@ class EntryTarget:
 
     def give_up(self) -> str:
         """See `Target`: of an archive there is all or nothing."""
-        self.book.give_up()
-        return self.book.name
+        self.archive.give_up()
+        return self.archive.name
 
 
 class Entry(NamedTuple):
@@ -146,8 +199,8 @@ class Entry(NamedTuple):
 
 
 def entries_of(
-    items: Sequence[Item], store: Store, path: str, wanted: Wanted
-) -> tuple[Book, list[tuple[Entry, EntryTarget]]]:
+    items: Sequence[Item], store: Store, path: str, options: PlanOptions
+) -> tuple[ResultArchive, list[tuple[Entry, EntryTarget]]]:
     """An archive of results, with the pictures whose results it holds.
 
     Args:
@@ -155,7 +208,7 @@ def entries_of(
             beside pictures, each is a folder.
         store: where it is written…
         path: …and its path.
-        wanted: the rest.
+        options: the rest.
 
     Raises:
         BadInput: two pages would get one name.
@@ -164,21 +217,22 @@ def entries_of(
     pages = [part for part in parts if isinstance(part, Entry)]
     copies = [part for part in parts if isinstance(part, Copy)]
     position = {id(part): i for i, part in enumerate(parts)}
-    formats = [wanted.formats(page.format) for page in pages]
+    formats = [options.formats(page.format) for page in pages]
     suffixes = [tuple(map(suffix_of, rows)) for rows in formats]
     names = stems([(page.place, each) for page, each in zip(pages, suffixes, strict=True)])
     archives = [item.archive for item in items if item.archive]
     comment = archives[0].comment if len(items) == len(archives) == 1 else b""
-    book = Book(
+    made = ResultArchive(
         store,
         path,
-        replace=wanted.overwrite,
+        replace=options.overwrite,
+        sources=archives,
+        results=len(pages),
         copies=[(copy, position[id(copy)]) for copy in copies],
         comment=comment,
     )
-    book.left, book.archives = len(pages), archives
-    return book, [
-        (page, EntryTarget(book, name, position[id(page)], rows, page.entry))
+    return made, [
+        (page, EntryTarget(made, name, position[id(page)], rows, page.entry))
         for page, rows, name in zip(pages, formats, names, strict=True)
     ]
 

@@ -1,20 +1,22 @@
-"""What JPEG files say in segments before their pixels."""
+"""Metadata of JPEG, in segments before its pixels."""
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sakuga_server.imaging.metadata import resolution
-from sakuga_server.imaging.metadata.budget import CREDENTIALS, Budget
-from sakuga_server.imaging.metadata.raw import Raw
+from sakuga_server.imaging.metadata import exif, photoshop, resolution, xmp
+from sakuga_server.imaging.metadata.raw import CREDENTIALS, Budget, Raw
+from sakuga_server.imaging.metadata.record import Metadata
 
-JFIF, EXIF = b"JFIF\0", b"Exif\0\0"
+JFIF, EXIF = b"JFIF\0", exif.MARK
 XMP, XMP_REST = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 ICC, PHOTOSHOP = b"ICC_PROFILE\0", b"Photoshop 3.0\0"
 APP0, APP1, APP2, APP11, APP13, COM = 0xE0, 0xE1, 0xE2, 0xEB, 0xED, 0xFE
 SOS = 0xDA
+SEGMENT = 65533  # bytes of a segment, without its length
 MOST_SEGMENTS = 10_000
+_GUID = 32
 
 
 @dataclass
@@ -54,7 +56,7 @@ def _take(raw: Raw, parts: _Parts, marker: int, body: bytes) -> None:
         raw.xmp = raw.xmp or body[len(XMP) :]
     elif marker == APP1 and body.startswith(XMP_REST):
         rest = body[len(XMP_REST) :]
-        parts.xmp_rest.setdefault(rest[:32], []).append(rest[32:])
+        parts.xmp_rest.setdefault(rest[:_GUID], []).append(rest[_GUID:])
     elif marker == APP2 and body.startswith(ICC) and len(body) > len(ICC) + 2:
         number, count = body[len(ICC) : len(ICC) + 2]
         parts.icc.setdefault(number, (count, body[len(ICC) + 2 :]))
@@ -118,3 +120,45 @@ def _rest(packet: bytes, parts: dict[bytes, list[bytes]], budget: Budget) -> byt
         budget.damaged("extended XMP", f"{at} of {total} bytes are there")
         return None
     return b"".join(whole)
+
+
+def jpeg_segments(metadata: Metadata) -> bytes:
+    """Segments for the place behind a JPEG's JFIF header, which has the resolution."""
+    return b"".join(_segment(marker, body) for marker, body in _jpeg_segments(metadata))
+
+
+def _jpeg_segments(metadata: Metadata) -> Iterator[tuple[int, bytes]]:
+    if metadata.exif:
+        yield APP1, EXIF + metadata.exif
+    for body in _xmp_segments(metadata.xmp or b""):
+        yield APP1, body
+    if metadata.iptc:
+        resources = photoshop.resource(photoshop.IPTC, metadata.iptc)
+        for piece in _pieces(resources, SEGMENT - len(PHOTOSHOP)):
+            yield APP13, PHOTOSHOP + piece
+    profile = _pieces(metadata.icc or b"", SEGMENT - len(ICC) - 2)
+    for number, piece in enumerate(profile, 1):
+        yield APP2, ICC + bytes((number, len(profile))) + piece
+    if metadata.comment:
+        yield COM, metadata.comment
+
+
+def _xmp_segments(packet: bytes) -> Iterator[bytes]:
+    if len(XMP) + len(packet) <= SEGMENT:
+        if packet:
+            yield XMP + packet
+        return
+    short, guid, rest = xmp.split(packet)
+    yield XMP + short
+    at = 0
+    for piece in _pieces(rest, SEGMENT - len(XMP_REST) - _GUID - 8):
+        yield XMP_REST + guid.encode() + struct.pack(">II", len(rest), at) + piece
+        at += len(piece)
+
+
+def _pieces(body: bytes, size: int) -> list[bytes]:
+    return [body[at : at + size] for at in range(0, len(body), size)]
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body

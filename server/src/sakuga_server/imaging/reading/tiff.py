@@ -4,6 +4,7 @@ libtiff decodes them: through imagecodecs, which gives samples of 8 and 16 bits 
 and through Pillow, which knows those of fewer bits, the compression of fax, and JPEG's colours.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -14,12 +15,19 @@ from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage, TooLarge
 from sakuga_core.formats import HEAD, recognised
 from sakuga_server.imaging import metadata
+from sakuga_server.imaging.metadata import Metadata
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.imaging.reading import pillow, tiff_tags
-from sakuga_server.imaging.reading.checks import blaming, check_bytes, check_size
-from sakuga_server.imaging.reading.samples import CHANNELS, FRAMES, Kind, Matte, Samples
+from sakuga_server.imaging.reading.checks import blaming, check_bytes, check_size, library_warnings
+from sakuga_server.imaging.reading.samples import (
+    CHANNELS,
+    FRAMES,
+    Kind,
+    Matte,
+    Samples,
+    to_picture,
+)
 from sakuga_server.imaging.reading.tiff_tags import ASSOCIATED, TITLE, UNASSOCIATED, Page
-from sakuga_server.imaging.reading.upright import pictured
 
 MOST_CHANNELS = 8
 NAME = "tiff"
@@ -38,7 +46,7 @@ _KINDS: dict[int, Kind] = {
 
 
 def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
-    """Width and height of each page, as `page` gives it; none for a file that isn't TIFF.
+    """Width and height of each page, as `pictures` gives it; none for a file that isn't TIFF.
 
     Smaller copies of pages, and masks, which some programs add, are left out.
 
@@ -67,38 +75,44 @@ def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
 
 def first(data: bytes, limits: Limits) -> Picture:
     """The first page, with a warning where there are others."""
-    picture = page(data, 0, limits)
+    found = tiff_tags.pages(data)
+    picture = next(_pictures(data, islice(found, 1), limits), None)
+    if picture is None:
+        raise BadImage("the TIFF file has no pages")
     try:
-        several = len(list(islice(tiff_tags.pages(data), 2))) > 1
+        several = next(found, None) is not None
     except BadImage:  # in what isn't read
         several = False
     return replace(picture, warnings=[FRAMES, *picture.warnings]) if several else picture
 
 
-def page(data: bytes, index: int, limits: Limits) -> Picture:
-    """A page, upright. Its metadata is the file's, but for the colour profile, which is its own.
+def pictures(data: bytes, limits: Limits) -> Iterator[Picture]:
+    """The pages that `pages` lists, upright, each read when its turn comes.
 
-    Args:
-        index: from 0, of those that `pages` lists.
+    Their metadata is the file's, but for the colour profile, which is each one's own.
 
     Raises:
-        BadImage: there is no such page, it is damaged, or of samples that aren't read.
-        TooLarge: over the limit of pixels; nothing has been decoded yet.
+        BadImage: a page is damaged, or of samples that aren't read.
+        TooLarge: over the limit of pixels; nothing of the page has been decoded yet.
     """
-    found = next(islice(tiff_tags.pages(data), index, None), None)
-    if found is None:
-        raise BadImage(f"the TIFF file has no page {index + 1}")
-    _check(found, limits)
+    return _pictures(data, tiff_tags.pages(data), limits)
+
+
+def _pictures(data: bytes, found: Iterable[Page], limits: Limits) -> Iterator[Picture]:
     about, notes = metadata.read(data, NAME, None, limits.metadata_bytes)
-    if index:
-        about = replace(about, icc=found.icc)
-    if found.compression in _PLAIN and found.photometric in _KINDS and found.bits[0] in (8, 16):
-        return pictured(_stored(data, found), about, notes, found.orientation, NAME)
-    with pillow.opened(data, NAME, limits) as file:
-        with blaming(TITLE):
-            file.seek(found.index)
-        samples = pillow.read(file, data, NAME, limits)  # which is upright already
-        return pictured(samples, about, notes, 1, NAME)
+    for number, page in enumerate(found):
+        _check(page, limits)
+        own = replace(about, icc=page.icc) if number else about
+        yield _picture(data, page, own, notes, limits)
+
+
+def _picture(data: bytes, page: Page, about: Metadata, notes: list[str], limits: Limits) -> Picture:
+    if page.compression in _PLAIN and page.photometric in _KINDS and page.bits[0] in (8, 16):
+        return to_picture(_stored(data, page), about, notes, page.orientation, NAME)
+    file_of_page = tiff_tags.beginning_with(page, data)
+    with pillow.opened(file_of_page, NAME, limits) as file:
+        samples = pillow.read(file, file_of_page, NAME, limits)  # which is upright already
+    return to_picture(samples, about, notes, 1, NAME)
 
 
 def _check(page: Page, limits: Limits) -> None:
@@ -140,7 +154,7 @@ def _check_channels(page: Page) -> None:
 
 def _stored(data: bytes, page: Page) -> Samples:
     kind = _KINDS[page.photometric]
-    with blaming(TITLE):
+    with blaming(TITLE), library_warnings():  # of tags that are checked here already
         file = tiff_tags.as_gray(data, page) if kind == "cmyk" else data
         values = imagecodecs.tiff_decode(file, page.index)
     values = _chunky(values, page)

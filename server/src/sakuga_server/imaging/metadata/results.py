@@ -1,9 +1,9 @@
-"""Metadata in the kinds that a format can hold."""
+"""Metadata that is true of a result, of its size and colours, in the kinds its format can hold."""
 
 import re
 from dataclasses import replace
 
-from sakuga_server.imaging.metadata import color, exif
+from sakuga_server.imaging.metadata import color, exif, icc, jpeg, xmp
 from sakuga_server.imaging.metadata.exif import Exif
 from sakuga_server.imaging.metadata.ifd import text
 from sakuga_server.imaging.metadata.record import Metadata, Text
@@ -31,9 +31,9 @@ NAMES = {
     "comment": "comment",
     "dpi": "resolution",
 }
-LONGEST_JPEG_EXIF = 65533 - 6  # a segment, less its length and "Exif\0\0"
-LONGEST_JPEG_COMMENT = 65533
-LONGEST_JPEG_PROFILE = 255 * (65533 - 14)  # segments are numbered in a byte
+LONGEST_JPEG_EXIF = jpeg.SEGMENT - len(jpeg.EXIF)
+LONGEST_JPEG_COMMENT = jpeg.SEGMENT
+LONGEST_JPEG_PROFILE = 255 * (jpeg.SEGMENT - len(jpeg.ICC) - 2)  # segments are numbered in a byte
 
 PARAMETERS, COMMENT, TITLE = "parameters", "Comment", "Title"
 # Where ComfyUI writes and looks for them in WebP and AVIF, with their names before them.
@@ -46,6 +46,39 @@ _KEYWORDS = {
     "Software": exif.SOFTWARE,
     TITLE: exif.DESCRIPTION,
 }
+
+
+def fitted(metadata: Metadata, width: int, height: int, gray: bool) -> tuple[Metadata, list[str]]:
+    """The metadata of a picture of this size whose pixels are gray, or RGB.
+
+    EXIF and XMP tell the new size wherever they told one. A colour profile for other pixels is
+    replaced by one that shows these alike, or dropped.
+
+    Returns:
+        The metadata, and a warning where a profile was dropped.
+    """
+    exif, packet = metadata.exif, metadata.xmp
+    if exif:
+        parsed, _ = Exif.parse(exif)
+        parsed.resize(width, height)
+        exif = parsed.to_bytes()
+    if packet:
+        packet = xmp.resized(packet, width, height)
+    profile, warnings = _fitting(metadata.icc, gray)
+    return replace(metadata, exif=exif, xmp=packet, icc=profile), warnings
+
+
+def _fitting(profile: bytes | None, gray: bool) -> tuple[bytes | None, list[str]]:
+    if profile is None or icc.space(profile) == ("GRAY" if gray else "RGB"):
+        return profile, []
+    if icc.space(profile) in ("GRAY", "RGB"):
+        other = icc.for_gray(profile) if gray else icc.for_rgb(profile)
+        if other is not None:
+            return other, []
+    pixels = "gray" if gray else "RGB"
+    return None, [
+        f"the colour profile is for {icc.space(profile)}, not for {pixels}; it was dropped"
+    ]
 
 
 def translated(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:

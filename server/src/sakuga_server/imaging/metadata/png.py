@@ -1,12 +1,14 @@
-"""What PNG files say in chunks of their own (third edition, 11.3)."""
+"""Metadata of PNG, in chunks of its own (third edition, 11.3)."""
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
 
-from sakuga_server.imaging.metadata import color, resolution
-from sakuga_server.imaging.metadata.budget import CREDENTIALS, Budget, TooMuchError
-from sakuga_server.imaging.metadata.chunks import chunks
-from sakuga_server.imaging.metadata.raw import Raw
-from sakuga_server.imaging.metadata.record import Text
+from zlib_ng import zlib_ng
+
+from sakuga_server.imaging.metadata import color, jpeg, photoshop, resolution
+from sakuga_server.imaging.metadata.chunks import chunk, chunks
+from sakuga_server.imaging.metadata.raw import CREDENTIALS, Budget, Raw, TooMuchError
+from sakuga_server.imaging.metadata.record import Color, Metadata, Text
 
 XMP_KEYWORD = "XML:com.adobe.xmp"
 RAW_PROFILE = "Raw profile type "
@@ -39,7 +41,7 @@ def _icc(raw: Raw, body: bytes, budget: Budget) -> None:
 
 
 def _exif(raw: Raw, body: bytes, budget: Budget) -> None:
-    raw.exif = raw.exif or body.removeprefix(b"Exif\0\0")
+    raw.exif = raw.exif or body.removeprefix(jpeg.EXIF)
 
 
 def _resolution(raw: Raw, body: bytes, budget: Budget) -> None:
@@ -95,20 +97,20 @@ def _international(raw: Raw, body: bytes, budget: Budget) -> None:
         raw.xmp = raw.xmp or text
         return
     try:
-        said = (text.decode(), language.decode("latin-1"), translated.decode())
+        decoded = (text.decode(), language.decode("latin-1"), translated.decode())
     except UnicodeDecodeError:
         raise ValueError("it isn't UTF-8") from None
-    _add(raw, budget, Text(keyword, *said, international=True, deflated=bool(rest[0])))
+    _add(raw, budget, Text(keyword, *decoded, international=True, deflated=bool(rest[0])))
 
 
 def _raw_profile(raw: Raw, kind: str, text: bytes) -> None:
     """What ImageMagick and others wrote in hexadecimal before PNG had chunks for it."""
     _, _, hexadecimal = text.lstrip(b"\n").split(b"\n", 2)
     body = bytes.fromhex(hexadecimal.decode("ascii"))
-    if kind in ("exif", "APP1") and body.startswith(b"Exif\0\0"):
-        raw.exif = raw.exif or body.removeprefix(b"Exif\0\0")
-    elif kind == "xmp" or body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-        raw.xmp = raw.xmp or body.removeprefix(b"http://ns.adobe.com/xap/1.0/\0")
+    if kind in ("exif", "APP1") and body.startswith(jpeg.EXIF):
+        raw.exif = raw.exif or body.removeprefix(jpeg.EXIF)
+    elif kind == "xmp" or body.startswith(jpeg.XMP):
+        raw.xmp = raw.xmp or body.removeprefix(jpeg.XMP)
     elif kind in ("icc", "icm"):
         raw.icc = raw.icc or body
     elif kind in ("iptc", "8bim"):
@@ -166,3 +168,64 @@ _READERS: dict[bytes, Callable[[Raw, bytes, Budget], None]] = {
     b"cLLI": _color("light", _bytes(8)),
     b"caBX": _credentials,
 }
+
+
+def png_chunks(metadata: Metadata) -> bytes:
+    """Chunks for the place between a PNG's header and its pixels."""
+    return b"".join(_png_chunks(metadata))
+
+
+def _png_chunks(metadata: Metadata) -> Iterator[bytes]:
+    yield from _colors(metadata.color or Color(), metadata.icc)
+    if metadata.dpi:
+        size = resolution.per_metre(metadata.dpi)
+        yield chunk(b"pHYs", struct.pack(">IIB", *size, 1))
+    if metadata.exif:
+        yield chunk(b"eXIf", metadata.exif)
+    if metadata.iptc:
+        yield _iptc_chunk(metadata.iptc)
+    for text in metadata.text:
+        yield _text_chunk(text)
+    if metadata.xmp:
+        yield _text_chunk(Text(XMP_KEYWORD, metadata.xmp.decode(), international=True))
+
+
+def _colors(color: Color, icc: bytes | None) -> Iterator[bytes]:
+    """Those that say most first (PNG, third edition, 4.3); sRGB isn't allowed beside a profile."""
+    if color.cicp is not None:
+        yield chunk(b"cICP", bytes(color.cicp))
+    if icc:
+        yield chunk(b"iCCP", b"ICC profile\0\0" + zlib_ng.compress(icc))
+    elif color.srgb is not None:
+        yield chunk(b"sRGB", bytes((color.srgb,)))
+    if color.gamma is not None:
+        yield chunk(b"gAMA", struct.pack(">I", color.gamma))
+    if color.chromaticities is not None:
+        yield chunk(b"cHRM", struct.pack(">8I", *color.chromaticities))
+    if color.mastering is not None:
+        yield chunk(b"mDCV", color.mastering)
+    if color.light is not None:
+        yield chunk(b"cLLI", color.light)
+
+
+def _text_chunk(text: Text) -> bytes:
+    keyword = text.keyword.encode("latin-1") + b"\0"
+    body = text.text.encode("utf-8" if text.international else "latin-1")
+    body = zlib_ng.compress(body) if text.deflated else body
+    if text.international:
+        flags = bytes((text.deflated, 0))
+        names = text.language.encode("latin-1") + b"\0" + text.translated.encode() + b"\0"
+        return chunk(b"iTXt", keyword + flags + names + body)
+    return (
+        chunk(b"zTXt", keyword + b"\0" + body) if text.deflated else chunk(b"tEXt", keyword + body)
+    )
+
+
+def _iptc_chunk(records: bytes) -> bytes:
+    """As ImageMagick writes it, and exiftool and Exiv2 read it: PNG has no chunk of its own."""
+    body = photoshop.resource(photoshop.IPTC, records)
+    digits = body.hex()
+    lines = "\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+    text = f"\niptc\n{len(body):8}\n{lines}\n".encode()
+    keyword = f"{RAW_PROFILE}iptc".encode()
+    return chunk(b"zTXt", keyword + b"\0\0" + zlib_ng.compress(text))

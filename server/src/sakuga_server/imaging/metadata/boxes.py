@@ -1,9 +1,10 @@
-"""What AVIF, HEIC and JPEG XL say, whose files are boxes in boxes (ISO/IEC 14496-12)."""
+"""Metadata of AVIF, HEIC and JPEG XL, whose files are boxes in boxes (ISO/IEC 14496-12)."""
 
 from collections.abc import Iterator
 
 from PIL import Image
 
+from sakuga_server.imaging.metadata import exif
 from sakuga_server.imaging.metadata.raw import Raw
 
 PRIMARIES_OF_SRGB, UNSPECIFIED = 1, 2
@@ -13,7 +14,7 @@ MOST_BOXES = 100_000
 
 def heif(data: bytes, image: Image.Image | None) -> Raw:
     """AVIF and HEIC: what Pillow and its plugin give, and the colours, which they don't."""
-    raw = pillows(image)
+    raw = _pillows(image)
     if raw.icc is None:
         cicp = _nclx(data)
         if cicp is not None:
@@ -23,7 +24,7 @@ def heif(data: bytes, image: Image.Image | None) -> Raw:
 
 def jxl(data: bytes, image: Image.Image | None) -> Raw:
     """Its boxes; the profile lies in the coded picture, and Pillow's plugin has it."""
-    raw = Raw(icc=pillows(image).icc)
+    raw = Raw(icc=_pillows(image).icc)
     for kind, start, end in boxes(data, 0, len(data)):
         if kind == b"Exif":
             raw.exif = raw.exif or _from_header(data[start:end])
@@ -32,13 +33,13 @@ def jxl(data: bytes, image: Image.Image | None) -> Raw:
     return raw
 
 
-def pillows(image: Image.Image | None) -> Raw:
+def _pillows(image: Image.Image | None) -> Raw:
     """What Pillow and its plugins give."""
     info = dict(image.info) if image is not None else {}
     packet = info.get("xmp")
     return Raw(
         icc=info.get("icc_profile") or None,
-        exif=(info.get("exif") or b"").removeprefix(b"Exif\0\0") or None,
+        exif=(info.get("exif") or b"").removeprefix(exif.MARK) or None,
         xmp=packet.encode() if isinstance(packet, str) else packet,
     )
 
@@ -85,4 +86,4 @@ def _from_header(body: bytes) -> bytes:
     """EXIF behind the offset of its TIFF header, which not every writer writes."""
     if body[:4] in (b"II*\0", b"MM\0*"):
         return body
-    return body[4 + int.from_bytes(body[:4], "big") :].removeprefix(b"Exif\0\0")
+    return body[4 + int.from_bytes(body[:4], "big") :].removeprefix(exif.MARK)

@@ -1,14 +1,14 @@
-"""What WebP, GIF, TIFF, BMP and PSD say."""
+"""Metadata of WebP, GIF, TIFF, BMP and PSD."""
 
 import struct
 from collections.abc import Iterator
 from itertools import islice
 
 from sakuga_server.imaging.metadata import exif, resolution
-from sakuga_server.imaging.metadata.budget import Budget
 from sakuga_server.imaging.metadata.exif import DESCRIPTIVE, Exif
 from sakuga_server.imaging.metadata.ifd import Tiff
-from sakuga_server.imaging.metadata.raw import Raw
+from sakuga_server.imaging.metadata.raw import Budget, Raw
+from sakuga_server.imaging.metadata.record import Metadata
 
 GIF_XMP = b"XMP DataXMP"
 MOST_PARTS = 100_000
@@ -30,7 +30,7 @@ def webp(data: bytes, budget: Budget) -> Raw:
             if kind == b"ICCP":
                 raw.icc = raw.icc or body
             elif kind == b"EXIF":
-                raw.exif = raw.exif or body.removeprefix(b"Exif\0\0")
+                raw.exif = raw.exif or body.removeprefix(exif.MARK)
             else:
                 raw.xmp = raw.xmp or body
         at += 8 + size + size % 2
@@ -124,3 +124,21 @@ def psd(data: bytes, budget: Budget) -> Raw:
         size = int.from_bytes(data[at : at + 4], "big")
         raw.photoshop(data[at + 4 : at + 4 + size])
     return raw
+
+
+def webp_chunks(metadata: Metadata) -> list[tuple[bytes, bytes]]:
+    """Names and bodies of chunks of WebP, in the order that the format asks for: the profile before
+    the pixels, the others after them."""
+    parts = ((b"ICCP", metadata.icc), (b"EXIF", metadata.exif), (b"XMP ", metadata.xmp))
+    return [(name, body) for name, body in parts if body]
+
+
+def gif_blocks(metadata: Metadata) -> bytes:
+    """Extensions for the place between a GIF's colour table and its pictures."""
+    blocks = b""
+    if metadata.comment:
+        pieces = (metadata.comment[at : at + 255] for at in range(0, len(metadata.comment), 255))
+        blocks += b"\x21\xfe" + b"".join(bytes((len(p),)) + p for p in pieces) + b"\0"
+    if metadata.xmp:
+        blocks += b"\x21\xff\x0b" + GIF_XMP + metadata.xmp + GIF_SKIP
+    return blocks
