@@ -13,7 +13,13 @@ from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Pipeline
 from sakuga_server.triton.bls import BLSNetworks
-from sakuga_server.triton.model import PictureModel, bytes_of, options_of, text_tensor
+from sakuga_server.triton.model import (
+    PictureModel,
+    bytes_of,
+    cancelled,
+    options_of,
+    text_tensor,
+)
 
 
 class ActionModel(PictureModel):
@@ -34,7 +40,7 @@ class ActionModel(PictureModel):
 
     def caller(self, request: Any) -> Caller:
         """Who waits for the answer."""
-        return Caller(request.is_cancelled)
+        return Caller(cancelled.get())
 
 
 class StreamingModel(ActionModel):
@@ -56,7 +62,7 @@ class StreamingModel(ActionModel):
             tensors = [pb.Tensor(protocol.PROGRESS, values)]
             sender.send(pb.InferenceResponse(output_tensors=tensors))
 
-        return Caller(request.is_cancelled, send)
+        return Caller(cancelled.get(), send)
 
 
 def model_of(pipeline: type[Pipeline]) -> type[ActionModel]:

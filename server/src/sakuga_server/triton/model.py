@@ -7,7 +7,7 @@ stand-in backends are Triton's own side and apart.
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +16,7 @@ import triton_python_backend_utils as pb
 
 from sakuga_core import protocol
 from sakuga_core.errors import BadOption, SakugaError, ServerError
+from sakuga_server.cancellation import CallerWatch
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
 
@@ -28,7 +29,7 @@ STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND", "CANCEL
 trace: ContextVar[Any] = ContextVar("trace", default=None)
 
 # Whether the caller of the current request has gone.
-cancelled: ContextVar[Callable[[], bool]] = ContextVar("cancelled")
+cancelled: ContextVar[CallerWatch] = ContextVar("cancelled")
 
 
 class PictureModel(ABC):
@@ -52,7 +53,8 @@ class PictureModel(ABC):
     async def _response(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
         trace.set(request.trace())
-        cancelled.set(request.is_cancelled)
+        watch = CallerWatch(request.is_cancelled)
+        cancelled.set(watch)
         try:
             outputs = await self.answer(request)
         except SakugaError as error:
@@ -60,6 +62,8 @@ class PictureModel(ABC):
         except Exception:
             log.exception("%s failed", type(self).__name__)
             return failure(ServerError("internal error; the server's log has the reason"))
+        finally:
+            watch.close()
         tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
         return pb.InferenceResponse(output_tensors=tensors)
 
