@@ -296,6 +296,7 @@ def test_the_goal_of_half_precision_is_for_the_worst_row(levels: int, met: bool)
     assert verdicts(*rows)[2:] == [met]
 
 
+@pytest.mark.full
 def test_pictures_go_end_to_end() -> None:
     rows = gpu_server.served(PROJECT / "model_repository", dry=True)
     kinds = [(row.network, row.at_once) for row in rows]

@@ -64,6 +64,8 @@ class Scripted(service.GRPCInferenceServiceServicer):
         self.headers: dict[str, str] = {}
         self.ended = asyncio.Event()
         self.cancelled = False
+        self.damaged: list[pb.ModelInferResponse] = []
+        """What plain calls give first."""
 
     async def ModelStreamInfer(  # noqa: N802
         self, requests: AsyncIterator[pb.ModelInferRequest], context: Context
@@ -84,7 +86,7 @@ class Scripted(service.GRPCInferenceServiceServicer):
         self, request: pb.ModelInferRequest, context: Context
     ) -> pb.ModelInferResponse:
         self.plain.append(request.model_name)
-        return tensors(RESULT=b"plain", REPORT={})
+        return self.damaged.pop(0) if self.damaged else tensors(RESULT=b"plain", REPORT={})
 
 
 @asynccontextmanager
@@ -283,3 +285,29 @@ async def test_streams_count_among_the_requests_in_flight() -> None:
     async with connected(counting, in_flight=2) as (_, triton):
         await asyncio.gather(*(upscaled(triton) for _ in range(8)))
     assert most == 2
+
+
+def damaged() -> dict[str, pb.ModelInferResponse]:
+    """Answers that a server sent while it went down."""
+    empty = tensors(RESULT=b"x", REPORT={})
+    empty.raw_output_contents[0] = b""
+    return {"no outputs": tensors(), "one output": tensors(RESULT=b"x"), "no bytes": empty}
+
+
+@pytest.mark.parametrize("kind", damaged())
+async def test_an_answer_that_isnt_whole_is_asked_for_again(kind: str) -> None:
+    async with connected(whole, retries=1) as (server, triton):
+        server.damaged = [damaged()[kind]]
+        assert (await triton.infer("upscale", b"a picture", {})).result == b"plain"
+        assert len(server.plain) == 2
+        server.damaged = 2 * [damaged()[kind]]
+        with pytest.raises(ServerUnavailable, match="isn't whole"):
+            await triton.infer("upscale", b"a picture", {})
+
+
+async def test_a_stream_whose_last_answer_isnt_whole_is_asked_for_again() -> None:
+    async def cut(context: Context) -> AsyncIterator[pb.ModelStreamInferResponse]:
+        yield pb.ModelStreamInferResponse(infer_response=tensors(RESULT=b"x"))
+
+    async with connected(cut, whole, retries=1) as (_, triton):
+        assert (await upscaled(triton, [])).result == b"a picture"

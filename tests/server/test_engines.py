@@ -104,7 +104,7 @@ def test_strips_are_the_whole(rows: int, inner: protocol.Inner) -> None:
     assert all(0 <= window.start < window.stop <= rows for window, _ in windows)
 
 
-@pytest.mark.parametrize("bf16", [False, True])
+@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=pytest.mark.full)])
 def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
     """With rows enough for several strips, and sides of both kinds."""
     name, inner = "realesrgan-x4plus-anime", (True, False, False, True)

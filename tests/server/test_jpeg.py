@@ -107,7 +107,10 @@ def _smoothest(coefficients: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return x.clip(-128, 127)
 
 
-@pytest.mark.parametrize(("quality", "subsampling"), [(10, "4:2:0"), (30, "4:4:4"), (50, "4:2:0")])
+@pytest.mark.parametrize(
+    ("quality", "subsampling"),
+    [(10, "4:2:0"), (30, "4:4:4"), pytest.param(50, "4:2:0", marks=pytest.mark.full)],
+)
 def test_decoding_comes_nearer_to_the_original(quality: int, subsampling: str) -> None:
     gains = {}
     for name, original in list(varied().items())[::2]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
-from tritonclient.grpc import InferInput, InferRequestedOutput
+from tritonclient.grpc import InferInput, InferRequestedOutput, InferResult
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -141,7 +141,7 @@ class Triton:
                 headers=tracing.headers(),
                 **_request(model, inputs, deadline),
             )
-            return [bytes(answer.as_numpy(name)[0]) for name in outputs]
+            return _contents(answer, outputs, self.url)
 
     async def _streamed(
         self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
@@ -170,7 +170,7 @@ class Triton:
                 answers.cancel()  # so that the server stops; after the last answer nothing is left
             if answer is None:
                 raise errors.ServerUnavailable(f"the connection to {self.url} broke")
-            return [bytes(answer.as_numpy(name)[0]) for name in REPLY]
+            return _contents(answer, REPLY, self.url)
 
     @asynccontextmanager
     async def _connected(self, model: str) -> AsyncIterator[InferenceServerClient]:
@@ -281,6 +281,27 @@ def _request(model: str, inputs: Inputs, deadline: Deadline) -> dict[str, Any]:
         "inputs": [_bytes_input(name, value) for name, value in inputs.items()],
         "timeout": int(deadline.positive * QUEUE_SHARE * 1e6),
     }
+
+
+def _contents(answer: InferResult, names: Iterable[str], url: str) -> list[bytes]:
+    """Outputs of shape [1].
+
+    Raises:
+        ServerUnavailable: the answer lacks one, as those of a server that just goes down do.
+    """
+    found = [_content(answer, name) for name in names]
+    whole = [each for each in found if each is not None]
+    if len(whole) < len(found):
+        raise errors.ServerUnavailable(f"{url} sent an answer that isn't whole")
+    return whole
+
+
+def _content(answer: InferResult, name: str) -> bytes | None:
+    try:
+        values = answer.as_numpy(name)
+    except ValueError:  # it has fewer bytes than its shape says
+        return None
+    return None if values is None or not len(values) else bytes(values[0])
 
 
 def _bytes_input(name: str, value: bytes) -> InferInput:
