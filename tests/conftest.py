@@ -101,12 +101,13 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Says of the checks that take minutes whether they ran."""
+    """Says of the checks that take long how many were left out."""
     reporter = terminalreporter
     reports = (report for kind in ("passed", "failed") for report in reporter.getreports(kind))
     ran = {report.nodeid for report in reports}
-    for name in reporter.config.stash.get(FULL, []):
-        reporter.write_line(f"full-size check {'ran' if name in ran else 'left out'}: {name}")
+    left_out = [name for name in reporter.config.stash.get(FULL, []) if name not in ran]
+    if left_out:
+        reporter.write_line(f"{len(left_out)} slow checks were left out; make test-full runs them")
 
 
 # How long an example takes says nothing on a shared machine.

@@ -121,6 +121,7 @@ def test_a_style_is_drawn_alike_everywhere() -> None:
     assert np.allclose(STYLE[0, :3], [1.7640524, 0.4001572, 0.978738])
 
 
+@pytest.mark.full
 def test_another_style_is_another_export(aura: Path, tmp_path: Path) -> None:
     row = with_file(ROW, "aura/model.safetensors")
     folder, repository = aura.parent.parent, tmp_path / "repository"

@@ -16,6 +16,7 @@ from sakuga_core.networks.registry import ENHANCERS, NETWORKS, by_name
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, half, segmenters
 from sakuga_export.output import ONNX, origin_of
+from slow import full
 
 REPOSITORY = PROJECT / "model_repository"
 DRAWINGS = ("heroine", "lineart", "mascot", "sunset")
@@ -53,7 +54,7 @@ def simulated(file: Path, tmp_path: Path) -> Path:
     return target
 
 
-@pytest.fixture(params=["as it is", "rounded"])
+@pytest.fixture(params=["as it is", full("rounded")])
 def ready(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Path], Path]:
     if request.param == "rounded":
         return lambda file: simulated(file, tmp_path)

@@ -27,6 +27,7 @@ from sakuga_export.custom import add
 from sakuga_export.custom.add import CustomOptions
 from sakuga_server.runtime.embedded import free_port
 from serving_for_tests import LONGEST, Serve, started
+from slow import full
 
 VIDEO, GENERAL = "realesr-animevideov3", "realesr-general-x4v3"
 
@@ -58,7 +59,8 @@ async def unloaded(images: Images, *models: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_demand", "unload_after", "switches"), [(True, 0.5, 10), (False, 1.5, 2)]
+    ("on_demand", "unload_after", "switches"),
+    [full(True, 0.5, 10), (True, 0.5, 2), (False, 1.5, 2)],
 )
 async def test_switching_models_under_load_loses_nothing(
     serve: Serve,

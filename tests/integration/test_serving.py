@@ -17,6 +17,7 @@ from sakuga import Config, ImageAction, Images, RealESRGANProvider, connect
 from sakuga.cli.measure import measure
 from sakuga_core.networks.registry import by_name
 from sakuga_export.families import upscalers
+from slow import full
 
 VIDEO, ANIME, GENERAL = "realesr-animevideov3", "realesrgan-x4plus-anime", "realesr-general-x4v3"
 
@@ -61,7 +62,7 @@ async def test_tiled_equals_untiled_for_the_video_network(
 
 
 @pytest.mark.parametrize(
-    ("tile_size", "tiles", "width", "height"), [(64, 4, 264, 262), (100, 2, 300, 130)]
+    ("tile_size", "tiles", "width", "height"), [full(64, 4, 264, 262), (100, 2, 300, 130)]
 )
 async def test_tiled_equals_untiled_for_the_anime_network(
     images: Images, bare: dict[str, Bare], tile_size: int, tiles: int, width: int, height: int

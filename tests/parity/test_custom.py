@@ -26,6 +26,7 @@ from sakuga_export.output import ONNX
 from sakuga_server.imaging.picture import Array
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.pipelines.upscale import Upscale
+from slow import full, some
 
 # Each architecture, and what has to be found out of it: scale, padding, multiple, side, batched.
 FREE = {
@@ -43,6 +44,9 @@ FIXED = {
     "realcugan": (2, 0, 1, 128, True),  # means of the whole picture
     "safmn": (2, 0, 1, 128, False),  # pooling that ONNX has for fixed sizes only
 }
+
+SLOW = ("esrgan-8x", "esrgan-gray", "dat", "realcugan")
+QUICK = [name for name in (*FREE, *FIXED) if name not in SLOW]
 
 
 @dataclass
@@ -97,14 +101,14 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Mine]:
     return exported
 
 
-@pytest.mark.parametrize("name", FREE | FIXED)
+@pytest.mark.parametrize("name", some((*FREE, *FIXED), QUICK))
 def test_facts_are_found_out(mine: Callable[[str], Mine], name: str) -> None:
     row = mine(name).row
     found = (row.scale, row.receptive_field, row.multiple, row.side, row.batched)
     assert found == (FREE | FIXED)[name]
 
 
-@pytest.mark.parametrize("name", FREE | FIXED)
+@pytest.mark.parametrize("name", some((*FREE, *FIXED), QUICK))
 def test_rrdbnets_are_exported_as_the_built_in_ones_are(name: str, tmp_path: Path) -> None:
     descriptor = checkpoint.load(third_party_networks.write_checkpoint(name, tmp_path))
     known = fitted.rebuilt(descriptor) is not None
@@ -112,7 +116,7 @@ def test_rrdbnets_are_exported_as_the_built_in_ones_are(name: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (37, 1), (61, 90)])
-@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize("name", some(FREE, QUICK))
 def test_pictures_of_any_size_equal_spandrels(
     mine: Callable[[str], Mine], name: str, size: tuple[int, int]
 ) -> None:
@@ -123,7 +127,11 @@ def test_pictures_of_any_size_equal_spandrels(
 
 
 @pytest.mark.parametrize(
-    ("name", "tile_size"), [*((name, 32) for name in FREE), ("realesrgan-x2", 45)]
+    ("name", "tile_size"),
+    [
+        *((full if name in SLOW else pytest.param)(name, 32) for name in FREE),
+        ("realesrgan-x2", 45),
+    ],
 )
 async def test_tiled_equals_spandrels_whole_picture(
     mine: Callable[[str], Mine], name: str, tile_size: int
@@ -156,7 +164,7 @@ async def test_tiles_that_begin_anywhere_would_show(mine: Callable[[str], Mine])
     assert off(pixels_of(result), network.expected(pixels)) > 1
 
 
-@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("name", some(FIXED, QUICK))
 async def test_a_picture_of_one_tile_equals_spandrels(
     mine: Callable[[str], Mine], name: str
 ) -> None:

@@ -16,6 +16,7 @@ from sakuga_core.networks.families import Segmenter
 from sakuga_core.networks.registry import SEGMENTERS, by_name
 from sakuga_export.families import segmenters
 from sakuga_export.fetch import fetch, weights_folder
+from slow import some
 
 SESSIONS = {
     "isnet-anime": ("dis_anime", "DisSession"),
@@ -77,7 +78,7 @@ PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", some(PICTURES, ("tall",)))
 def test_at_most_one_level_from_rembg(
     network: Segmenter, ours: onnxruntime.InferenceSession, theirs: Any, name: str
 ) -> None:
@@ -102,7 +103,7 @@ class Recorder:
 
 
 @pytest.mark.parametrize("network", SEGMENTERS, ids=lambda network: network.name)
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", some(PICTURES, ("tall",)))
 def test_the_network_is_given_what_rembg_gives_it(network: Segmenter, name: str) -> None:
     theirs = object.__new__(session_class(network))
     theirs.inner_session = Recorder()

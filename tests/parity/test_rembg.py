@@ -14,6 +14,7 @@ from PIL import Image
 from composites import composite, sad
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Images
+from slow import full
 
 SAMPLES = ("heroine", "lineart", "mascot", "sunset", "heroine_q25")
 # What Sakuga does better, switched off.
@@ -53,7 +54,7 @@ def remembering(session: Any) -> Any:
     return session
 
 
-@pytest.fixture(scope="session", params=["u2net", "isnet-anime"])
+@pytest.fixture(scope="session", params=["u2net", full("isnet-anime")])
 def peer(request: pytest.FixtureRequest, session_of: Callable[[str], Any]) -> Any:
     return session_of(request.param)
 

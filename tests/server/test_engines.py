@@ -20,6 +20,7 @@ from sakuga_export.output import ONNX
 from sakuga_server.backends import engines
 from sakuga_server.backends.engines import EngineOptions, OnnxRuntime, engine
 from sakuga_server.backends.openvino_engine import OpenVINO, tail_strips
+from slow import some
 
 CPU: engines.Providers = ["CPUExecutionProvider"]
 
@@ -104,7 +105,7 @@ def test_strips_are_the_whole(rows: int, inner: protocol.Inner) -> None:
     assert all(0 <= window.start < window.stop <= rows for window, _ in windows)
 
 
-@pytest.mark.parametrize("bf16", [False, pytest.param(True, marks=pytest.mark.full)])
+@pytest.mark.parametrize("bf16", some((False, True), (False,)))
 def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
     """With rows enough for several strips, and sides of both kinds."""
     name, inner = "realesrgan-x4plus-anime", (True, False, False, True)
