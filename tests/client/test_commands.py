@@ -23,6 +23,7 @@ from sakuga_core.errors import (
     ServerUnavailable,
     TooLarge,
 )
+from sakuga_core.formats import FORMATS
 
 
 def called(*arguments: str, text: str = "") -> Result:
@@ -51,29 +52,70 @@ def test_the_help_has_every_option_its_default_and_groups(action: object) -> Non
     assert "PICTURES..." not in text.partition("\n")[2]
 
 
+@pytest.mark.parametrize("flags", [["--format", "jpg", "-o", "r.jpg"], ["--format", "TIFF"]])
+def test_good_flags_reach_the_server(here: Path, flags: list[str]) -> None:
+    made(here, "a.png")
+    done = called("upscale", "a.png", *flags)
+    assert done.exit_code == 1
+    assert "no server answers" in done.output
+
+
 @pytest.mark.parametrize(
     ("flags", "answer"),
     [
-        (["--format", "jpg", "-o", "r.jpg"], "no server answers"),
-        (["--format", "TIFF"], "no server answers"),
         (["--format", "wepb"], "did you mean 'webp'?"),
         (["--format", "nonsense"], "'nonsense' isn't one of auto, png, jpeg"),
         (["--animation", "firts"], "did you mean 'first'?"),
         (["--format", "raw"], "option 'format' is 'raw', which is no file; allowed here: png"),
         (["--skip-existing", "--overwrite"], "contradict each other"),
         (["-o", "-", "--json"], "can't both go to standard output"),
+        (["-o", "/dev/stdout", "--json"], "can't both go to standard output"),
         (["-o", "r.png", "--format", "jpeg"], "-o r.png means PNG, --format jpeg another format"),
         (["-o", "r.xyz"], "-o r.xyz ends in .xyz; allowed: .png"),
-        (["--scale", "2", "--width", "30"], "'scale' and 'width' are set"),
+        (["-o", "/dev/null"], "-o /dev/null is a device or a pipe"),
+        (["--scale", "2", "--width", "30"], "options 'scale' and 'width' are set"),
+        (["--max-side", "50", "--megapixels", "1"], "options 'max_side' and 'megapixels' are set"),
         (["--scale", "0.5"], "made smaller by an image editor"),
+        (["--scale", "0"], "option 'scale' is 0.0; allowed: a number from 1 to 16"),
+        (["--quality", "101"], "option 'quality' is 101; allowed: a whole number from 1 to 100"),
+        (["b.png", "-o", "r.png"], "-o r.png is one file, for several pictures"),
+        (["b.png", "-o", "o/{action}.png"], "calls the results of a.png and b.png both"),
+        (["-", "-"], "standard input, -, is named twice"),
     ],
 )
 def test_flags_are_checked_before_any_work(here: Path, flags: list[str], answer: str) -> None:
-    made(here, "a.png")
+    made(here, "a.png", "b.png")
     done = called("upscale", "a.png", *flags)
-    assert done.exit_code in (1, 2)
+    assert done.exit_code == 2
     assert answer in done.output
     assert "Traceback" not in done.output
+
+
+def test_a_region_without_a_size_is_named_once(here: Path) -> None:
+    made(here, "a.png")
+    done = called("fix-artifacts", "a.png", "--region", "0,0,9,0")
+    assert done.exit_code == 2
+    assert done.output.count("'0,0,9,0' has no size; allowed: a WIDTH and a HEIGHT of at") == 1
+
+
+def test_the_help_says_what_flags_take(here: Path) -> None:
+    words = " ".join(called("rembg", "--help").output.split())
+    assert "raw" not in words
+    assert "composite the foreground over a colour: #rgb, #rrggbb, #rrggbbaa" in words
+
+
+def test_an_address_that_can_not_be_reached_is_no_wrong_flag(here: Path) -> None:
+    done = called("upscale", "memory://nothing/a.png")
+    assert done.exit_code == 1
+    assert "no such file or folder" in done.output
+
+
+def test_an_effect_of_quality_is_named_for_every_format_that_has_one(here: Path) -> None:
+    made(here, "a.png")
+    lossy = [row.title for row in FORMATS if row.lossy]
+    done = called("upscale", "a.png", "--quality", "50")
+    assert "--quality has no effect on PNG; it has on JPEG, WebP, AVIF, " in done.stderr
+    assert all(title in done.stderr for title in lossy)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +145,7 @@ def test_nothing_found_says_what_was_left_out(here: Path) -> None:
 
 def test_a_missing_input_is_an_error() -> None:
     done = called("upscale", "nothing.png")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.output == "Error: no such file or folder: nothing.png\n"
 
 
@@ -115,7 +157,7 @@ def test_a_terminal_gets_no_picture(here: Path) -> None:
     done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, text=True)
     os.close(theirs)
     os.close(ours)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "standard output is a terminal; redirect it" in done.stderr
 
 
@@ -128,6 +170,12 @@ def test_errors_of_the_system_are_sentences() -> None:
     assert sentence(error) == "p/a.png: Permission denied"
     assert sentence(error, "p/a.png") == "Permission denied"
     assert sentence(OSError("odd")) == "odd"
+
+
+def test_other_errors_are_internal_ones_and_a_line() -> None:
+    assert sentence(KeyError("a")) == "internal error: KeyError: 'a'"
+    assert sentence(AssertionError()) == "internal error: AssertionError"
+    assert sentence(ValueError("a\n  b")) == "internal error: ValueError: a b"
 
 
 def test_near_names_are_suggested() -> None:

@@ -15,6 +15,7 @@ from sakuga import BadInput, TooLarge
 from sakuga.files import Plan, PlanOptions, plan, plan_reading
 from sakuga.files.found import OTHERS
 from sakuga.files.sources import Source
+from sakuga.files.targets import GivenUp
 from sakuga_core.errors import SakugaError
 from sakuga_core.formats import BY_NAME
 
@@ -105,9 +106,10 @@ def test_an_archive_is_there_whole_or_not_at_all(here: Path) -> None:
     second.write(RESULT, None, None)
     assert not (here / "o" / "a.cbz").exists()
     assert third.give_up() == "o/a.cbz"
+    assert third.give_up() == ""  # it is said once
     assert first.is_given_up
     assert os.listdir("o") == []
-    with pytest.raises(OSError, match="given up"):
+    with pytest.raises(GivenUp):
         third.write(RESULT, None, None)
 
 
@@ -130,6 +132,15 @@ def test_an_archive_that_is_there_is_kept_or_replaced_whole(here: Path) -> None:
     archive(here / "a.cbz", "1.png", "2.png")
     carried_out(planned("a.cbz", overwrite=True))
     assert (here / "o" / "a.cbz").read_bytes() != before
+
+
+def test_an_archive_in_the_place_of_a_folder_names_the_folder(here: Path) -> None:
+    archive(here / "a.cbz", "1.png")
+    (here / "o" / "a.cbz").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError) as error:
+        carried_out(planned("a.cbz", overwrite=True))
+    assert str(error.value) == "[Errno 21] Is a directory: 'o/a.cbz'"
+    assert os.listdir("o") == ["a.cbz"]
 
 
 def test_an_archive_as_output_takes_everything_as_a_folder_would(here: Path) -> None:
@@ -243,6 +254,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(here: Path) -> None:
     error = failure("a.cbz", most=2**40)
     assert isinstance(error, TooLarge)
     assert "unpacks to 322" in str(error)
+    assert str(error).endswith("times its size; allowed: 1073741824 bytes, or 100 times its size")
 
 
 def test_a_page_over_the_limit_is_refused_before_it_is_unpacked(here: Path) -> None:

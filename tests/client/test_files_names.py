@@ -209,7 +209,10 @@ def test_an_output_files_suffix_names_the_format(here: Path, output: str, kind: 
         ("o/{stem.real}.png", r"field \{stem\.real\}; allowed"),
         ("o/{stem[0]}.png", r"field \{stem\[0\]\}; allowed"),
         ("o/{}.png", r"field \{\}; allowed"),
-        ("o/{stem", "expected '}'"),
+        ("o/{stem", "a closing brace, }, is missing"),
+        ("o/{stem!", "a closing brace, }, is missing"),
+        ("o/{stem}}", "an opening brace, {, is missing"),
+        ("o/{stem!rr}", "expected ':'"),
         ("o/{stem:04d}.png", "Unknown format code"),
         ("o/{stem:{index}}.png", "a field within a field"),
     ],
@@ -391,3 +394,28 @@ def test_braces_of_folders_and_files_are_no_fields(here: Path, folder: str) -> N
     made(here, f"p/{folder}/{{y}}.png")
     (here / folder).mkdir()
     assert list(targets("p", output=folder).values()) == [f"{folder}/{folder}/{{y}}.png"]
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "file:///dev/null", "pipe.png", "link"])
+def test_devices_and_pipes_are_no_outputs_and_stay(here: Path, output: str) -> None:
+    made(here, "a.png")
+    os.mkfifo("pipe.png")
+    (here / "link").symlink_to("/dev/zero")
+    path = output.removeprefix("file://")
+    with pytest.raises(BadInput, match=f"is a device or a pipe; to write to it, use -o - > {path}"):
+        planned("a.png", output=output, overwrite=True)
+
+
+def test_an_original_behind_a_link_is_named_as_the_output_names_it(here: Path) -> None:
+    made(here, "v2/p.png")
+    (here / "soft.png").symlink_to("v2/p.png")
+    with pytest.raises(
+        BadInput, match=r"the result of soft\.png would replace v2/p\.png, which is"
+    ):
+        planned("soft.png", output="v2/p.png", overwrite=True)
+
+
+@pytest.mark.parametrize("names", [["-", "/dev/stdin"], ["/dev/stdin", "/dev/fd/0"]])
+def test_standard_input_is_known_by_each_of_its_names(here: Path, names: list[str]) -> None:
+    with pytest.raises(BadInput, match="named twice"):
+        planned(*names)

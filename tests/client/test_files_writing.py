@@ -90,6 +90,14 @@ def test_discarded_files_leave_nothing(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "sub") == []
 
 
+def test_a_folder_in_the_place_of_a_file_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        LocalStore().write(str(tmp_path / "a.png"), b"1", replace=True)
+    assert error.value.filename == str(tmp_path / "a.png")
+    assert error.value.filename2 is None
+
+
 def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

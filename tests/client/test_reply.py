@@ -52,6 +52,16 @@ def test_a_name_of_another_format_is_refused_and_nothing_written(tmp_path: Path)
     assert not list(tmp_path.iterdir())
 
 
+def test_a_place_that_can_not_be_written_is_named_itself(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError) as error:
+        Reply(file_of("PNG"), {}).save(tmp_path)
+    assert str(error.value) == f"[Errno 21] Is a directory: '{tmp_path}'"
+    assert error.value.__suppress_context__
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=f"'{tmp_path}/file'"):
+        Reply(file_of("PNG"), {}).save(tmp_path / "file" / "a.png")
+
+
 @pytest.mark.parametrize(
     ("format", "shown"),
     [("PNG", "png"), ("JPEG", "jpeg"), ("WEBP", "html"), ("GIF", "html"), ("AVIF", "html")],

@@ -23,7 +23,7 @@ from sakuga_core.options import (
         ),
         ({"scale": True}, "option 'scale' is True; allowed: a number"),
         ({"tile_size": False}, "option 'tile_size' is False; allowed: a whole number"),
-        ({"scale": 2, "width": 9}, "option 'scale' and 'width' are set; allowed: one of them, or"),
+        ({"scale": 2, "width": 9}, "options 'scale' and 'width' are set; allowed: one of them, or"),
         ({"format": "psd"}, "option 'format' is 'psd'; allowed: auto, png, jpeg, webp"),
         ({"tile_size": 1.5}, "option 'tile_size' is 1.5; allowed: a whole number from 32 to 2048"),
         ({"denoise": 2}, "option 'denoise' is 2; allowed: a number from 0 to 1"),

@@ -149,7 +149,7 @@ def test_pixels_without_a_file_are_refused(folder: Path, configured: bool) -> No
     flags = [] if configured else ["--format", "raw"]
     (folder / "config.yaml").write_text("realesrgan: {format: raw}" if configured else "")
     done = sakuga(folder, "upscale", "in", *flags)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "option 'format' is 'raw', which is no file; allowed here: png" in done.stderr
     assert not (folder / "out").exists()
 

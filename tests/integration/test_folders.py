@@ -139,7 +139,12 @@ def test_a_closed_pipe_is_no_failure(many: Path, url: str) -> None:
 def test_standard_input_and_output_carry_the_picture_and_nothing_else(
     folder: Path, url: str
 ) -> None:
-    for arguments in (["-"], ["-", "-o", "-"], ["/dev/stdin", "-o", "-"], ["p/0.png", "-o", "-"]):
+    for arguments in (
+        ["-"],
+        ["-", "-o", "-"],
+        ["/dev/stdin", "-o", "/dev/stdout"],
+        ["p/0.png", "-o", "-"],
+    ):
         done = sakuga(folder, *arguments, url=url, input=picture(0))
         assert done.returncode == 0, done.stderr
         with Image.open(io.BytesIO(done.stdout)) as image:
@@ -239,7 +244,7 @@ def test_quality_without_effect_is_said_once(folder: Path, url: str) -> None:
     done = sakuga(folder, "p", "-o", "o", "--quality", 80, url=url)
     assert done.returncode == 0
     assert done.stderr.decode().splitlines() == [
-        "--quality has no effect on PNG; it has on JPEG, WebP and AVIF"
+        "--quality has no effect on PNG; it has on JPEG, WebP, AVIF, HEIC and JPEG XL"
     ]
 
 
@@ -247,7 +252,7 @@ def test_existing_results_are_an_error_before_work(folder: Path, url: str) -> No
     assert sakuga(folder, "p", "-o", "o", url=url).returncode == 0
     times = {name: (folder / "o" / name).stat().st_mtime_ns for name in files(folder / "o")}
     again = sakuga(folder, "p", "-o", "o", url=url)
-    assert again.returncode == 1
+    assert again.returncode == 2
     assert b"results are there already: o/0.png, o/1.png, o/2.png;" in again.stderr
     skipped = sakuga(folder, "p", "-o", "o", "--skip-existing", url=url)
     assert skipped.returncode == 0
@@ -265,7 +270,7 @@ def test_no_original_is_ever_replaced(folder: Path, url: str) -> None:
     for output in ("p", "."):
         assert sakuga(folder, "p", "-o", output, url=url).returncode == 0
     (folder / "link.png").hardlink_to(folder / "p" / "0.png")
-    assert sakuga(folder, "p/0.png", "-o", "link.png", "--overwrite", url=url).returncode == 1
+    assert sakuga(folder, "p/0.png", "-o", "link.png", "--overwrite", url=url).returncode == 2
     assert {name: (folder / "p" / name).read_bytes() for name in before} == before
     assert files(folder) >= {"p/0.png.png", "0.png", "link.png"}
 
@@ -292,8 +297,9 @@ def test_an_archive_with_a_bad_page_is_not_written_and_the_rest_is(folder: Path,
         book.writestr("2.png", b"no picture")
     done = sakuga(folder, "p", "-o", "o", url=url)
     assert done.returncode == 1
-    assert b"p/ch.cbz/2.png: the image is of no known kind" in done.stderr
-    assert b"so o/ch.cbz isn't written" in done.stderr
+    assert b"1 of 5 failed:\n  p/ch.cbz/2.png: the image is of no known kind" in done.stderr
+    assert done.stderr.count(b"so o/ch.cbz isn't written") == 1
+    assert b"1.png" not in done.stderr
     assert files(folder / "o") == {"0.png", "1.png", "2.png"}
 
 

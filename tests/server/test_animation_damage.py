@@ -12,8 +12,10 @@ import animations as made
 from moving import LIMITS, read, same, shown
 from pictures import chunk, gradient
 from sakuga import TooLarge
-from sakuga_server.imaging import animation
+from sakuga_server.imaging import animation, sequence
 from sakuga_server.imaging.animation import Animation, avif
+from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.reading.samples import FRAMES
 
 SIZE = 14, 11
 FORMATS = ("gif", "png", "webp", "avif")
@@ -231,12 +233,106 @@ def test_two_controls_before_the_still_image_make_it_a_still_picture() -> None:
     assert animation.read(rewritten(edit), LIMITS) is None
 
 
+# One whole frame is a still picture, and its warning says why
+
+
+def stills_warnings(data: bytes) -> str:
+    """Of a file that is read as a still picture."""
+    assert sequence.read(data, LIMITS) is None
+    warnings = decode(data, LIMITS).warnings
+    assert FRAMES not in warnings
+    return " / ".join(warnings)
+
+
+SECOND_CONTROLS = {
+    "no size": (4, bytes(8), "frame 2 doesn't lie on the canvas"),
+    "outside": (12, struct.pack(">II", 10, 10), "frame 2 doesn't lie on the canvas"),
+    "number": (0, struct.pack(">I", 9), "sequence number 9 stands where 1 should"),
+    "disposal": (24, b"\7", "frame 2 is shown in no known way"),
+}
+
+
+@pytest.mark.parametrize("name", SECOND_CONTROLS)
+def test_a_damaged_second_control_is_told_of_the_still_picture(name: str) -> None:
+    at, value, reason = SECOND_CONTROLS[name]
+
+    def edit(parts: list[bytes]) -> None:
+        place = places(parts, b"fcTL")[1]
+        parts[place] = patched(parts[place], at, value)
+
+    warning = f"the APNG is damaged: {reason}; the animation ends there"
+    assert stills_warnings(rewritten(edit)) == warning
+
+
+def second_pixels(body: Callable[[bytes], bytes]) -> bytes:
+    def edit(parts: list[bytes]) -> None:
+        place = places(parts, b"fcTL")[1] + 1
+        parts[place] = chunk(b"fdAT", body(parts[place][8:-4]))
+
+    return rewritten(edit)
+
+
+def test_damaged_pixels_of_the_second_frame_are_told_of_the_still_picture() -> None:
+    assert "a chunk is too short" in stills_warnings(second_pixels(lambda body: body[:2]))
+    zeros = second_pixels(lambda body: body[:4] + bytes(len(body) - 4))
+    assert "frame 2 of 6 is damaged" in stills_warnings(zeros)
+
+
+def test_an_apng_whose_still_image_is_used_doesnt_say_it_was_left_out() -> None:
+    drawings = made.ops(5, 3, SIZE)
+    data = made.apng(drawings, *SIZE, still=drawings[0].pixels)
+    at = data.index(b"fcTL", data.index(b"fcTL") + 4)
+    data = made.fresh_checksums(data[: at + 8] + bytes(8) + data[at + 16 :])
+    assert stills_warnings(data).endswith("the animation ends there")
+
+
+def test_a_damaged_second_frame_of_a_gif_is_told_of_the_still_picture() -> None:
+    data = whole("gif")
+    at = data.index(b"!\xf9", data.index(b"!\xf9") + 2)
+    assert stills_warnings(data[:at]) == "the GIF has no end"
+    assert "unknown block (7); the animation ends" in stills_warnings(data[:at] + b"\7" + data[at:])
+    pixels = at + 8 + 10 + 768  # behind its control, its descriptor, and its colours
+    damaged = data[:pixels] + b"\15" + data[pixels + 1 :]
+    assert "frame 2 of 6 is damaged" in stills_warnings(damaged)
+
+
+def test_a_damaged_second_frame_of_a_webp_is_told_of_the_still_picture() -> None:
+    data = whole("webp")
+    at = data.index(b"ANMF", data.index(b"ANMF") + 4) + 24
+    warnings = stills_warnings(data[:at] + b"lost" + data[at + 4 :])
+    assert warnings == "frame 2 of the WebP is damaged; the animation ends there"
+
+
+def test_a_damaged_second_frame_of_an_avif_is_told_of_the_still_picture() -> None:
+    data = bytearray(whole("avif"))
+    found = {box.kind: box for box in avif.leaves(bytes(data))}
+    start, sizes = found[b"stco"].number(8, 4), found[b"stsz"]
+    first, second = sizes.number(12, 4), sizes.number(16, 4)
+    data[start + first : start + first + second] = bytes(second)
+    assert "frame 2 of 6 is damaged" in stills_warnings(bytes(data))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_the_first_frame_of_a_whole_animation_is_said_to_be_that(format: str) -> None:
+    assert decode(whole(format), LIMITS).warnings == [FRAMES]
+
+
+def test_a_webp_chunk_that_ends_behind_the_file_ends_the_animation() -> None:
+    data = bytearray(whole("webp"))
+    at = data.rfind(b"ANMF") + 4
+    data[at : at + 4] = struct.pack("<I", 1 << 30)
+    moving = read(bytes(data))
+    assert same(colours(moving), colours(read(whole("webp")))[:5])
+    warning = "a chunk behind frame 5 of the WebP is damaged; the animation ends there"
+    assert moving.warnings == [warning]
+
+
 def test_a_webp_frame_beside_the_canvas_ends_the_animation() -> None:
     data = bytearray(whole("webp"))
     data[data.rfind(b"ANMF") + 8] = SIZE[0]
     moving = read(bytes(data))
     assert same(colours(moving), colours(read(whole("webp")))[:5])
-    assert moving.warnings == ["frame 6 of the WebP is damaged; it ends there"]
+    assert moving.warnings == ["frame 6 of the WebP is damaged; the animation ends there"]
 
 
 def test_a_webp_frame_of_another_size_than_its_header_says_is_damaged() -> None:

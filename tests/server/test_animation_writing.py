@@ -77,6 +77,14 @@ def test_an_avif_is_within_3_levels_without_a_quality() -> None:
     assert worst(shown(moving), [visible(each) for each in frames]) <= 3
 
 
+def test_an_avif_warns_of_its_loss_only_where_it_should_have_none() -> None:
+    frames = walk(2)
+    assert warnings_of(frames, "avif") == []
+    assert warnings_of(frames, "avif", quality=90) == []
+    (warning,) = warnings_of(frames, "avif", lossless=True)
+    assert "off by 3 of 255" in warning
+
+
 @pytest.mark.parametrize("format", ["webp", "avif"])
 def test_a_quality_makes_smaller_files(format: str) -> None:
     frames = walk(5)

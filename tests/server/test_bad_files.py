@@ -2,6 +2,7 @@
 that is the caller's, and nothing else."""
 
 import contextlib
+import io
 import random
 import re
 import struct
@@ -28,7 +29,10 @@ from pictures import (
 from sakuga import BadImage, TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadInput
+from sakuga_server.imaging import sequence
 from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging.metadata.raw import Budget
+from sakuga_server.imaging.metadata.read import _tried
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.reading import checks
 from sakuga_server.imaging.reading import tiff as tiff_pages
@@ -324,11 +328,49 @@ def test_a_tiff_of_many_channels_is_refused() -> None:
 
 def test_a_tiff_whose_pages_go_in_circles_has_each_page_once() -> None:
     data = tiff(RGB)
-    (at,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, at)
-    data = put(data, at + 2 + 12 * count, "<I", at)
+    (first,) = struct.unpack_from("<I", data, 4)
+    data = put(data, next_page_at(data, first), "<I", first)
     assert tiff_pages.pages(data, LIMITS) == [(WIDTH, HEIGHT)]
-    assert decode(data, LIMITS).warnings == []
+    (warning,) = decode(data, LIMITS).warnings
+    assert "list of pages is damaged: it leads back to a page" in warning
+
+
+def next_page_at(data: bytes, page: int) -> int:
+    """Where a page's directory says where the next one is."""
+    (count,) = struct.unpack_from("<H", data, page)
+    return page + 2 + 12 * count
+
+
+def two_pages() -> tuple[bytes, int, int]:
+    """A TIFF of two pages, and where their directories are."""
+    image, file = Image.fromarray(RGB), io.BytesIO()
+    image.save(file, "TIFF", save_all=True, append_images=[image])
+    data = file.getvalue()
+    (first,) = struct.unpack_from("<I", data, 4)
+    (second,) = struct.unpack_from("<I", data, next_page_at(data, first))
+    return data, first, second
+
+
+def test_a_tiff_whose_last_page_leads_to_its_first_is_read_with_a_warning() -> None:
+    data, first, second = two_pages()
+    whole, looped = (
+        sequence.read(each, LIMITS)
+        for each in (data, put(data, next_page_at(data, second), "<I", first))
+    )
+    assert whole is not None
+    assert looped is not None
+    assert len(looped.sizes) == len(list(looped.pictures())) == 2
+    assert whole.warnings == []
+    assert "it leads back to a page" in " / ".join(looped.warnings)
+
+
+def test_a_tiff_whose_list_of_pages_breaks_off_is_read_with_a_warning() -> None:
+    data = tiff(RGB)
+    (first,) = struct.unpack_from("<I", data, 4)
+    end = next_page_at(data, first)
+    moved = put(data, 4, "<I", len(data)) + data[first:end]  # nothing behind its last entry
+    (warning,) = decode(moved, LIMITS).warnings
+    assert "list of pages is damaged: it breaks off" in warning
 
 
 def test_a_tiff_with_a_damaged_second_page_still_has_its_first() -> None:
@@ -336,7 +378,9 @@ def test_a_tiff_with_a_damaged_second_page_still_has_its_first() -> None:
     (at,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, at)
     data = put(data, at + 2 + 12 * count, "<I", len(data) + 99)
-    assert np.array_equal(decode(data, LIMITS).colour, RGB)
+    picture = decode(data, LIMITS)
+    assert np.array_equal(picture.colour, RGB)
+    assert "only the first page was read" in picture.warnings[0]
     with pytest.raises(BadImage, match="TIFF file is truncated"):
         tiff_pages.pages(data, LIMITS)
 
@@ -393,6 +437,26 @@ def test_a_librarys_insides_arent_told() -> None:
             raise error
     with pytest.raises(BadImage, match="Decompressed data too large"), checks.blaming("PNG"):
         raise ValueError("Decompressed data too large")
+
+
+def test_a_librarys_long_reason_is_cut_between_words() -> None:
+    words = "points to file position " * 9
+    with pytest.raises(BadImage) as caught, checks.blaming("HEIC"):
+        raise ValueError(words)
+    reason = str(caught.value).partition(": ")[2]
+    assert len(reason) <= checks.MOST_LETTERS
+    assert reason.endswith("…")
+    assert reason[-2:-1].strip()
+    assert words.startswith(reason[:-1] + " ")
+
+
+def test_the_reason_of_damaged_metadata_is_cut_between_words() -> None:
+    def fails() -> None:
+        raise ValueError("points to file position " * 9)
+
+    budget = Budget(1000)
+    _tried("EXIF", fails, budget)
+    assert re.search(r" (points|to|file|position)…\)", budget.warnings[0])
 
 
 # The cases

@@ -101,7 +101,8 @@ def test_one_pixel_stays_at_least_one() -> None:
         ),
         ({"width": 400, "height": 100}, "'width' is 400 and option 'height' is 100; .*smaller"),
         ({"megapixels": 0.01}, "option 'megapixels' is 0.01; .* smaller"),
-        ({"max_side": 30000}, "so that is 100.0 times as large; allowed: up to 16 times"),
+        ({"width": 10**8}, "option 'width' is 100000000; the picture"),
+        ({"max_side": 30000}, "so that is 100 times as large; allowed: up to 16 times"),
     ],
 )
 def test_a_size_that_upscaling_cant_give_is_refused(options: dict[str, float], text: str) -> None:

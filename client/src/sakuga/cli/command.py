@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from sakuga.cli.errors import INTERRUPTED, plain_errors, printable, sentence
+from sakuga.cli.errors import INTERRUPTED, plain_errors, printable, refusals, sentence
 from sakuga.cli.lines import Lines, Printed, complain
 from sakuga.cli.running import Run, carried_out, local_server
 from sakuga.files import Plan, PlanOptions, plan, plan_reading
 from sakuga.files.naming import known_sizes
+from sakuga.files.outputs import is_standard_output
 from sakuga.files.sources import STANDARD
 from sakuga_core.actions import Action
 from sakuga_core.config.schema import Config
@@ -39,7 +40,7 @@ class Files:
     def to_standard_output(self) -> bool:
         """Whether the result is written there."""
         alone = self.output is None and self.inputs == (STANDARD,)
-        return self.output == STANDARD or alone
+        return alone or (self.output is not None and is_standard_output(self.output))
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,14 @@ class Command:
             flags: the options that were given.
 
         Raises:
+            Refused: it can't be carried out as it is given.
             ClickException: something failed.
             SystemExit: with INTERRUPTED.
         """
         options: dict[str, Any] = {**flags, **self.mode.options}
         with plain_errors():
-            made = self._plan(options)
+            with refusals():
+                made = self._plan(options)
             if made.format:
                 options["format"] = made.format
             self._say(made, options)
@@ -179,7 +182,8 @@ class Command:
         if made.existing:
             complain(f"There already: {_some(made.existing)}")
         if options.get("quality") and (titles := _lossless(made)):
-            complain(f"--quality has no effect on {titles}; it has on JPEG, WebP and AVIF")
+            lossy = _listed([row.title for row in FORMATS if row.writes and row.lossy])
+            complain(f"--quality has no effect on {titles}; it has on {lossy}")
 
     def _process(self, made: Plan, options: Mapping[str, Any]) -> Mapping[str, str]:
         """Processes every picture; returns those that failed, and why.
@@ -219,7 +223,13 @@ class Command:
 def _lossless(made: Plan) -> str:
     """The formats of all results, if `quality` says something of none."""
     rows = {row for task in made.tasks if task.target for row in task.target.formats}
-    return "" if any(row.lossy for row in rows) else " and ".join(sorted(row.title for row in rows))
+    return "" if any(row.lossy for row in rows) else _listed(sorted(row.title for row in rows))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: `a, b and c`."""
+    *others, last = names or ("",)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _some(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import click
 
 from sakuga_core.errors import (
+    BadInput,
     BadOption,
     ConfigError,
     ModelNotLoaded,
@@ -18,6 +19,7 @@ from sakuga_core.errors import (
     ServerUnavailable,
 )
 
+REFUSED = 2  # exit status of a command that can't be carried out as it is given, as click has it
 INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -34,16 +36,35 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(sentence(error)) from None
 
 
-def sentence(error: SakugaError | OSError, about: str | None = None) -> str:
+class Refused(click.ClickException):
+    """The command can't be carried out as it is given; nothing was begun."""
+
+    exit_code = REFUSED
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What is wrong with the command itself as one line and status 2."""
+    try:
+        yield
+    except BadInput as error:
+        raise Refused(sentence(error)) from None
+
+
+def sentence(error: Exception, about: str | None = None) -> str:
     """What is wrong, and what was probably meant.
 
     Args:
+        error: ours, the system's or, as an internal error, any other one.
         about: a file that is named beside it anyway.
     """
     if isinstance(error, SakugaError):
         found = _ALLOWED.search(str(error))
         near = nearest(found[1], re.split(r", | or ", found[2])) if found else ""
         return f"{error}{near}"
+    if not isinstance(error, OSError):
+        words = " ".join(str(error).split())
+        return ": ".join(filter(None, ("internal error", type(error).__name__, words)))
     reason = error.strerror or str(error) or type(error).__name__
     named = error.filename is not None and str(error.filename) != about
     return f"{printable(str(error.filename))}: {reason}" if named else reason
@@ -56,7 +77,7 @@ def nearest(value: str, allowed: list[str]) -> str:
     return f"; did you mean {lower[found[0]]!r}?" if found else ""
 
 
-def concerns_all(error: SakugaError | OSError) -> bool:
+def concerns_all(error: Exception) -> bool:
     """Whether every other picture of a command would fail for the same reason."""
     if isinstance(error, OSError):
         return error.errno in NO_ROOM

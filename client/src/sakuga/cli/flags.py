@@ -52,6 +52,9 @@ class BoxType(click.ParamType[list[int]]):
             x, y, width, height = map(int, value.split(","))
         except ValueError:
             self.fail(f"{value!r} isn't four whole numbers: {self.name}", parameter, context)
+        if min(width, height) < 1:
+            reason = "has no size; allowed: a WIDTH and a HEIGHT of at least 1"
+            self.fail(f"{value!r} {reason}", parameter, context)
         return [x, y, width, height]
 
 
@@ -139,7 +142,7 @@ _SPECIAL: dict[str, dict[str, Any]] = {
 
 
 def _flag(name: str, field: FieldInfo, default: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    shown: dict[str, Any] = {"default": None, "help": f"{field.description}{default}"}
+    shown: dict[str, Any] = {"default": None, "help": f"{_described(name, field)}{default}"}
     if special := _SPECIAL.get(name):
         rest = {key: value for key, value in special.items() if key != "param_decls"}
         return click.option(*special["param_decls"], **{**shown, **rest})
@@ -154,6 +157,14 @@ def _flag(name: str, field: FieldInfo, default: str) -> Callable[[Callable[P, T]
         return click.option(f"--{dashed}", name, type=NearChoice(words, aliases), **shown)
     names = [f"--{dashed}", *(["--denoise"] if name == "denoise_strength" else [])]
     return click.option(*names, name, type=kinds[0], **shown)
+
+
+def _described(name: str, field: FieldInfo) -> str:
+    """What the help says of an option: its description, as far as a flag allows it."""
+    parts = str(field.description).split("; ")
+    text = "; ".join(part for part in parts if not part.startswith("raw:"))
+    colours = [form for form in field.examples or () if str(form).startswith("#")]
+    return f"{text}: {', '.join(colours)}" if colours else text
 
 
 class ActionCommand(click.Command):

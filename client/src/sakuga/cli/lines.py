@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sakuga.cli.errors import printable, sentence
-from sakuga_core.errors import SakugaError
-
-Failure = SakugaError | OSError
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Printed:
 class Stopped(Exception):
     """An error that every other picture would meet, too."""
 
-    def __init__(self, error: Failure) -> None:
+    def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
 
@@ -66,7 +63,7 @@ class Lines:
         if not printed.json:
             self._warn(name, report.get("warnings", []))
 
-    def failed(self, name: str, error: Failure) -> None:
+    def failed(self, name: str, error: Exception) -> None:
         """A picture has failed, which is said at the end, too."""
         if self._printed.json:
             problem = {"type": type(error).__name__, "message": sentence(error, name)}

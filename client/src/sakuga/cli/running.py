@@ -2,16 +2,19 @@
 and prints each as it ends."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sakuga.cli.errors import concerns_all, printable, sentence
-from sakuga.cli.lines import Failure, Lines, Printed, Stopped
+from sakuga.cli.lines import Lines, Printed, Stopped
 from sakuga.files import Plan, Task
 from sakuga.files.naming import number
 from sakuga.files.sources import LocalFile
+from sakuga.files.stores import STANDARD_OUTPUT
+from sakuga.files.targets import GivenUp
 from sakuga.local import AUTO, LocalServer
 from sakuga_core import protocol
 from sakuga_core.actions import Action
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from sakuga.cli.progress import Display
     from sakuga.images import Images
     from sakuga.reply import Reply
+
+log = logging.getLogger("sakuga")
 
 IN_FLIGHT = 4  # requests of one command: the server's default of upscale_workers
 PNG_HEAD = 2**16  # bytes of a file, in which a PNG says that it is animated
@@ -114,7 +119,7 @@ class Run:
         self._display = display
         self._first: Counter[str] = Counter()
 
-    async def all(self, images: "Images") -> Failure | None:
+    async def all(self, images: "Images") -> Exception | None:
         """Processes every picture.
 
         Returns:
@@ -152,7 +157,11 @@ class Run:
             reply = await images.run(data, self.action, self.options, on_progress=on_progress)
             del data
             await _to_its_end(self._finish(task, reply))
-        except (SakugaError, OSError) as error:
+        except GivenUp:  # by another page of its archive, which is named
+            self._display.failed(name)
+        except Stopped:
+            raise
+        except Exception as error:
             self._fail(task, error)
 
     async def _finish(self, task: Task, reply: "Reply") -> None:
@@ -163,29 +172,37 @@ class Run:
         self._display.done(name, output.get("width", 0) * output.get("height", 0))
         self._lines.done(name, target, reply.report)
 
-    def _fail(self, task: Task, error: Failure) -> None:
+    def _fail(self, task: Task, error: Exception) -> None:
         """
         Raises:
             Stopped: all others would fail, too.
         """
         name, reason = task.source.name, sentence(error, task.source.name)
+        log.debug("%s failed", printable(name), exc_info=error)
         self._lines.failed(name, error)
-        if concerns_all(error) or self._fails_always(error):
+        if self._ends_all(error):
             raise Stopped(error)
         if lost := task.target.give_up() if task.target else "":
             reason += f"; so {printable(lost)} isn't written"
         self.failed[name] = reason
         self._display.failed(name)
 
-    def _fails_always(self, error: Failure) -> bool:
+    def _ends_all(self, error: Exception) -> bool:
+        """Whether all other pictures would fail, too."""
+        if isinstance(error, OSError) and error.filename == STANDARD_OUTPUT:
+            return False  # it takes one picture
+        return concerns_all(error) or self._fails_always(error)
+
+    def _fails_always(self, error: Exception) -> bool:
         """Whether the first pictures all failed for one reason, which isn't in themselves."""
-        if self.done or isinstance(error, BadInput):
+        is_known = isinstance(error, SakugaError | OSError)
+        if self.done or isinstance(error, BadInput) or not is_known:
             return False
         self._first[str(error)] += 1
         return self._first[str(error)] >= IN_FLIGHT
 
 
-def carried_out(run: Run, config: Config, local: LocalServer | None) -> Failure | None:
+def carried_out(run: Run, config: Config, local: LocalServer | None) -> Exception | None:
     """Carries out a plan, by the server of this machine or the one that `config` names.
 
     Returns:
@@ -198,7 +215,7 @@ def carried_out(run: Run, config: Config, local: LocalServer | None) -> Failure 
     try:
         from sakuga.images import connect  # imports gRPC, while the embedded server starts
 
-        async def all_of_it() -> Failure | None:
+        async def all_of_it() -> Exception | None:
             async with connect(config, url=AUTO if local else None, local=local) as images:
                 return await run.all(images)
 

@@ -173,7 +173,10 @@ def _check_all(entries: Sequence[zipfile.ZipInfo], size: int, most: int) -> None
     """
     total = sum(entry.file_size for entry in entries)
     if total > BOMB_BYTES and total > BOMB_RATIO * size:
-        raise TooLarge(f"the archive unpacks to {total} bytes, {total // size} times its size")
+        raise TooLarge(
+            f"the archive unpacks to {total} bytes, {total // size} times its size; "
+            f"allowed: {BOMB_BYTES} bytes, or {BOMB_RATIO} times its size"
+        )
     names = set()
     for entry in entries:
         _check(entry, most)

@@ -12,8 +12,10 @@ from sakuga.files.archives import Archive, is_archive
 from sakuga.files.found import HIDDEN, OTHERS, OUTPUT, Found, Item
 from sakuga.files.sources import STANDARD, File, LocalFile, is_hidden, kind_of, stream
 from sakuga.files.walking import Entry, Walk
-from sakuga_core.errors import BadInput, SakugaError
+from sakuga_core.errors import BadInput
 from sakuga_core.formats import HEAD
+
+STANDARD_INPUTS = (STANDARD, "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 _DIGITS = re.compile(r"([0-9]+)")
 
@@ -52,7 +54,7 @@ def _check(inputs: Sequence[str]) -> None:
     ]
     if missing:
         raise BadInput(f"no such file or folder: {', '.join(missing)}")
-    if inputs.count(STANDARD) > 1:
+    if sum(text in STANDARD_INPUTS for text in inputs) > 1:
         raise BadInput("standard input, -, is named twice; it can be read once")
 
 
@@ -131,7 +133,7 @@ class _Search:
         """Standard input, a pipe or a device."""
         try:
             source = stream(text)
-        except (OSError, SakugaError) as error:
+        except Exception as error:  # one that isn't foreseen fails alone, too
             self.found.fail(text, error)
             return
         kind = kind_of(place.name, source.data[:HEAD])
@@ -202,7 +204,7 @@ class _Search:
     def _archive(self, source: File, place: PurePosixPath, is_named: bool) -> None:
         try:
             archive = Archive(source, self._most)
-        except (OSError, SakugaError) as error:
+        except Exception as error:  # one that isn't foreseen fails alone, too
             self.found.fail(source.name, error)
             return
         for name in archive.hidden:

@@ -5,7 +5,6 @@ from pathlib import PurePosixPath
 
 from sakuga.files.archives import Archive
 from sakuga.files.sources import Source
-from sakuga_core.errors import SakugaError
 from sakuga_core.formats import FileFormat
 
 # Reasons to leave out files and folders.
@@ -31,7 +30,7 @@ class Found:
     """What the inputs hold."""
 
     items: list[Item] = field(default_factory=list)
-    failures: list[tuple[str, SakugaError | OSError]] = field(default_factory=list)
+    failures: list[tuple[str, Exception]] = field(default_factory=list)
     """What can't be read, and why."""
     skipped: dict[str, list[str]] = field(default_factory=dict)
     """Names of what isn't read, by the reason."""
@@ -40,6 +39,6 @@ class Found:
         """Counts what isn't read."""
         self.skipped.setdefault(reason, []).append(name)
 
-    def fail(self, name: str, error: SakugaError | OSError) -> None:
+    def fail(self, name: str, error: Exception) -> None:
         """Names what can't be read."""
         self.failures.append((name, error))

@@ -110,7 +110,8 @@ def fields(pattern: str) -> set[str]:
     try:
         parts = [part for part in string.Formatter().parse(pattern) if part[1] is not None]
     except ValueError as error:
-        raise BadInput(f"-o {pattern}: {error}; braces of a name are doubled: {{{{") from None
+        reason = _brace(str(error))
+        raise BadInput(f"-o {pattern}: {reason}; braces of a name are doubled: {{{{") from None
     found = [str(name) for _, name, _, _ in parts]
     if any("{" in str(spec) for _, _, spec, _ in parts):
         raise BadInput(f"-o {pattern} has a field within a field; allowed: {{index:03}}")
@@ -118,6 +119,14 @@ def fields(pattern: str) -> set[str]:
         if name not in FIELDS:
             raise BadInput(f"-o {pattern} has the field {{{name}}}; allowed: {', '.join(FIELDS)}")
     return set(found)
+
+
+def _brace(reason: str) -> str:
+    """What `string.Formatter` finds wrong with the braces of a pattern."""
+    if "Single '}'" in reason:
+        return "an opening brace, {, is missing"
+    is_open = any(words in reason for words in ("expected '}'", "Single '{'", "end of string"))
+    return "a closing brace, }, is missing" if is_open else reason
 
 
 def known_sizes(options: Mapping[str, Any]) -> dict[str, object]:

@@ -3,6 +3,7 @@ archive or standard output, and the options that decide on names and formats."""
 
 import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +18,8 @@ from sakuga_core.errors import BadInput
 from sakuga_core.formats import BY_SUFFIX, FORMATS, FileFormat, result_format
 
 DEFAULT = "out"
+
+STANDARD_OUTPUTS = (STANDARD, "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 _LETTERS = re.compile(r"\.[A-Za-z][A-Za-z0-9]*")  # a suffix, unlike the end of ch1.5
 
@@ -86,6 +89,11 @@ class Output:
         return {self.store.folder_key(self.folder)}
 
 
+def is_standard_output(text: str) -> bool:
+    """Whether a value of `-o` means standard output."""
+    return urls.local_path(text) in STANDARD_OUTPUTS
+
+
 def output_of(text: str | None, inputs: Sequence[str]) -> Output:
     """What `-o` means.
 
@@ -98,7 +106,7 @@ def output_of(text: str | None, inputs: Sequence[str]) -> Output:
     """
     if text is None:
         text = STANDARD if list(inputs) == [STANDARD] else DEFAULT
-    if text == STANDARD:
+    if is_standard_output(text):
         return Output(text, "standard", StandardOutput(), "standard output.{ext}", "")
     if not text:
         raise BadInput("-o is empty; allowed: a folder, such as .")
@@ -111,11 +119,30 @@ def output_of(text: str | None, inputs: Sequence[str]) -> Output:
 
 
 def _store(text: str) -> tuple[str, Store]:
-    """The path that a text means, and the file system that has it."""
+    """The path that a text means, and the file system that has it.
+
+    Raises:
+        BadInput: it is a device or a pipe.
+    """
     if not urls.is_url(text):
-        return urls.local_path(text), LocalStore()
+        path = urls.local_path(text)
+        _check_no_device(text, path)
+        return path, LocalStore()
     there = urls.located(text)
     return there.path, urls.RemoteStore(there)
+
+
+def _check_no_device(text: str, path: str) -> None:
+    """
+    Raises:
+        BadInput: it is a device, a pipe or a socket, whose place no result may take.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # nothing is there
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise BadInput(f"-o {text} is a device or a pipe; to write to it, use -o - > {path}")
 
 
 def _pattern(text: str, path: str, store: Store) -> Output:

@@ -15,6 +15,8 @@ from sakuga.files.naming import stem, stems, suffix_of
 from sakuga.files.outputs import PlanOptions
 from sakuga.files.sources import Source
 from sakuga.files.stores import Store, UnfinishedFile
+from sakuga.files.targets import GivenUp
+from sakuga.writing import naming
 from sakuga_core.formats import FileFormat
 
 FILE_MODE = 0o644 << 16  # of an entry that was a file of its own, as zip has it
@@ -115,11 +117,12 @@ class ResultArchive:
         """Writes a result; with the last one the archive is done.
 
         Raises:
+            GivenUp: another one failed.
             OSError, BadInput: it can't be written; nothing is left of it.
         """
-        with self._lock:
+        with self._lock, naming(self.name):
             if self.is_given_up:
-                raise OSError(errno.ECANCELED, "given up", self.name)
+                raise GivenUp(errno.ECANCELED, "given up", self.name)
             if self._writer is None:
                 unfinished = self._store.begin(self._path, replace=self._replace)
                 self._writer = ArchiveWriter(unfinished, self._comment)
@@ -134,14 +137,16 @@ class ResultArchive:
         writer.finish()
         self._close()
 
-    def give_up(self) -> None:
-        """Removes what was written, unless it is done."""
+    def give_up(self) -> bool:
+        """Removes what was written, unless it is done; returns whether it was given up before."""
         with self._lock:
+            before = self.is_given_up
             if self._writer and self._left:
                 self._writer.discard()
             if self._left:
                 self.is_given_up = True
             self._close()
+            return before
 
     def _close(self) -> None:
         self._writer = None
@@ -185,8 +190,7 @@ class EntryTarget:
 
     def give_up(self) -> str:
         """See `Target`: of an archive there is all or nothing."""
-        self.archive.give_up()
-        return self.archive.name
+        return "" if self.archive.give_up() else self.archive.name
 
 
 class Entry(NamedTuple):

@@ -178,7 +178,7 @@ def _check_original(result: Result, path: str, originals: Originals, store: Stor
     other = originals.items.get(store.key(path))
     if other and (other.is_named or other in result.items):
         raise BadInput(
-            f"the result of {result.items[0].source.name} would replace {other.source.name}, "
+            f"the result of {result.items[0].source.name} would replace {store.name(path)}, "
             "which is a picture to process; name another output"
         )
     if other is None and (linked := originals.at(store, path)):

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sakuga.files.sources import Identity
+from sakuga.writing import naming
 from sakuga_core.atomic import Unfinished, remove_abandoned, write_whole
 from sakuga_core.errors import BadInput
+
+STANDARD_OUTPUT = "standard output"  # its name in messages
 
 
 class UnfinishedFile(Protocol):
@@ -108,12 +111,14 @@ class LocalStore:
     def begin(self, path: str, *, replace: bool) -> Unfinished:
         """See `Store`."""
         self._clean(Path(path).parent)
-        return Unfinished(Path(path), replace=replace)
+        with naming(path):
+            return Unfinished(Path(path), replace=replace)
 
     def write(self, path: str, data: bytes, *, replace: bool) -> None:
         """See `Store`."""
         self._clean(Path(path).parent)
-        write_whole(Path(path), data, replace=replace)
+        with naming(path):
+            write_whole(Path(path), data, replace=replace)
 
     def _clean(self, folder: Path) -> None:
         """Removes what a killed command has left."""
@@ -146,7 +151,7 @@ class StandardOutput:
 
     def name(self, path: str) -> str:
         """See `Store`."""
-        return "standard output"
+        return STANDARD_OUTPUT
 
     def key(self, path: str) -> str:
         """See `Store`."""
@@ -176,8 +181,11 @@ class StandardOutput:
 
     def write(self, path: str, data: bytes, *, replace: bool) -> None:
         """See `Store`."""
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from error
 
     def check(self, paths: Sequence[str]) -> None:
         """See `Store`."""

@@ -29,6 +29,10 @@ class Originals:
         return self.names.get(identity) if identity else None
 
 
+class GivenUp(OSError):
+    """Another part of a result failed, so nothing of it is written."""
+
+
 class Target(Protocol):
     """The place of one result."""
 
@@ -53,11 +57,13 @@ class Target(Protocol):
             Its name, for messages.
 
         Raises:
+            GivenUp: it was given up.
             OSError, BadInput: it can't be written.
         """
 
     def give_up(self) -> str:
-        """Says that there won't be a result; returns what else isn't written then."""
+        """Says that there won't be a result; returns what else isn't written then, the first time
+        that this is so."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def explain(kind: type[BaseModel], error: ErrorDetails, prefix: str) -> str:
     if error["type"] in ("extra_forbidden", "no_such_attribute"):
         return f"{prefix}{name!r} is unknown; allowed: {', '.join(kind.model_fields)}"
     if error["type"] == "value_error" and not error["loc"]:  # of several fields together
-        return f"{prefix}{error['msg'].removeprefix('Value error, ')}"
+        several = prefix.replace("option ", "options ")
+        return f"{several}{error['msg'].removeprefix('Value error, ')}"
     allowed = _allowed(kind, error["loc"]) if error["loc"] else "a mapping"
     value = SHORT.repr(error["input"])
     return f"{prefix}{name!r} is {value}; allowed: {allowed or error['msg']}"

@@ -1,30 +1,18 @@
 """Files to pictures: every format that people send, and no more pixels than the limits allow."""
 
-from collections.abc import Callable
-
 from sakuga_core.config.server import Limits
-from sakuga_core.errors import BadImage
-from sakuga_core.formats import FORMATS, HEAD, recognised
+from sakuga_server.imaging import animation
 from sakuga_server.imaging.picture import Picture, orient
-from sakuga_server.imaging.reading import jpeg, jxl, pillow, png, psd, qoi, tiff
-from sakuga_server.imaging.reading.checks import check_bytes
-from sakuga_server.imaging.reading.samples import Samples, upright
+from sakuga_server.imaging.reading import still
+from sakuga_server.imaging.reading.samples import FRAMES
 
 __all__ = ["decode", "orient"]
-
-ALLOWED = ", ".join(row.title for row in FORMATS)
-
-# Formats whose metadata are read without Pillow, too.
-_READERS: dict[str, Callable[[bytes, Limits], Samples]] = {
-    "png": png.read,
-    "jpeg": jpeg.read,
-    "qoi": qoi.read,
-    "psd": psd.read,
-}
 
 
 def decode(data: bytes, limits: Limits) -> Picture:
     """Decodes a picture file, upright: the first of its frames or pages.
+
+    Where others follow, a warning says so, or what damage leaves only the first.
 
     Args:
         data: an encoded file of any format of `sakuga_core.formats`; its content tells which.
@@ -34,22 +22,8 @@ def decode(data: bytes, limits: Limits) -> Picture:
         BadImage: `data` is empty, of another kind, truncated or damaged.
         TooLarge: over a limit.
     """
-    check_bytes(data, limits)
-    name = _format(data)
-    if name == "tiff":
-        return tiff.first(data, limits)
-    if name in _READERS:
-        return upright(_READERS[name](data, limits), data, name, None, limits)
-    deep = name == "jxl" and jxl.checked(data, limits).bits > 8
-    with pillow.opened(data, name, limits) as file:
-        samples = jxl.read(data) if deep else pillow.read(file, data, name, limits)
-    return upright(samples, data, name, file, limits)
-
-
-def _format(data: bytes) -> str:
-    row = recognised(data[:HEAD])
-    if row is not None:
-        return row.name
-    if pillow.is_tga(data):
-        return "tga"
-    raise BadImage(f"the image is of no known kind; allowed: {ALLOWED}")
+    picture = still.first(data, limits)
+    if damage := animation.damage(data, limits):
+        others = (each for each in picture.warnings if each != FRAMES and each not in damage)
+        picture.warnings = [*damage, *others]
+    return picture

@@ -23,6 +23,8 @@ __all__ = ["PagesWriter", "check_size", "encode", "quality_or_lossless", "to_8_b
 _NO_GRAY_WITH_ALPHA = ("avif", "heic")
 _NO_GRAY = ("webp",)
 
+_NEARLY = "avif has its best quality, whose colours may be off by 3 of 255"
+
 _PACKAGES = {"heic": "pillow_heif", "jxl": "pillow_jxl"}
 _EXTRA = "pip install 'sakuga-server[formats]'"
 
@@ -68,10 +70,9 @@ def encode(
         BadOption: this installation can't write the format.
     """
     check_size(format, picture.width, picture.height)
-    level, ignored = quality_or_lossless(format, quality, lossless)
-    picture.warnings += ignored
-    if lossless and format == "avif" and picture.colour.ndim == 3:
-        picture.warnings.append("avif has its best quality, whose colours may be off by 3 of 255")
+    gray = picture.colour.ndim == 2
+    level, notes = quality_or_lossless(format, quality, lossless, gray)
+    picture.warnings += notes
     result, metadata = _held(picture, format, keep_metadata)
     if format in _LOSSY:
         return _LOSSY[format](result, metadata, level)
@@ -79,13 +80,14 @@ def encode(
 
 
 def quality_or_lossless(
-    format: str, quality: int | None, lossless: bool | None
+    format: str, quality: int | None, lossless: bool | None, gray: bool = False
 ) -> tuple[int | None, list[str]]:
     """What the options `quality` and `lossless` mean together for a format.
 
     Returns:
-        The quality to write with, and a warning of what is ignored. None is lossless, as nearly as
-        the format can, but for jpeg, where it is the default.
+        The quality to write with, and warnings of what is ignored, and of loss where `lossless`
+        was asked for. None is lossless, as nearly as the format can, but for jpeg, where it is the
+        default.
     """
     row = BY_NAME.get(format)
     if row is None or not row.lossy:
@@ -94,12 +96,13 @@ def quality_or_lossless(
         return None, [f"{format} takes no {given}; it was ignored"] if given else []
     if format == "jpeg":
         return quality, ["jpeg can't be lossless; webp and png can"] if lossless else []
+    nearly = [_NEARLY] if lossless and format == "avif" and not gray else []
     if lossless is None:
         lossless = quality is None and format != "heic"
     if not lossless:
         return quality or pillow.LOSSY_QUALITY, []
     ignored = [f"the {format} is lossless; quality was ignored"] if quality is not None else []
-    return None, ignored
+    return None, ignored + nearly
 
 
 class PagesWriter:

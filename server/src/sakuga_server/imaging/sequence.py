@@ -128,5 +128,6 @@ def read(data: bytes, limits: Limits) -> Sequence | None:
     """
     if (moving := animation.read(data, limits)) is not None:
         return Frames(moving)
-    sizes = tiff.pages(data, limits)
-    return Pages(data, limits, sizes) if len(sizes) > 1 else None
+    warnings = list[str]()
+    sizes = tiff.pages(data, limits, warnings)
+    return Pages(data, limits, sizes, warnings) if len(sizes) > 1 else None

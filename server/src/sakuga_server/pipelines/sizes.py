@@ -89,11 +89,16 @@ def _factor(width: int, height: int, options: UpscaleOptions, native: int) -> fl
 
 def _wrong(width: int, height: int, options: UpscaleOptions, factor: float | Fraction) -> str:
     named = [name for name in SIZES if getattr(options, name) is not None]
-    asked = " and ".join(f"option {name!r} is {getattr(options, name):g}" for name in named)
+    asked = " and ".join(f"option {name!r} is {_plain(getattr(options, name))}" for name in named)
     about = f"{asked}; the picture has {width}x{height} pixels"
     if factor < 1:
         return f"{about}, so that would make it smaller; allowed: its own size or more"
-    return f"{about}, so that is {float(factor):.1f} times as large; allowed: up to {LARGEST} times"
+    times = _plain(round(float(factor), 1))
+    return f"{about}, so that is {times} times as large; allowed: up to {LARGEST} times"
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _check(width: int, height: int, sizes: list[Size], native: int, most: int) -> None:

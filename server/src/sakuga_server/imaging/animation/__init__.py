@@ -8,8 +8,8 @@ data = file.finish()
 """
 
 from sakuga_server.imaging.animation.base import Writer
-from sakuga_server.imaging.animation.read import read
+from sakuga_server.imaging.animation.read import damage, read
 from sakuga_server.imaging.animation.record import Animation, Timing
 from sakuga_server.imaging.animation.write import writer
 
-__all__ = ["Animation", "Timing", "Writer", "read", "writer"]
+__all__ = ["Animation", "Timing", "Writer", "damage", "read", "writer"]

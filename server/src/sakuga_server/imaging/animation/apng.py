@@ -19,10 +19,10 @@ from sakuga_server.imaging.animation.compose import (
     Rect,
     whole_milliseconds,
 )
-from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.metadata import png_chunks
 from sakuga_server.imaging.metadata.chunks import chunks
 from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.reading import still
 from sakuga_server.imaging.reading.checks import check_count
 
 DISPOSALS = (Dispose.KEEP, Dispose.CLEAR, Dispose.RESTORE)
@@ -31,6 +31,8 @@ INHERITED = (b"PLTE", b"tRNS")  # by frames, to be decoded; all else is said of 
 REPLACE, OVER = 0, 1  # how a frame is laid on
 MOST_PLAYS = 2**31 - 1
 NEEDED = (b"IHDR", b"PLTE", b"acTL", b"fcTL")
+
+_HIDDEN = "the APNG's still image, which is no part of the animation, was left out"
 
 
 class _DamagedError(Exception):
@@ -57,15 +59,14 @@ def parse(data: bytes, limits: Limits) -> Container | None:
             return None
     except _DamagedError as error:
         warnings.append(f"the APNG is damaged: {error}; the animation ends there")
-    if found.frames and found.hidden:
-        warnings.append("the APNG's still image, which is no part of the animation, was left out")
     durations = whole_milliseconds(frame.milliseconds for frame in found.frames)
     frames = [
         Frame(frame.rect, partial(found.decoded, frame), ms, frame.dispose, frame.over)
         for frame, ms in zip(found.frames, durations, strict=True)
     ]
     size, deep = (found.canvas.width, found.canvas.height), data[24] == 16
-    return Container(*size, frames, found.plays, deep=deep, warnings=warnings)
+    notes = [_HIDDEN] if found.hidden else []
+    return Container(*size, frames, found.plays, deep=deep, warnings=warnings, notes=notes)
 
 
 class _Reader:
@@ -161,7 +162,7 @@ class _Reader:
         header = png.chunk(b"IHDR", size + self.data[24:29])
         pixels = png.chunk(b"IDAT", b"".join(frame.pieces))
         parts = (png.SIGNATURE, header, *self._inherited, pixels, png.chunk(b"IEND", b""))
-        return decode(b"".join(parts), self.limits)
+        return still.first(b"".join(parts), self.limits)
 
 
 def _unpacked(format: str, body: memoryview) -> tuple[int, ...]:

@@ -157,8 +157,6 @@ def _with_loop(data: bytes, plays: int) -> bytes:
 class AvifWriter(Writer):
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)
-        if plan.quality is None:
-            self.warn("avif has its best quality, whose colours may be off by 3 of 255")
         self._work = _Work(plan, self.metadata)
         Thread(target=self._work.run, name="avif", daemon=True).start()
         finalize(self, self._work.frames.put, None)  # a thread never waits for a writer that's gone

@@ -92,6 +92,9 @@ class Container:
     deep: bool = False
     """Whether a sample has 16 bits."""
     warnings: list[str] = field(default_factory=list)
+    """Of damage."""
+    notes: list[str] = field(default_factory=list)
+    """What an animation of these frames leaves out."""
 
 
 def whole_milliseconds(durations: Iterable[float]) -> list[int]:

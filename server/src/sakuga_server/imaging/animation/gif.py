@@ -80,7 +80,7 @@ def blocks(data: bytes, at: int, warnings: list[str]) -> Iterator[Block]:
     while at < len(data) and data[at] != TRAILER:
         kind, start = data[at], at + 1
         if kind not in (IMAGE, EXTENSION):
-            warnings.append(f"the GIF has an unknown block ({kind}); it ends there")
+            warnings.append(f"the GIF has an unknown block ({kind}); the animation ends there")
             return
         skip = 1  # the label
         if kind == IMAGE:
@@ -88,7 +88,7 @@ def blocks(data: bytes, at: int, warnings: list[str]) -> Iterator[Block]:
             skip = _table(b"", 9, fields)[1] + 1  # the descriptor, and the minimum code size
         stop = after_blocks(data, start + skip)
         if stop is None:
-            warnings.append("the GIF is truncated")
+            warnings.append("the GIF is truncated; the animation ends there")
             return
         yield Block(kind, start, stop, data[start] if kind == EXTENSION else 0)
         at = stop

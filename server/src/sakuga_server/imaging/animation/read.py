@@ -10,13 +10,15 @@ from PIL import Image
 
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage, TooLarge
-from sakuga_core.formats import HEAD, recognised
+from sakuga_core.formats import HEAD, FileFormat, recognised
 from sakuga_server.imaging import metadata
 from sakuga_server.imaging.animation import apng, avif, gif, webp
 from sakuga_server.imaging.animation.compose import Container, Dispose, Frame, Rect
 from sakuga_server.imaging.animation.record import Animation
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.reading.checks import check_bytes, check_size
+
+LEAST = 2  # frames of an animation
 
 # Each takes a file that begins as its format does, and gives None for a still picture. It raises
 # TooLarge as soon as there are more frames than the limit.
@@ -42,16 +44,16 @@ def read(data: bytes, limits: Limits) -> Animation | None:
     Raises:
         TooLarge: over a limit.
     """
-    row = recognised(data[:HEAD])
-    if row is None or row.name not in _PARSERS:
+    row = _row(data)
+    if row is None:
         return None
     check_bytes(data, limits)
     container = _PARSERS[row.name](data, limits)
-    if container is None or len(container.frames) < 2:
+    if container is None or len(container.frames) < LEAST:
         return None
     _check(row.title, container, limits)
     container, opaque = _whole(container)
-    if len(container.frames) < 2:
+    if len(container.frames) < LEAST:
         return None
     # The other formats are read without Pillow.
     file = Image.open(io.BytesIO(data), formats=["AVIF"]) if row.name == "avif" else None
@@ -62,8 +64,29 @@ def read(data: bytes, limits: Limits) -> Animation | None:
         alpha=_shows_through(container, opaque),
         metadata=about,
         orientation=metadata.orientation(data, row.name, file),
-        warnings=[*container.warnings, *notes],
+        warnings=[*container.warnings, *container.notes, *notes],
     )
+
+
+def damage(data: bytes, limits: Limits) -> list[str]:
+    """What makes an animated file a still picture for `read`, though it was made to be more.
+
+    No more frames are decoded than it takes to know that there is an animation.
+    """
+    row = _row(data)
+    try:
+        container = _PARSERS[row.name](data, limits) if row else None
+        if container is not None:
+            container, _ = _whole(container, LEAST)
+    except TooLarge:  # there are frames enough
+        return []
+    return container.warnings if container and len(container.frames) < LEAST else []
+
+
+def _row(data: bytes) -> FileFormat | None:
+    """The format of a file, if it can be animated."""
+    row = recognised(data[:HEAD])
+    return row if row is not None and row.name in _PARSERS else None
 
 
 def _check(format: str, container: Container, limits: Limits) -> None:
@@ -77,10 +100,10 @@ def _check(format: str, container: Container, limits: Limits) -> None:
         )
 
 
-def _whole(container: Container) -> tuple[Container, list[bool]]:
-    """The frames up to the first damaged one, and whether each is opaque."""
+def _whole(container: Container, most: int | None = None) -> tuple[Container, list[bool]]:
+    """The frames up to the first damaged one, or as many as `most`; and whether each is opaque."""
     opaque, warnings = list[bool](), [*container.warnings]
-    for frame in container.frames:
+    for frame in container.frames[:most]:
         try:
             picture = _decoded(frame)
         except BadImage as error:

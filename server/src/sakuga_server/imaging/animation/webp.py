@@ -15,9 +15,9 @@ from sakuga_core.config.server import Limits
 from sakuga_server.imaging.animation.base import File, Plan, Writer
 from sakuga_server.imaging.animation.changes import Changes, Part
 from sakuga_server.imaging.animation.compose import Container, Dispose, Frame, Rect
-from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.metadata import Metadata, webp_chunks
 from sakuga_server.imaging.picture import Picture
+from sakuga_server.imaging.reading import still
 from sakuga_server.imaging.reading.checks import check_count
 from sakuga_server.imaging.samples import interleaved
 from sakuga_server.imaging.writing import pillow
@@ -29,6 +29,7 @@ MOST_PLAYS, LONGEST = 2**16 - 1, 2**24 - 1  # the latter in milliseconds
 FLAGS = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}  # of VP8X
 FLAGS_AT = 20  # bytes from the file's start
 WAITING = 2**25  # pixels of the frames that are being encoded at once, if it isn't only one
+_ENDS = "the animation ends there"
 
 Chunk = tuple[bytes, memoryview]
 
@@ -39,23 +40,33 @@ def parse(data: bytes, limits: Limits) -> Container | None:
     canvas = Rect(0, 0, _number(data, 24) + 1, _number(data, 27) + 1)
     end = 8 + int.from_bytes(data[4:8], "little")
     frames: list[Frame] = []
-    loop, background, warnings = 1, None, []
+    loop, background, warnings, at = 1, None, list[str](), 12
     for kind, body in chunks(memoryview(data)[12:end]):
+        at += 8 + len(body) + (len(body) & 1)
         if kind == b"ANIM" and len(body) >= 6 and background is None:
             blue, green, red, alpha, loop = struct.unpack_from("<BBBBH", body)
             background = (red, green, blue, alpha)
         elif kind == b"ANMF":
             frame = _frame(body, limits)
             if frame is None or frame.rect not in canvas:
-                warnings.append(f"frame {len(frames) + 1} of the WebP is damaged; it ends there")
+                warnings.append(f"frame {len(frames) + 1} of the WebP is damaged; {_ENDS}")
                 break
             frames.append(frame)
             check_count(len(frames), limits)
-    if end > len(data):
-        warnings.append("the WebP is truncated")
-    elif end + (end & 1) < len(data):
-        warnings.append(f"{len(data) - end} bytes behind the WebP's end were left out")
+    else:
+        if at + 8 <= end <= len(data):
+            warnings.append(f"a chunk behind frame {len(frames)} of the WebP is damaged; {_ENDS}")
+    warnings += _at_the_end(data, end)
     return Container(canvas.width, canvas.height, frames, loop, background, warnings=warnings)
+
+
+def _at_the_end(data: bytes, end: int) -> list[str]:
+    """Warnings of a file that is shorter or longer than it says."""
+    if end > len(data):
+        return [f"the WebP is truncated; {_ENDS}"]
+    if end + (end & 1) < len(data):
+        return [f"{len(data) - end} bytes behind the WebP's end were left out"]
+    return []
 
 
 def chunks(data: bytes | memoryview) -> Iterator[Chunk]:
@@ -109,7 +120,7 @@ def _decoded(rect: Rect, parts: list[Chunk], limits: Limits) -> Picture:
         BadImage: its pixels are damaged.
     """
     extended = [_features(ALPHA, rect.width, rect.height)] if parts[0][0] == b"ALPH" else []
-    return decode(_file(*extended, *(chunk(*part) for part in parts)), limits)
+    return still.first(_file(*extended, *(chunk(*part) for part in parts)), limits)
 
 
 class WebpWriter(Writer):

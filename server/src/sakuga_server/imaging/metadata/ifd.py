@@ -51,6 +51,8 @@ class Tiff:
         self.big = 0x2B in data[2:4]
         self.damaged = False
         """Whether a directory had entries that can't be read."""
+        self.cut = False
+        """Whether a directory lacks the offset of the next one, as the data end before."""
         self.room = len(data) if room is None else room
         self.first = self._number("Q" if self.big else "I", 8 if self.big else 4)
 
@@ -74,6 +76,7 @@ class Tiff:
         for code, tag in self._tags(start, whole, wanted):
             found.setdefault(code, tag)
         end = start + count * size
+        self.cut |= end + (8 if self.big else 4) > len(self.data)
         return found, self._number("Q" if self.big else "I", end, missing=0)
 
     def _tags(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from textwrap import shorten
 from typing import TypeVar
 
 from PIL import Image
@@ -150,5 +151,5 @@ def _tried(name: str, work: Callable[[], T], budget: Budget) -> T | None:
     try:
         return work()
     except Exception as error:  # of a parser, on bytes of a stranger: they mustn't cost the pixels
-        budget.damaged(name, str(error).splitlines()[0][:100] if str(error) else "")
+        budget.damaged(name, shorten(next(iter(str(error).splitlines()), ""), 100, placeholder="…"))
         return None

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 from threading import get_ident
 
 import imagecodecs
@@ -10,6 +11,8 @@ from PIL import UnidentifiedImageError
 
 from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadImage, SakugaError, TooLarge
+
+MOST_LETTERS = 120  # of a library's reason
 
 # What libraries raise with a text that was written for people; the others' tells of their insides.
 _WORDED = (OSError, ValueError, SyntaxError, RuntimeError, EOFError)
@@ -97,4 +100,4 @@ def _reason(error: Exception) -> str:
         return "its structure makes no sense"
     if any(words in lines[0] for words in _EMPTY):
         return "its data can't be decoded"
-    return lines[0][:120]
+    return shorten(lines[0], MOST_LETTERS, placeholder="…")

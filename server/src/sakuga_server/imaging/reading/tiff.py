@@ -45,10 +45,13 @@ _KINDS: dict[int, Kind] = {
 }
 
 
-def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
+def pages(data: bytes, limits: Limits, warnings: list[str] | None = None) -> list[tuple[int, int]]:
     """Width and height of each page, as `pictures` gives it; none for a file that isn't TIFF.
 
     Smaller copies of pages, and masks, which some programs add, are left out.
+
+    Args:
+        warnings: gets what is wrong with the list of pages.
 
     Raises:
         BadImage: the list of pages is damaged, or a page has no size.
@@ -60,7 +63,7 @@ def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
         return []
     sizes: list[tuple[int, int]] = []
     total = 0
-    for page in tiff_tags.pages(data):
+    for page in tiff_tags.pages(data, warnings):
         check_size(*page.size, limits, TITLE)
         total += page.width * page.height
         if len(sizes) == limits.frames:
@@ -74,16 +77,17 @@ def pages(data: bytes, limits: Limits) -> list[tuple[int, int]]:
 
 
 def first(data: bytes, limits: Limits) -> Picture:
-    """The first page, with a warning where there are others."""
-    found = tiff_tags.pages(data)
+    """The first page, with a warning where there are others, or their list is damaged."""
+    warnings = list[str]()
+    found = tiff_tags.pages(data, warnings)
     picture = next(_pictures(data, islice(found, 1), limits), None)
     if picture is None:
         raise BadImage("the TIFF file has no pages")
     try:
-        several = next(found, None) is not None
-    except BadImage:  # in what isn't read
-        several = False
-    return replace(picture, warnings=[FRAMES, *picture.warnings]) if several else picture
+        warnings += [FRAMES] if next(found, None) is not None else []
+    except BadImage as error:  # in what isn't read
+        warnings.append(f"only the first page was read: {error}")
+    return replace(picture, warnings=[*warnings, *picture.warnings])
 
 
 def pictures(data: bytes, limits: Limits) -> Iterator[Picture]:

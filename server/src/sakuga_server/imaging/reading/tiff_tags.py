@@ -22,6 +22,8 @@ _WANTED = {
     *(_PLANES, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _NUMBERS, _DEPTH, _ICC),
 }
 _REDUCED, _MASKING = 1, 4  # bits of what a page is: a smaller copy, a mask of another page
+_LOOPS = "leads back to a page that was read before; pages may be missing"
+_BREAKS_OFF = "breaks off at the end of the file; pages may be missing"
 _FORMS = {ifd.BYTE: "B", ifd.SHORT: "H", ifd.LONG: "I", 16: "Q"}
 
 
@@ -56,8 +58,11 @@ class Page:
         return (self.height, self.width) if self.orientation > 4 else (self.width, self.height)
 
 
-def pages(data: bytes) -> Iterator[Page]:
+def pages(data: bytes, warnings: list[str] | None = None) -> Iterator[Page]:
     """The pages of a file, but for smaller copies of them, and masks.
+
+    Args:
+        warnings: gets what is wrong with the list of pages, once its end is reached.
 
     Raises:
         BadImage: a directory is damaged, or has no size.
@@ -72,8 +77,17 @@ def pages(data: bytes) -> Iterator[Page]:
             if at == stream.first or not kind & (_REDUCED | _MASKING):
                 yield _page(len(seen) - 1, at, tags, stream.order)
             at = following
+        if warnings is not None:
+            warnings += _at_the_end(at, stream.cut)
     except ValueError as error:
         raise damaged(TITLE, str(error)) from error
+
+
+def _at_the_end(following: int, cut: bool) -> list[str]:
+    """Warnings of a list whose last directory names another one, or lacks its own end."""
+    if following:
+        return [f"the TIFF file's list of pages is damaged: it {_LOOPS}"]
+    return [f"the TIFF file's list of pages is damaged: it {_BREAKS_OFF}"] if cut else []
 
 
 def _page(index: int, at: int, tags: ifd.Directory, order: str) -> Page:
