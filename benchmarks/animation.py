@@ -1,6 +1,6 @@
 """Animations: one request, which computes each tile once, against a request for each frame.
 
-`python benchmarks/animation.py`; about ten minutes on two cores.
+`python benchmarks/animation.py`; about fifteen minutes on two cores.
 """
 
 import asyncio
@@ -79,13 +79,13 @@ class Plan:
     """Of the scene."""
     holds: tuple[int, ...]
     """For how many frames its figure is held."""
-    sticker: int
-    """Side of the cut-out."""
+    stickers: tuple[tuple[int, int], ...]
+    """Sides of the cut-outs, and how many frames they have."""
 
 
 PLANS = (
-    Plan("realesr-animevideov3", 2, 12, (640, 360), (1, 2, 3), 320),
-    Plan("realesrgan-x4plus-anime", 1, 6, (640, 360), (2,), 320),
+    Plan("realesr-animevideov3", 2, 12, (640, 360), (1, 2, 3), ((320, 6), (1024, 2))),
+    Plan("realesrgan-x4plus-anime", 1, 6, (640, 360), (2,), ((320, 3),)),
 )
 
 
@@ -118,10 +118,9 @@ def main() -> None:
                 rows.append(
                     compare(images, loop, plan, what, list(scene(plan.frames, plan.side, hold)))
                 )
-            what = f"{plan.sticker}², half of it transparent, all of it moves"
-            rows.append(
-                compare(images, loop, plan, what, list(sticker(plan.frames // 2, plan.sticker)))
-            )
+            for side, frames in plan.stickers:
+                what = f"{side}², {frames} frames, half of it transparent, all of it moves"
+                rows.append(compare(images, loop, plan, what, list(sticker(frames, side))))
     write("animation", "Animations", "each frame", rows, NOTES)
 
 
