@@ -1,5 +1,6 @@
 """From published inpainting networks to graphs for Triton."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from sakuga_export.errors import ExportError
 from sakuga_export.families import inpainters
 from sakuga_export.fetch import FetchError, fetch
 from sakuga_export.output import origin_of
+from slow import full
 
 LAMA, MIGAN = INPAINTERS
 
@@ -81,18 +83,10 @@ def test_lama_has_the_shape_of_the_published_network() -> None:
     assert sum(p.numel() for p in lama.big().parameters()) == 50_975_875
 
 
-def test_lama_is_served_as_torchscript(tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", [lama.small, full(lama.big)], ids=["small", "published size"])
+def test_lama_is_served_as_torchscript(made: Callable[[], lama.Lama], tmp_path: Path) -> None:
     """On generated weights: the published ones are at one address alone."""
-    check_lama(lama.small(), tmp_path)
-
-
-@pytest.mark.full
-def test_lama_at_its_published_size(tmp_path: Path) -> None:
-    check_lama(lama.big(), tmp_path)
-
-
-def check_lama(net: lama.Lama, folder: Path) -> None:
-    source, target = lama.write(net, folder), folder / "model.pt"
+    source, target = lama.write(made(), tmp_path), tmp_path / "model.pt"
     inpainters.convert(LAMA, source, target, "origin")
     assert origin_of(target) == "origin"
     image, hole = (array[:, :328, :200] for array in inpainters.trial(512))

@@ -11,14 +11,13 @@ from pictures import encoded, gradient, off, pixels_of, sample
 from sakuga import TooLarge
 from sakuga_core.config.server import Limits
 from sakuga_core.options import Format
-from sakuga_server.imaging import picture as in_memory
 from sakuga_server.imaging import png
 from sakuga_server.imaging.decode import decode
-from sakuga_server.imaging.encode import encode, to_8_bit
+from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.metadata import Metadata
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.png import FILTERS
-from sakuga_server.imaging.samples import over_white
+from sakuga_server.imaging.samples import over_white, to_8_bit
 
 LIMITS = Limits()
 
@@ -47,9 +46,8 @@ def test_png_keeps_everything(gray: bool, alpha: bool, deep: bool) -> None:
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("gray", [False, True])
 def test_raw_is_the_pixels_themselves(
-    monkeypatch: pytest.MonkeyPatch, gray: bool, alpha: bool, deep: bool
+    small_strips: None, gray: bool, alpha: bool, deep: bool
 ) -> None:
-    monkeypatch.setattr(in_memory, "STRIP", 999)
     source = picture(gray, alpha, deep)
     layers = (source.colour, source.alpha) if alpha else (source.colour,)
     data = encode(source, "raw", None, True)
@@ -78,10 +76,9 @@ def test_raw_pixels_that_no_message_carries_are_refused() -> None:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_pngs_strips_are_one_stream(
-    monkeypatch: pytest.MonkeyPatch, filter: int, channels: int, dtype: type
+    monkeypatch: pytest.MonkeyPatch, small_strips: None, filter: int, channels: int, dtype: type
 ) -> None:
     monkeypatch.setattr(png, "FILTERS", (filter,))
-    monkeypatch.setattr(in_memory, "STRIP", 999)
     pixels = np.random.default_rng(2).integers(0, np.iinfo(dtype).max, (31, 23, 4), dtype)
     colour = pixels[..., 0] if channels < 3 else pixels[..., :3]
     source = Picture(colour, pixels[..., 3] if channels in (2, 4) else None)
@@ -131,9 +128,8 @@ def test_jpeg_lays_transparency_over_white_and_says_so() -> None:
 
 
 def test_jpeg_rounds_half_transparent_colours_strip_by_strip(
-    monkeypatch: pytest.MonkeyPatch,
+    small_strips: None,
 ) -> None:
-    monkeypatch.setattr(in_memory, "STRIP", 999)
     alpha = gradient(40, 50)[..., 2]
     flat = over_white(gradient(40, 50), alpha)
     share = alpha[..., None] / 255

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -73,7 +73,7 @@ def _is_pillow(picture: object) -> bool:
     return module is not None and isinstance(picture, module.Image)
 
 
-def _is_path(image: object) -> bool:
+def _is_path(image: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(image, str | os.PathLike)
 
 
@@ -134,6 +134,6 @@ def named(image: object) -> Iterator[None]:
     try:
         yield
     except (BadImage, TooLarge) as error:
-        if not isinstance(image, str | os.PathLike):
+        if not _is_path(image):
             raise
         raise type(error)(f"{os.fspath(image)}: {error}") from error

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sakuga.writing import naming
 from sakuga_core.atomic import write_whole
 from sakuga_core.errors import BadInput, BadOption
 from sakuga_core.formats import BY_SUFFIX, HEAD, FileFormat, recognised
@@ -61,8 +60,7 @@ class Reply(NamedTuple):
                 f"{target} would hold {kind.title} data; allowed: {', '.join(kind.suffixes)}, "
                 f"or a request with format: {named.name}"
             )
-        with naming(str(target)):
-            write_whole(target, self.result)
+        write_whole(target, self.result)
         return target
 
     @property

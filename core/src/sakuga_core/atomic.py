@@ -33,8 +33,9 @@ class Unfinished:
 
     def __init__(self, target: Path, mode: int = 0o666, *, replace: bool = True) -> None:
         self.target, self.replace = target, replace
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._path, descriptor = _made(target.parent, mode)
+        with _naming(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._path, descriptor = _made(target.parent, mode)
         self.file = os.fdopen(descriptor, "w+b")
 
     def finish(self) -> None:
@@ -47,20 +48,39 @@ class Unfinished:
         try:
             self.file.flush()
             os.fsync(self.file.fileno())
-            if self.replace:
-                self._path.replace(self.target)
-            else:
-                _move(self._path, self.target)
+            with _naming(self.target):
+                self._put_in_place()
         except BaseException:
             self.discard()
             raise
         self.file.close()
+
+    def _put_in_place(self) -> None:
+        if self.replace:
+            self._path.replace(self.target)
+        else:
+            _move(self._path, self.target)
 
     def discard(self) -> None:
         """Removes it."""
         self._path.unlink(missing_ok=True)
         with suppress(OSError):  # what is left to write has no room
             self.file.close()
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Has the system's errors name the file that is written, and not the unfinished one beside it.
+
+    Raises:
+        OSError: of the same class.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not os.path.basename(str(error.filename)).startswith(PREFIX):
+            raise
+        raise OSError(error.errno, error.strerror, str(target)) from None
 
 
 def write_whole(target: Path, data: bytes, mode: int = 0o666, *, replace: bool = True) -> None:

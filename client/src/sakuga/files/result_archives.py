@@ -16,7 +16,6 @@ from sakuga.files.outputs import PlanOptions
 from sakuga.files.sources import Source
 from sakuga.files.stores import Store, UnfinishedFile
 from sakuga.files.targets import GivenUp
-from sakuga.writing import naming
 from sakuga_core.formats import FileFormat
 
 FILE_MODE = 0o644 << 16  # of an entry that was a file of its own, as zip has it
@@ -120,7 +119,7 @@ class ResultArchive:
             GivenUp: another one failed.
             OSError, BadInput: it can't be written; nothing is left of it.
         """
-        with self._lock, naming(self.name):
+        with self._lock:
             if self.is_given_up:
                 raise GivenUp(errno.ECANCELED, "given up", self.name)
             if self._writer is None:

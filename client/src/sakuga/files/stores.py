@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from sakuga.files.sources import Identity
-from sakuga.writing import naming
 from sakuga_core.atomic import Unfinished, remove_abandoned, write_whole
 from sakuga_core.errors import BadInput
 
@@ -111,14 +110,12 @@ class LocalStore:
     def begin(self, path: str, *, replace: bool) -> Unfinished:
         """See `Store`."""
         self._clean(Path(path).parent)
-        with naming(path):
-            return Unfinished(Path(path), replace=replace)
+        return Unfinished(Path(path), replace=replace)
 
     def write(self, path: str, data: bytes, *, replace: bool) -> None:
         """See `Store`."""
         self._clean(Path(path).parent)
-        with naming(path):
-            write_whole(Path(path), data, replace=replace)
+        write_whole(Path(path), data, replace=replace)
 
     def _clean(self, folder: Path) -> None:
         """Removes what a killed command has left."""

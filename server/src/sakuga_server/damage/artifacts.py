@@ -14,8 +14,8 @@ from sakuga_core.options import Detectors, Region
 from sakuga_server.cancellation import stop_if
 from sakuga_server.damage import banding, specks
 from sakuga_server.imaging.decode import orient
-from sakuga_server.imaging.encode import to_8_bit
 from sakuga_server.imaging.picture import Array, Picture, rgb, window
+from sakuga_server.imaging.samples import to_8_bit
 from sakuga_server.jpeg import block_grid, dequantise, redecode
 from sakuga_server.jpeg.coefficients import BLOCK, Jpeg, luma_of, tables
 from sakuga_server.jpeg.consistency import Evidence, agreed

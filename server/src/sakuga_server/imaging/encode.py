@@ -1,6 +1,5 @@
 """Pictures to files, with the metadata of their originals; or to bare pixels."""
 
-import importlib.util
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,20 +12,16 @@ from sakuga_server.imaging import png
 from sakuga_server.imaging.metadata import HOLDS, Metadata, fitted, png_chunks, translated
 from sakuga_server.imaging.metadata.color import to_srgb
 from sakuga_server.imaging.picture import Array, Picture, rgb, strips
+from sakuga_server.imaging.reading.pillow import EXTRA, has_plugin
 from sakuga_server.imaging.samples import over_white, samples, to_8_bit
 from sakuga_server.imaging.writing import MOST_BYTES, bitmaps, gif, pillow
 from sakuga_server.imaging.writing.tiff import TiffWriter
-
-__all__ = ["PagesWriter", "check_size", "encode", "quality_or_lossless", "to_8_bit"]
 
 # Gray without alpha; all others have it with alpha, too.
 _NO_GRAY_WITH_ALPHA = ("avif", "heic")
 _NO_GRAY = ("webp",)
 
 _NEARLY = "avif has its best quality, whose colours may be off by 3 of 255"
-
-_PACKAGES = {"heic": "pillow_heif", "jxl": "pillow_jxl"}
-_EXTRA = "pip install 'sakuga-server[formats]'"
 
 
 def check_size(format: str, width: int, height: int) -> None:
@@ -36,10 +31,9 @@ def check_size(format: str, width: int, height: int) -> None:
         TooLarge: the format can't hold so wide or so high a picture.
         BadOption: this installation can't write the format.
     """
-    package = _PACKAGES.get(format)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise BadOption(f"option 'format' is {format!r}, which this server can't write; {_EXTRA}")
     row = BY_NAME.get(format)
+    if row is not None and row.extra and not has_plugin(format):
+        raise BadOption(f"option 'format' is {format!r}, which this server can't write; {EXTRA}")
     side, most = max(width, height), row.longest_side if row else None
     if most and side > most:
         raise TooLarge(f"the result is {side} pixels long; {format} allows {most}, png more")

@@ -17,8 +17,8 @@ from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Box, Inpainting, Region
 from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.alpha import bleed
-from sakuga_server.imaging.encode import to_8_bit
 from sakuga_server.imaging.picture import Array, Picture, rgb, window
+from sakuga_server.imaging.samples import to_8_bit
 from sakuga_server.networks import InpaintNet
 
 # The best on drawings first.

@@ -15,8 +15,8 @@ from sakuga_core.networks.facts import SegmenterFacts
 from sakuga_core.options import Format, RembgOptions, parse_options
 from sakuga_core.protocol import canonical
 from sakuga_server.imaging.decode import decode
-from sakuga_server.imaging.encode import to_8_bit
 from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
+from sakuga_server.imaging.samples import to_8_bit
 from sakuga_server.matting import mask as masks
 from sakuga_server.matting.mask import Window
 from sakuga_server.pipelines.files import still_format

@@ -76,7 +76,7 @@ def damage(data: bytes, limits: Limits) -> list[str]:
     row = _row(data)
     try:
         container = _PARSERS[row.name](data, limits) if row else None
-        if container is not None:
+        if container is not None and len(container.frames) >= LEAST:
             container, _ = _whole(container, LEAST)
     except TooLarge:  # there are frames enough
         return []

@@ -126,7 +126,7 @@ def _avif_bits(data: bytes) -> int:
 
 
 def _check_plugin(name: str) -> None:
-    if BY_NAME[name].extra and not _has_plugin(name):
+    if BY_NAME[name].extra and not has_plugin(name):
         raise BadImage(
             f"the image is {BY_NAME[name].title}, which needs packages that this server lacks; "
             f"install them with {EXTRA}"
@@ -134,7 +134,7 @@ def _check_plugin(name: str) -> None:
 
 
 @lru_cache
-def _has_plugin(name: str) -> bool:
+def has_plugin(name: str) -> bool:
     """Whether Pillow has its plugin, which is loaded when it is first needed."""
     try:
         if name == "heic":
