@@ -2,6 +2,7 @@
 #   make run     set up, get the weights, process the samples, show them in out/index.html
 #   make test    check the code, run every test
 #   make serve   a server on this machine      make bench   side by side with the peer
+#   make web     a web page and HTTP on this machine, at http://127.0.0.1:8080
 #   make check-deploy   check images and chart, as far as that goes without a cluster
 
 SHELL := bash
@@ -19,12 +20,12 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 # The last one puts what the others wrote into one table. About two hours on two cores.
-BENCHMARKS := upscale animation matting background enhance fix swap codecs load start memory sizing precision \
-	perf_analyzer summary
+BENCHMARKS := upscale animation matting background enhance fix swap codecs load gateway page start memory sizing \
+	precision perf_analyzer summary
 # core first: the others need it, and no registry has it.
-PROJECTS := $(foreach room,core client server export,$(wildcard $(room)/pyproject.toml))
+PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
-.PHONY: run setup test test-full check check-deploy bench serve samples clean
+.PHONY: run setup test test-full check check-deploy bench serve web samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
@@ -74,6 +75,10 @@ serve: setup
 	@$(BIN)/sakuga export migan || true
 	@$(BIN)/sakuga serve
 
+web: setup
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga web
+
 samples: setup
 	$(BIN)/python samples/drawing/draw.py
 
@@ -112,8 +117,8 @@ $(DONE)/python: $(BROKEN)
 	@mkdir -p $(@D) && touch $@
 
 $(DONE)/server: $(DONE)/python constraints.txt $(filter-out export/%,$(PROJECTS))
-	@echo "[2/4] client and server, with Triton and engines: 370 MB"
-	@$(INSTALL) -e core -e client -e 'server[embedded]' $(SHORT)
+	@echo "[2/4] client, server and gateway, with Triton and engines: 390 MB"
+	@$(INSTALL) -e core -e client -e 'server[embedded]' -e gateway $(SHORT)
 	@touch $@
 
 # uv gives up where one index of several can't be reached; pip takes the others.

@@ -28,6 +28,7 @@ PEERS = {
 OTHERS = {
     "swap": "switching models under load",
     "load": "clients, batching",
+    "gateway": "HTTP against gRPC",
     "start": "start-up: commands, a server, the first picture",
     "memory": "time and memory against picture size",
     "sizing": "what a node needs for each model",

@@ -62,7 +62,7 @@ SERVED += ("large", "readme", "serving", "folders", "progress", "sync", "example
 DRAWN = ("banding", "inpaint", "jpeg", "jpeg_grid", "specks")
 
 # Folders whose tests take long.
-FIRST = ("parity", "integration")
+FIRST = ("gateway", "parity", "integration")
 
 
 def _scope(nodeid: str) -> str:
@@ -72,6 +72,8 @@ def _scope(nodeid: str) -> str:
     name, room = file.stem.removeprefix("test_"), file.parent.name
     if name in SERVED and room in ("parity", "integration"):
         return "server"
+    if room == "gateway":  # which share a server of their own
+        return room
     return "drawings" if name in DRAWN and room == "server" else str(file)
 
 

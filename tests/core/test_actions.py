@@ -114,13 +114,15 @@ def test_a_new_action_is_routed_to_its_model(overlay: Path) -> None:
     program = """
 import asyncio
 from sakuga import Config, Images, Reply
+from sakuga.triton import Triton
 
-class Recorder:
+class Recorder(Triton):
     async def infer(self, model, image, options, deadline, on_progress):
         print(model, image, options["strength"])
         return Reply(b"", {})
 
-images = Images(Config(), Recorder())
+config = Config()
+images = Images(config, Recorder(config.server))
 asyncio.run(images.process(b"picture", "invert", {"strength": 0.25}))
 """
     assert run(overlay, program) == "invert b'picture' 0.25\n"

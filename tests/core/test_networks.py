@@ -14,9 +14,13 @@ from sakuga_export.architectures.isnet import ISNet
 from sakuga_export.cli import configured
 from sakuga_export.families import ncnn, upscalers
 from sakuga_export.fetch import fetch
+from slow import some
+
+# All but the largest, whose field `test_receptive_field` measures in every run.
+QUICK = [row for row in UPSCALERS if row.name != "realesrgan-x4plus"]
 
 
-@pytest.mark.parametrize("network", UPSCALERS, ids=lambda network: network.name)
+@pytest.mark.parametrize("network", some(UPSCALERS, QUICK), ids=lambda network: network.name)
 def test_the_padding_is_the_receptive_field(network: Upscaler) -> None:
     assert receptive_radius(network) == network.receptive_field
 
@@ -144,7 +148,12 @@ def test_folded_layers_give_the_same() -> None:
         assert np.allclose(net.fold()(image), plain, atol=1e-5)
 
 
-@pytest.mark.parametrize("inner", list(product((False, True), repeat=4)))
+WINDOWS = list(product((False, True), repeat=4))
+# With no side, all sides, and either side of both directions.
+VARIED = [(False,) * 4, (True,) * 4, (True, False, False, True), (False, True, True, False)]
+
+
+@pytest.mark.parametrize("inner", some(WINDOWS, VARIED))
 def test_a_trimmed_window_gives_its_part_of_the_whole(inner: protocol.Inner) -> None:
     net, image = rrdb(), torch.rand(1, 3, 70, 90)
     top, bottom, left, right = (7 * side for side in inner)  # the picture goes on there

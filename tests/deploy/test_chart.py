@@ -4,6 +4,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from charts import (
     DEFAULTS,
     KUBERNETES,
     VALUES,
+    component,
     containers,
     data,
     mounted,
@@ -31,6 +33,7 @@ from charts import (
 from networks_for_tests import PROJECT
 from sakuga import load_config
 from sakuga_core.networks.registry import by_name
+from sakuga_export import cli as sakuga_export
 from sakuga_export.fetch import fetch
 from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS
 from sakuga_server.runtime.placement import servable
@@ -182,7 +185,8 @@ def test_nothing_could_ever_be_rolled_out_without_a_pod_more_or_less(helm: Path)
 def test_a_queue_scales_the_servers() -> None:
     multi, hardened = KUBERNETES / "values" / "gpu-multi.yaml", VALUES[-1]
     (keda,) = objects(multi, "ScaledObject")
-    (plain,) = objects(hardened, "HorizontalPodAutoscaler")
+    scalers = objects(hardened, "HorizontalPodAutoscaler")
+    (plain,) = [each for each in scalers if component(each) == "server"]
     for target in (keda["spec"]["scaleTargetRef"], plain["spec"]["scaleTargetRef"]):
         assert target["name"] == "sakuga-servers"
     # Whoever scales says how many there are.
@@ -218,25 +222,57 @@ def test_liveness_outlasts_a_whole_shutdown_whatever_its_period() -> None:
         assert failures == math.ceil(pod["terminationGracePeriodSeconds"] / period) + 1
 
 
-def test_networks_are_exported_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
-    weights, models = tmp_path / "weights", tmp_path / "models"
+def exporting(folder: Path, programs: Path) -> Callable[[], str]:
+    """The export of one network as a pod does it, in a folder, with the `sakuga` among `programs`;
+    gives what it says."""
+    weights, models = folder / "weights", folder / "models"
     weights.mkdir()
     models.mkdir()
-    fetch(by_name(VIDEO).weights[0], weights)
-    (tmp_path / "config.yaml").write_text(json.dumps({"server": {"repository": str(models)}}))
+    (folder / "config.yaml").write_text(json.dumps({"server": {"repository": str(models)}}))
     *shell, script, name = server_pod(VALUES[0])["initContainers"][0]["command"]
     script = script.replace("/weights", str(weights)).replace("/models", str(models))
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = os.environ | {"SAKUGA_CONFIG": str(tmp_path / "config.yaml"), "PATH": path}
+    path = f"{programs}:{os.environ['PATH']}"
+    env = os.environ | {"SAKUGA_CONFIG": str(folder / "config.yaml"), "PATH": path}
+    return lambda: passes(*shell, script, name, VIDEO, env=env, cwd=folder)
 
-    def export() -> str:
-        return passes(*shell, script, name, VIDEO, env=env, cwd=tmp_path)
 
+def assert_exports_once_and_again_what_is_damaged(export: Callable[[], str], models: Path) -> None:
     assert "exported" in export()
-    assert {"upscale", "networks", by_name(VIDEO).folder} <= set(servable(models))
     assert "exported in" not in export()
     network = models / by_name(VIDEO).folder / "1" / "model.onnx"
     whole = network.read_bytes()
     network.write_bytes(whole[:1000])
-    assert "exported" in export()
+    assert "exported in" in export()
     assert network.read_bytes() == whole
+
+
+# Exports what isn't there, in no time, and keeps how it was called.
+STAND_IN = f"""#!/bin/sh
+echo "$*" >> ../calls
+file={by_name(VIDEO).folder}/1/model.onnx
+[ "$2" = --check ] || [ -f $file ] && exit
+mkdir -p ${{file%/*}}
+seq 1000 > $file
+echo "exported in 0 s"
+"""
+
+
+def test_networks_are_exported_once_and_again_where_they_are_damaged(tmp_path: Path) -> None:
+    (tmp_path / "sakuga").write_text(STAND_IN)
+    (tmp_path / "sakuga").chmod(0o755)
+    export = exporting(tmp_path, tmp_path)
+    assert_exports_once_and_again_what_is_damaged(export, tmp_path / "models")
+    calls = (tmp_path / "calls").read_text().splitlines()
+    each = [f"export --weights {tmp_path / 'weights'} {VIDEO}", "export --check"]
+    assert calls == each * 2
+    for call in each:
+        _, *arguments = call.split()
+        assert sakuga_export.main.make_context("export", arguments)
+
+
+@pytest.mark.full
+def test_networks_are_exported_by_the_command_itself(tmp_path: Path) -> None:
+    export = exporting(tmp_path, Path(sys.executable).parent)
+    fetch(by_name(VIDEO).weights[0], tmp_path / "weights")
+    assert_exports_once_and_again_what_is_damaged(export, tmp_path / "models")
+    assert {"upscale", "networks", by_name(VIDEO).folder} <= set(servable(tmp_path / "models"))

@@ -8,7 +8,6 @@ BuildKit's builders need a daemon; kaniko and img are in no registry of packages
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,7 @@ from containers import DOCKER, Container, Image, base, build, podman, running
 from networks_for_tests import PROJECT, Bare
 from pictures import encoded, gradient, off, pixels_of
 from sakuga import Config, connect, load_config
+from sakuga_core.config.gateway import Gateway
 from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS, free_port
 
 CHART = PROJECT / "kubernetes" / "sakuga"
@@ -92,11 +92,14 @@ def test_nvidias_release_is_named_once_and_is_none_with_known_holes() -> None:
 
 @each_file
 def test_ports_and_probe_are_those_of_the_configuration(file: Path) -> None:
-    server = load_config(DOCKER / "config.yaml").server
-    grpc = int(server.url.rpartition(":")[2])
-    ports = {*map(int, one(r"^EXPOSE (.*)", file).split())}
-    assert ports == {grpc, server.http_port, server.metrics_port}
-    assert f"'localhost', {server.http_port}" in one(r"^HEALTHCHECK [^\n]*\n(.*)", file)
+    config = load_config(DOCKER / "config.yaml")
+    server, gateway = config.server, config.gateway
+    served, probed = {server.http_port, server.metrics_port}, server.http_port
+    served.add(int(server.url.rpartition(":")[2]))
+    if file.suffix == ".gateway":
+        served, probed = {gateway.port}, gateway.port
+    assert {*map(int, one(r"^EXPOSE (.*)", file).split())} == served
+    assert f"'localhost', {probed})" in one(r"^HEALTHCHECK [^\n]*\n(.*)", file)
 
 
 def test_containers_remove_the_background_as_the_projects_configuration_does() -> None:
@@ -141,8 +144,8 @@ def test_building_engines_is_no_failure() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_services_are_hardened_pinned_and_reached_from_this_machine_alone(name: str) -> None:
     service = SERVICES[name]
-    assert set(service["profiles"]) <= set(SERVERS)
-    assert re.search(r":v?\d+\.\d+\.\d+$", service["image"])
+    assert set(service["profiles"]) <= {*SERVERS, "postgres"}
+    assert re.search(r":v?\d+\.\d+\.\d+$|^postgres:\d+\.\d+$", service["image"])
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
@@ -168,7 +171,43 @@ def test_servers_have_room_for_pictures_and_time_to_finish_them(name: str) -> No
     )
 
 
-@pytest.mark.parametrize("name", ["export", *SERVERS])
+def test_whoever_reaches_http_without_a_key_is_on_this_machine() -> None:
+    gateway, config = SERVICES["gateway"], load_config(DOCKER / "config.yaml")
+    assert gateway["command"] == ["sakuga", "web", "--no-auth"]
+    port = config.gateway.port
+    assert gateway["ports"] == [f"127.0.0.1:{port}:{port}"]
+
+
+def test_the_gateway_finds_whichever_server_runs_and_keeps_its_jobs() -> None:
+    gateway = SERVICES["gateway"]
+    name, _, port = gateway["environment"]["SAKUGA_URL"].partition(":")
+    for server in SERVERS:
+        assert name in SERVICES[server]["networks"]["default"]["aliases"]
+        assert set(SERVICES[server]["profiles"]) <= set(gateway["profiles"])
+        assert SERVICES[server]["ports"][0].endswith(f":{port}")
+    mounts = dict(reversed(volume.split(":")[:2]) for volume in gateway["volumes"])
+    (home,) = re.findall(r"XDG_DATA_HOME=(\S+)", text(DOCKER / "Dockerfile.gateway"))
+    assert mounts[f"{home}/sakuga"] in COMPOSE["volumes"]
+    assert (
+        int(gateway["stop_grace_period"].removesuffix("s"))
+        > Gateway().exit_timeout + MARGIN_SECONDS
+    )
+
+
+def test_jobs_are_in_a_database_where_one_is_named() -> None:
+    gateway, postgres = SERVICES["gateway"], SERVICES["postgres"]
+    assert {"SAKUGA_JOBS", "PGPASSWORD"} <= set(gateway["environment"])
+    # What has no value comes from the environment, and isn't there where that doesn't have it.
+    assert gateway["environment"]["SAKUGA_JOBS"] is None
+    # Without its profile there is no such service to wait for.
+    assert gateway["depends_on"]["postgres"]["required"] is False
+    # As the header has it.
+    assert f"postgresql://{postgres['environment']['POSTGRES_USER']}@postgres/" in text(
+        DOCKER / "compose.yaml"
+    )
+
+
+@pytest.mark.parametrize("name", ["export", "gateway", *SERVERS])
 def test_what_is_built_is_a_stage_and_of_this_version(name: str) -> None:
     service = SERVICES[name]
     pyproject = (PROJECT / "client" / "pyproject.toml").read_text(encoding="utf-8")
@@ -204,10 +243,7 @@ def container(engine: None) -> Iterator[Container]:
     )
     check = image.health_command()
     with running(image, free_port()) as container:
-        end = time.monotonic() + SECONDS_TO_START
-        while not container.passes(check):
-            assert container.running(), container.log()
-            assert time.monotonic() < end, container.log()
+        container.wait_until_healthy(check, SECONDS_TO_START)
         yield container
 
 

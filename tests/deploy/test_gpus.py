@@ -9,6 +9,7 @@ import yaml
 from charts import (
     DEFAULTS,
     VALUES,
+    component,
     data,
     mounted,
     objects,
@@ -70,7 +71,8 @@ def test_engines_stay_on_a_volume_where_the_server_looks_for_them(
 def test_every_claim_exists_or_was_named(values: Path) -> None:
     volumes = [each for each in server_pod(values)["volumes"] if "persistentVolumeClaim" in each]
     claimed = {each["persistentVolumeClaim"]["claimName"] for each in volumes}
-    made = {each["metadata"]["name"] for each in objects(values, "PersistentVolumeClaim")}
+    claims = objects(values, "PersistentVolumeClaim")
+    made = {each["metadata"]["name"] for each in claims if component(each) == "server"}
     blocks = [wanted(values, block) for block in ("persistence", "engineCache")]
     named = {block["existingClaim"] for block in blocks if block["enabled"]} - {""}
     assert claimed == made | named

@@ -1,3 +1,4 @@
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,32 @@ from sakuga_export.output import ONNX
 GENERAL = by_name("realesr-general-x4v3")
 
 
+@dataclass(frozen=True)
+class Published:
+    """A network whose checkpoints lie in a folder, and the repository that it was exported to."""
+
+    network: Upscaler
+    folder: Path
+    repository: Path
+
+    @property
+    def file(self) -> Path:
+        return self.repository / self.network.folder / "1" / ONNX
+
+
 @pytest.fixture(scope="module")
-def exported(
+def published(
     tmp_path_factory: pytest.TempPathFactory, general_states: list[upscalers.State]
-) -> onnxruntime.InferenceSession:
-    file = tmp_path_factory.mktemp("export") / ONNX
-    upscalers.convert(GENERAL, general_states, file)
-    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+) -> Published:
+    folder = tmp_path_factory.mktemp("export")
+    network = with_files(GENERAL, general_states, folder)
+    assert export.export(network, folder / "repository", folder)
+    return Published(network, folder, folder / "repository")
+
+
+@pytest.fixture(scope="module")
+def exported(published: Published) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(published.file, providers=["CPUExecutionProvider"])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 3), (1, 50, 31, 3), (3, 17, 20, 3)])
@@ -59,14 +79,9 @@ def test_8_bit_pictures_as_16_bit_ones_give_the_same(
     assert np.abs(deep / 257 - shallow).max() <= 0.5 + 1 / 257
 
 
-def test_a_published_checkpoint_is_loaded_verified_and_served(
-    tmp_path: Path, general_states: list[upscalers.State]
-) -> None:
-    network = with_files(GENERAL, general_states, tmp_path)
-    repository = tmp_path / "repository"
-    assert export.export(network, repository, tmp_path)
-    assert (repository / GENERAL.folder / "1" / ONNX).exists()
-    assert not export.export(network, repository, tmp_path)
+def test_a_published_checkpoint_is_loaded_verified_and_served(published: Published) -> None:
+    assert published.file.exists()
+    assert not export.export(published.network, published.repository, published.folder)
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(
@@ -103,8 +118,6 @@ def test_an_export_that_differs_is_not_written(
 
 def with_files(network: Upscaler, states: list[upscalers.State], folder: Path) -> Upscaler:
     """The network with checkpoints in `folder`, as Real-ESRGAN's files are built."""
-    from dataclasses import replace
-
     weights = []
     for row, state in zip(network.weights, states, strict=True):
         torch.save({"params": dict(state)}, folder / row.file)

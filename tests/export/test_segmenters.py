@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from sakuga_export.families import segmenters
 from sakuga_export.fetch import FetchError, sha256
 from sakuga_export.output import ONNX
 
-ANIME = replace(SEGMENTERS[0], side=128)
+ANIME = replace(SEGMENTERS[0], side=128, half=False)
 SIDE = 8
 TINY = Segmenter(
     name="tiny",
@@ -139,13 +139,44 @@ def test_checkpoints_are_read_in_every_form(form: str, tmp_path: Path) -> None:
     assert all(torch.equal(read[name], value) for name, value in state.items())
 
 
+@dataclass(frozen=True)
+class ByHand:
+    """A network whose published file lies in a folder, beside a checkpoint that somebody put there;
+    exported to a repository."""
+
+    network: Segmenter
+    folder: Path
+
+    @property
+    def repository(self) -> Path:
+        return self.folder / "repository"
+
+    @property
+    def file(self) -> Path:
+        return self.repository / self.network.folder / "1" / ONNX
+
+
+@pytest.fixture(scope="module")
+def by_hand(tmp_path_factory: pytest.TempPathFactory) -> ByHand:
+    folder = tmp_path_factory.mktemp("by-hand")
+    network = replace(ANIME, name="tiny", half=True, weights=(published_in(folder),))
+    torch.save(generated_isnet_net().state_dict(), folder / "tiny.ckpt")
+    made = ByHand(network, folder)
+    assert export.export(network, made.repository, folder)
+    return made
+
+
+def published_in(folder: Path) -> Weights:
+    """Those of TINY, written to a folder."""
+    file = saved(tiny(), folder)
+    return Weights(file.name, "http://127.0.0.1:9/", sha256(file))
+
+
 def test_a_checkpoint_comes_to_the_same_as_its_published_form(
-    exported: Path, tmp_path: Path
+    exported: Path, by_hand: ByHand
 ) -> None:
-    torch.save(generated_isnet_net().state_dict(), tmp_path / "isnet-anime.ckpt")
-    segmenters.convert(ANIME, tmp_path / "isnet-anime.ckpt", tmp_path / "model.onnx")
     batch = pictures(2, ANIME.side)
-    found = segmenters.run_file(ANIME, session(tmp_path / "model.onnx"), batch)
+    found = segmenters.run_file(ANIME, session(by_hand.file), batch)
     assert np.allclose(found, segmenters.run_file(ANIME, session(exported), batch), atol=1e-4)
 
 
@@ -223,8 +254,7 @@ def test_an_export_that_differs_is_not_written(
 @pytest.fixture
 def row(tmp_path: Path) -> Segmenter:
     """A row whose published file lies in `tmp_path`."""
-    file = saved(tiny(), tmp_path)
-    return replace(TINY, weights=(Weights(file.name, "http://127.0.0.1:9/", sha256(file)),))
+    return replace(TINY, weights=(published_in(tmp_path),))
 
 
 def test_a_published_file_is_verified_converted_and_served(row: Segmenter, tmp_path: Path) -> None:
@@ -239,14 +269,13 @@ def test_a_file_that_is_not_the_published_one_is_refused(row: Segmenter, tmp_pat
         export.export(row, tmp_path / "repository", tmp_path)
 
 
-def test_a_checkpoint_put_there_by_hand_goes_first(row: Segmenter, tmp_path: Path) -> None:
-    small = replace(row, side=64)
-    torch.save(generated_isnet_net().state_dict(), tmp_path / "tiny.ckpt")
-    assert export.export(small, tmp_path / "repository", tmp_path)
-    assert not export.export(small, tmp_path / "repository", tmp_path)
+def test_a_checkpoint_put_there_by_hand_goes_first(by_hand: ByHand, tmp_path: Path) -> None:
+    network, repository = by_hand.network, by_hand.repository
+    assert by_hand.file.exists()
+    assert not export.export(network, repository, by_hand.folder)
     (tmp_path / "tiny.ckpt").write_bytes(b"another content, which asks for another export")
     with pytest.raises(ExportError, match="isn't a checkpoint"):
-        export.export(small, tmp_path / "repository", tmp_path)
+        export.export(network, repository, tmp_path)
 
 
 def test_a_missing_file_is_reported_with_where_it_belongs(row: Segmenter, tmp_path: Path) -> None:

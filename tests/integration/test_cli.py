@@ -209,6 +209,8 @@ def closes(port: int) -> bool:
     return False
 
 
+# In every run the server of a command is killed, with the same guard of Triton.
+@pytest.mark.full
 def test_a_server_killed_hard_takes_triton_along(config: Config, folder: Path) -> None:
     with served_from(config, folder) as (port, server):
         server.kill()

@@ -19,7 +19,7 @@ from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import graph
 from sakuga_server.runtime.embedded import run_triton
 
-UPSCALERS = ("realesrgan-x2", "compact", "swinir")
+UPSCALERS = ("realesrgan-x2", "compact", "safmn")
 BRIGHT = """
     <ir_version: 8, opset_import: ["": 13]>
     bright (float[1, 3, 64, 64] picture) => (float[1, 1, 64, 64] mask)
@@ -46,6 +46,8 @@ async def custom(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cust
     folder = tmp_path_factory.mktemp("own")
     config = Config()
     config.server.repository = folder / "models"
+    config.server.upscale_workers = 1
+    config.server.matting_workers = config.server.fix_artifacts_workers = 1
     files = {name: third_party_networks.write_checkpoint(name, folder) for name in UPSCALERS}
     for name, file in files.items():
         add.add(
@@ -79,9 +81,9 @@ async def test_a_tiled_picture_equals_the_bare_descriptors(custom: Custom, name:
 
 async def test_a_network_of_one_size_of_tiles_and_batches_of_one(custom: Custom) -> None:
     pixels = sample("heroine", (100, 150, 228, 278))
-    options = {"model": "my-swinir"}
+    options = {"model": "my-safmn"}
     reply = await custom.images.run(encoded(pixels), "upscale", options)
-    assert off(pixels_of(reply.result), custom.expected("swinir", pixels)) <= 1
+    assert off(pixels_of(reply.result), custom.expected("safmn", pixels)) <= 1
     larger = await custom.images.run(
         encoded(sample("heroine", (0, 0, 200, 130))), "upscale", options
     )

@@ -31,6 +31,7 @@ from sakuga import (
     fix_artifacts,
     inpaint_regions,
 )
+from slow import full
 
 VIDEO = {"model": "realesr-animevideov3"}
 DAMAGED = jpeg(sample("heroine", (60, 100, 260, 300)), 25)
@@ -50,7 +51,7 @@ def quick(config: Config, url: str) -> Config:
 
 
 async def test_a_damaged_picture_is_repaired_and_upscaled_twice(images: Images) -> None:
-    reply = await images.run(DAMAGED, "fix_artifacts", {"scale": 2})
+    reply = await images.run(DAMAGED, "fix_artifacts", {"scale": 2, **VIDEO})
     assert pixels_of(reply.result).shape == (400, 400, 3)
     (region,) = reply.report["regions"]
     assert (region["kind"], region["quality"]) == ("jpeg", 25)
@@ -61,7 +62,7 @@ async def test_a_damaged_picture_is_repaired_and_upscaled_twice(images: Images) 
     assert set(reply.report["milliseconds"]) == stages
 
 
-@pytest.mark.parametrize(("name", "top"), [("heroine", 240), ("mascot", 120)])
+@pytest.mark.parametrize(("name", "top"), [full("heroine", 240), ("mascot", 120)])
 async def test_it_pays(images: Images, name: str, top: int) -> None:
     """With the real anime network the result is nearer to the original than without repairing."""
     original = opaque(name, 2)[top : top + 320, 160:480]

@@ -20,6 +20,7 @@ from pictures import encoded, gradient
 from sakuga.cli import main
 from sakuga_server.runtime.embedded import free_port
 from serving_for_tests import SAKUGA
+from slow import full
 
 VIDEO = ["--model", "realesr-animevideov3"]
 COUNT = 60
@@ -136,21 +137,27 @@ def test_a_closed_pipe_is_no_failure(many: Path, url: str) -> None:
     assert files(many / "o") == files(many / "p")
 
 
-def test_standard_input_and_output_carry_the_picture_and_nothing_else(
-    folder: Path, url: str
-) -> None:
-    for arguments in (
+@pytest.mark.parametrize(
+    "arguments",
+    [
         ["-"],
-        ["-", "-o", "-"],
+        full(["-", "-o", "-"]),
         ["/dev/stdin", "-o", "/dev/stdout"],
-        ["p/0.png", "-o", "-"],
-    ):
-        done = sakuga(folder, *arguments, url=url, input=picture(0))
-        assert done.returncode == 0, done.stderr
-        with Image.open(io.BytesIO(done.stdout)) as image:
-            assert image.size == (48, 32)
-        assert done.stdout.endswith(b"IEND\xaeB`\x82")
-        assert done.stderr == b""
+        full(["p/0.png", "-o", "-"]),
+    ],
+)
+def test_standard_input_and_output_carry_the_picture_and_nothing_else(
+    folder: Path, url: str, arguments: list[str]
+) -> None:
+    done = sakuga(folder, *arguments, url=url, input=picture(0))
+    assert done.returncode == 0, done.stderr
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert image.size == (48, 32)
+    assert done.stdout.endswith(b"IEND\xaeB`\x82")
+    assert done.stderr == b""
+
+
+def test_standard_input_goes_into_a_file_and_not_with_json(folder: Path, url: str) -> None:
     assert sakuga(folder, "-", "-o", "r.webp", url=url, input=picture(1)).returncode == 0
     assert Image.open(folder / "r.webp").size == (48, 36)
     wrong = sakuga(folder, "-", "--json", url=url, input=picture(1))

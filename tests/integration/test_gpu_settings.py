@@ -13,18 +13,20 @@ from sakuga_core.networks.registry import by_name
 from sakuga_core.protocol import folder
 from sakuga_core.repository.networks import largest_batch
 from sakuga_server.runtime.embedded import run_triton
+from slow import full
 
 MODEL = EXPORTED[1]
 PICTURE = sample("heroine", (100, 100, 160, 150))
 
 
-@pytest.mark.parametrize("accelerator", ["cuda", "tensorrt"])
+@pytest.mark.parametrize("accelerator", [full("cuda"), "tensorrt"])
 async def test_it_serves_after_its_warm_up_and_keeps_a_place_for_engines(
     served: Path, tmp_path: Path, bare: dict[str, Bare], accelerator: Accelerator
 ) -> None:
     config = Config()
     config.server.accelerator, config.server.engine_cache = accelerator, tmp_path / "engines"
     config.limits.tile_size = 64  # so that the warm-up is short
+    config.server.upscale_workers = 1
     config.server.repository = repository_of(served, tmp_path / "repository")
     with run_triton(config, models=["upscale", "networks", folder(MODEL)]) as server:
         async with connect(config, url=server.url) as images:

@@ -60,7 +60,7 @@ async def unloaded(images: Images, *models: str) -> None:
 
 @pytest.mark.parametrize(
     ("on_demand", "unload_after", "switches"),
-    [full(True, 0.5, 10), (True, 0.5, 2), (False, 1.5, 2)],
+    [full(True, 0.5, 10), (True, 0.5, 2), full(False, 1.5, 2)],
 )
 async def test_switching_models_under_load_loses_nothing(
     serve: Serve,

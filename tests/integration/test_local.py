@@ -64,7 +64,7 @@ def client(folder: Path) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-@pytest.mark.parametrize("killed", ["server", "guard", full("client"), full("triton")])
+@pytest.mark.parametrize("killed", ["server", full("guard"), full("client"), full("triton")])
 def test_whichever_process_is_killed_nothing_is_left_behind(folder: Path, killed: str) -> None:
     with client(folder) as process:
         processes = {"client": process.pid}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from calls import until_begun
@@ -34,6 +35,12 @@ def config(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 @pytest.fixture(scope="module")
+def expected(bare: dict[str, Bare]) -> np.ndarray:
+    """What the network makes of the large picture."""
+    return bare[MODEL](LARGE)
+
+
+@pytest.fixture(scope="module")
 def server(config: Config) -> Iterator[Embedded]:
     with run_triton(config, models=["upscale", "networks", folder(MODEL)]) as server:
         yield server
@@ -46,14 +53,14 @@ async def begun(images: Images) -> "asyncio.Future[bytes]":
 
 
 async def test_a_small_picture_overtakes_a_large_one_and_both_are_right(
-    config: Config, server: Embedded, bare: dict[str, Bare]
+    config: Config, server: Embedded, bare: dict[str, Bare], expected: np.ndarray
 ) -> None:
     async with connect(config, url=server.url) as images:
         large = await begun(images)
         small = await images.process(encoded(SMALL), "upscale")
         assert not large.done()
         assert off(pixels_of(small), bare[MODEL](SMALL)) <= 1
-        assert off(pixels_of(await large), bare[MODEL](LARGE)) <= 1
+        assert off(pixels_of(await large), expected) <= 1
 
 
 def spent(server: Embedded) -> float:
@@ -93,7 +100,7 @@ async def test_a_caller_that_has_gone_keeps_no_core_busy(config: Config, server:
 
 
 async def test_a_network_loaded_anew_meanwhile_computes_the_tile_again(
-    config: Config, server: Embedded, bare: dict[str, Bare]
+    config: Config, server: Embedded, expected: np.ndarray
 ) -> None:
     async with connect(config, url=server.url) as images:
         large = await begun(images)
@@ -101,4 +108,4 @@ async def test_a_network_loaded_anew_meanwhile_computes_the_tile_again(
         bring_up(server.repository, config)
         await server.control.load(folder(MODEL))
         assert not large.done()
-        assert off(pixels_of(await large), bare[MODEL](LARGE)) <= 1
+        assert off(pixels_of(await large), expected) <= 1

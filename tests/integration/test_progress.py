@@ -97,6 +97,8 @@ async def test_an_animation_tells_its_frames(
     assert grows(seen)
 
 
+# In every run: all frames above, and the first one in `test_animated`.
+@pytest.mark.full
 async def test_of_an_animation_rembg_takes_all_frames_or_the_first(images: Images) -> None:
     data = animation()
     options = {"model": "u2net"}

@@ -45,7 +45,7 @@ FIXED = {
     "safmn": (2, 0, 1, 128, False),  # pooling that ONNX has for fixed sizes only
 }
 
-SLOW = ("esrgan-8x", "esrgan-gray", "dat", "realcugan")
+SLOW = ("esrgan-8x", "esrgan-gray", "span", "dat", "realcugan", "safmn")
 QUICK = [name for name in (*FREE, *FIXED) if name not in SLOW]
 
 

@@ -16,7 +16,7 @@ from sakuga_core.networks.families import Segmenter
 from sakuga_core.networks.registry import SEGMENTERS, by_name
 from sakuga_export.families import segmenters
 from sakuga_export.fetch import fetch, weights_folder
-from slow import some
+from slow import full, some
 
 SESSIONS = {
     "isnet-anime": ("dis_anime", "DisSession"),
@@ -35,7 +35,7 @@ def if_present(name: str) -> Any:
 
 @pytest.fixture(
     scope="module",
-    params=["generated", "u2net", if_present("isnet-anime"), if_present("isnet-general-use")],
+    params=[full("generated"), "u2net", if_present("isnet-anime"), if_present("isnet-general-use")],
 )
 def source(request: pytest.FixtureRequest, published_segmenters: dict[str, Path]) -> Path:
     if request.param == "generated":

@@ -14,9 +14,11 @@ from PIL import Image
 from composites import composite, sad
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Images
-from slow import full
+from slow import full, some
 
 SAMPLES = ("heroine", "lineart", "mascot", "sunset", "heroine_q25")
+OF_EACH_KIND = ("lineart", "mascot", "heroine_q25")  # gray, transparent, a JPEG
+samples = pytest.mark.parametrize("name", some(SAMPLES, OF_EACH_KIND))
 # What Sakuga does better, switched off.
 AS_REMBG = {"premultiplied": True, "estimate_foreground": False}
 
@@ -73,14 +75,14 @@ def file_of(name: str) -> bytes:
     return file.read_bytes()
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@samples
 async def test_masks_are_the_same(images: Images, peer: Any, name: str) -> None:
     data = file_of(name)
     found = await ours(images, data, peer, only_mask=True)
     assert off(found, theirs(data, peer, only_mask=True)) <= 1
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@samples
 async def test_plain_results_are_the_same(images: Images, peer: Any, name: str) -> None:
     data = file_of(name)
     expected = theirs(data, peer)
@@ -116,7 +118,9 @@ async def test_matting_by_pymatting_is_the_same(
     assert off(found[..., 3], (await ours(images, data, peer))[..., 3]) > 5
 
 
-@pytest.mark.parametrize("scene", ["ink over checker", "ink over noise", "glow over paint"])
+@pytest.mark.parametrize(
+    "scene", [full("ink over checker"), full("ink over noise"), "glow over paint"]
+)
 async def test_fast_matting_is_as_near_the_truth_as_rembgs(
     images: Images, session_of: Callable[[str], Any], scene: str
 ) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from drawn import posterised, psnr, ramp, varied
+from drawn import FEW, NAMES, drawing, posterised, psnr, ramp
 from sakuga_server.damage import banding
-from slow import some
+from slow import full, some
 
 RAMPS = range(10)
 
@@ -14,8 +14,9 @@ def found(pixels: np.ndarray) -> list[tuple[tuple[int, int, int, int], float]]:
     return banding.boxes(banding.find(pixels))
 
 
-def test_on_clean_drawings_nothing_is_found() -> None:
-    assert [name for name, pixels in varied().items() if found(pixels)] == []
+@pytest.mark.parametrize("name", some(NAMES, FEW))
+def test_on_clean_drawings_nothing_is_found(name: str) -> None:
+    assert found(drawing(name)) == []
 
 
 def test_smooth_gradients_of_8_and_16_bits_are_no_bands() -> None:
@@ -24,16 +25,20 @@ def test_smooth_gradients_of_8_and_16_bits_are_no_bands() -> None:
         assert found(ramp(seed).astype(np.uint16) * 257) == []
 
 
-@pytest.mark.parametrize("step", some((4, 8, 16), (8,)))
-def test_posterised_gradients_are_found_and_come_nearer_to_the_original(step: int) -> None:
+@pytest.mark.parametrize(
+    ("step", "seeds"), [(8, RAMPS[:3]), *(full(step, RAMPS) for step in (4, 8, 16))]
+)
+def test_posterised_gradients_are_found_and_come_nearer_to_the_original(
+    step: int, seeds: range
+) -> None:
     hits = 0
-    for seed in RAMPS:
+    for seed in seeds:
         original = ramp(seed, 200, 270)
         damaged = posterised(original, step)
         hits += bool(found(damaged))
         repaired = banding.smoothed(damaged, banding.find(damaged))
         assert psnr(repaired, original) > psnr(damaged, original) + 1
-    assert hits >= 9
+    assert hits >= 0.9 * len(seeds)
 
 
 def test_of_any_depth_and_kind() -> None:
@@ -49,7 +54,7 @@ def test_of_any_depth_and_kind() -> None:
 
 def test_no_sample_moves_by_more_than_half_a_step_and_others_not_at_all() -> None:
     damaged = posterised(ramp(3), 16)
-    damaged[100:140, 150:250] = varied()["heroine x1"][200:240, 100:200]
+    damaged[100:140, 150:250] = drawing("heroine x1")[200:240, 100:200]
     stairs = banding.find(damaged)
     moved = np.abs(banding.smoothed(damaged, stairs).astype(int) - damaged)
     assert (moved <= stairs.steps / 2).all()

@@ -164,6 +164,13 @@ def test_no_overlap_is_disagreement_whole() -> None:
     assert all((place.weights == 1).all() for place in layout.places)
 
 
+async def test_options_that_the_configuration_sets_for_all_are_not(settings: Settings) -> None:
+    usual = settings.model_copy(update={"defaults": {**settings.defaults, "denoise_strength": 0.7}})
+    upscale = Upscale(nearest, usual)
+    _, report = await upscale(encoded(gradient(9, 9)), MODEL | {"denoise_strength": 0.7})
+    assert report["notes"] == []
+
+
 async def test_options_that_have_no_effect_are_noted(settings: Settings) -> None:
     upscale = Upscale(nearest, settings)
     _, report = await upscale(encoded(gradient(9, 9)), MODEL | {"tile_size": 128, "denoise": 1})

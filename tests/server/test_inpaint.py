@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from drawn import varied
+from drawn import drawing
 from pictures import gradient
 from sakuga import BadOption, Cancelled, ModelNotInstalled, ModelNotLoaded, Region
 from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Inpainting
 from sakuga_server.imaging.picture import Picture
-from sakuga_server.inpainting.inpaint import RIM, Inpaint, check, read_mask
+from sakuga_server.inpainting.inpaint import RIM, Inpaint, check
 
 PINK = (255, 0, 255)
 FACTS = {  # the preferred one first
@@ -133,7 +133,7 @@ async def test_hairlines_and_specks_need_no_network() -> None:
 
 async def test_without_a_network_opencv_inpaints_and_says_so() -> None:
     fill = Inpaint(Network(), FACTS, "auto")
-    picture = Picture(varied()["heroine x1"])
+    picture = Picture(drawing("heroine x1"))
     result, done = await fill(picture, [Region(box=(100, 100, 40, 40))], None)
     assert done[0]["by"] == "opencv"
     assert "no inpainting network is loaded" in result.warnings[0]
@@ -185,17 +185,6 @@ def test_regions_are_cut_at_the_picture_and_refused_beyond_it() -> None:
         check([Region(box=(200, 0, 5, 5))], picture, 1)
     with pytest.raises(BadOption, match="'regions' has 2 regions; allowed: 1"):
         check([Region(box=(0, 0, 5, 5))] * 2, picture, 1)
-
-
-def test_masks_are_bright_where_to_inpaint() -> None:
-    picture = Picture(gradient(10, 20))
-    mask = np.zeros((10, 20), np.uint8)
-    mask[2:4, 5:9] = 255
-    assert np.array_equal(read_mask(Picture(mask), picture), mask > 0)
-    clear = np.zeros_like(mask)
-    assert not read_mask(Picture(mask, clear), picture).any()
-    with pytest.raises(BadOption, match="'mask' is 20x9; allowed: the picture's size, 20x10"):
-        read_mask(Picture(mask[1:]), picture)
 
 
 async def test_a_cancelled_picture_stops() -> None:

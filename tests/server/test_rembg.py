@@ -38,9 +38,13 @@ def nothing(square: np.ndarray) -> np.ndarray:
 
 
 def remove_background(
-    data: bytes, options: dict[str, Any], network: Any = figure, model: str = "isnet-anime"
+    data: bytes,
+    options: dict[str, Any],
+    network: Any = figure,
+    model: str = "isnet-anime",
+    settings: Settings[SegmenterFacts] = SETTINGS,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    square, picture, job = prepare(data, options, model, SETTINGS)
+    square, picture, job = prepare(data, options, model, settings)
     carried = type(job).model_validate_json(job.model_dump_json())
     result, report = finish(network(square[0][None]), picture, carried)
     return pixels_of(result), report
@@ -119,6 +123,18 @@ def test_an_unreachable_threshold_still_mattes_with_a_note() -> None:
     )
     assert off(skipped[..., 3], plain[..., 3]) == 0
     assert "as in rembg, the matting is skipped" in report["notes"][0]
+
+
+def test_a_threshold_that_the_configuration_sets_for_all_has_no_note() -> None:
+    picture = encoded(sample("heroine", (60, 60, 260, 240)))
+    usual = {"alpha_matting": True, "alpha_matting_foreground_threshold": 270}
+    settings = SETTINGS.model_copy(update={"defaults": usual})
+    for given in ({}, usual):
+        _, report = remove_background(picture, given, settings=settings)
+        assert report["notes"] == []
+    other = {"alpha_matting_foreground_threshold": 256}
+    _, report = remove_background(picture, other, settings=settings)
+    assert "is 256, which no mask exceeds" in report["notes"][0]
 
 
 def test_without_certain_foreground_the_result_is_plain_with_a_note() -> None:
@@ -240,3 +256,75 @@ def test_far_from_the_figure_nothing_is_left_of_the_picture() -> None:
     assert clear[0, 0]
     assert not found[0, 0].any()
     assert not found[clear].all()
+
+
+def corrections(height: int, width: int) -> np.ndarray:
+    """Gray, with a white square in a corner that is ground, and a black one within the figure."""
+    drawn = np.full((height, width), 128, np.uint8)
+    drawn[4:12, 4:12] = 255
+    drawn[height // 2 - 4 : height // 2 + 4, width // 2 - 4 : width // 2 + 4] = 0
+    return drawn
+
+
+@pytest.mark.parametrize("matting", [False, True])
+@pytest.mark.parametrize("kind", ["rgb", "rgba", "gray", "rgb 16"])
+def test_a_mask_corrects_the_networks(matting: bool, kind: str) -> None:
+    """Where a person has drawn, the result is as drawn; elsewhere a plain one is as it was."""
+    picture = sample("heroine", (60, 60, 160, 160))
+    if kind == "gray":
+        picture = picture[..., 0]
+    if kind == "rgba":
+        picture = np.dstack([picture, np.full(picture.shape[:2], 200, np.uint8)])
+    deep = kind == "rgb 16"
+    data = encoded_16(picture.astype(np.uint16) * 257) if deep else encoded(picture)
+    drawn = corrections(100, 100)
+    options = {"alpha_matting": matting, **PLAIN}
+    before, _ = remove_background(data, options)
+    after, _ = remove_background(data, {**options, "mask": encoded(drawn)})
+    most = {"rgba": 200, "rgb 16": 65535}.get(kind, 255)
+    assert (after[..., -1][drawn == 255] == most).all()
+    assert (after[..., -1][drawn == 0] == 0).all()
+    assert not (before[..., -1][drawn == 255] == most).all()
+    if not matting:
+        seen = (drawn == 128) & (before[..., -1] > 0)
+        assert off(after[seen], before[seen]) == 0
+        assert off(after[..., -1][drawn == 128], before[..., -1][drawn == 128]) == 0
+
+
+def test_the_matting_runs_again_from_what_was_drawn() -> None:
+    """Beside what is drawn as foreground, alpha is what the matting finds, and no hard edge."""
+    picture = encoded(sample("heroine", (60, 60, 260, 260)))
+    drawn = np.full((200, 200), 128, np.uint8)
+    drawn[20:40, 60:140] = 255  # above the disk that the network finds
+    options = {"alpha_matting": True, "alpha_matting_erode_size": 30}
+    before, _ = remove_background(picture, options)
+    after, _ = remove_background(picture, {**options, "mask": encoded(drawn)})
+    beside = np.s_[41:46, 60:140, 3]
+    assert np.abs(after[beside].astype(int) - before[beside]).max() > 0
+
+
+def test_what_is_drawn_is_no_empty_result() -> None:
+    drawn = corrections(40, 40)
+    found, report = remove_background(
+        encoded(gradient(40, 40)), {"mask": encoded(drawn)}, network=nothing
+    )
+    assert np.array_equal(found[..., 3] > 0, drawn == 255)
+    assert report["warnings"] == []
+
+
+def test_a_mask_travels_no_farther_than_it_must() -> None:
+    data, drawn = encoded(gradient(40, 40)), encoded(corrections(40, 40))
+    _, _, job = prepare(data, {"mask": drawn}, "u2net", SETTINGS)
+    assert job.options.mask is None
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (encoded(gradient(4, 5)), "'mask' is 5x4; allowed: the picture's size, 4x4"),
+        (b"no picture", "option 'mask': "),
+    ],
+)
+def test_a_bad_mask_is_named(mask: bytes, message: str) -> None:
+    with pytest.raises(BadOption, match=message):
+        prepare(encoded(gradient(4, 4)), {"mask": mask}, "u2net", SETTINGS)

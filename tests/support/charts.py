@@ -16,6 +16,8 @@ CHART = KUBERNETES / "sakuga"
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 VALUES = [CHART / "values.yaml", *sorted(KUBERNETES.glob("values/*.yaml"))]
 VALUES.append(KUBERNETES / "tests" / "hardened.yaml")
+GATEWAYS = [file for file in VALUES[1:] if "\ngateway:" in file.read_text(encoding="utf-8")]
+"""Values with a gateway."""
 CHECKERS = PROJECT / ".venv-deploy" / "bin"
 
 
@@ -52,11 +54,34 @@ def pods(values: Path, *settings: str) -> dict[str, Any]:
     return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found}
 
 
-def data(values: Path, key: str, *settings: str) -> str:
-    """The file of that name in the ConfigMap that has it."""
-    maps = objects(values, "ConfigMap", *settings)
+def component(document: dict[str, Any]) -> str:
+    """Which part of the release an object belongs to: server, envoy or gateway."""
+    return str(document["metadata"]["labels"]["app.kubernetes.io/component"])
+
+
+def data(values: Path, key: str, *settings: str, of: str = "") -> str:
+    """The file of that name in the ConfigMap that has it; by default, config.yaml is the
+    servers'."""
+    of = of or {"config.yaml": "server", "envoy.yaml": "envoy"}[key]
+    maps = [each for each in objects(values, "ConfigMap", *settings) if component(each) == of]
     (text,) = [str(each["data"][key]) for each in maps if key in each["data"]]
     return text
+
+
+def of_gateway(values: Path, kind: str, *settings: str) -> list[dict[str, Any]]:
+    """The gateway's objects of a kind."""
+    found = objects(values, kind, *settings)
+    return [each for each in found if component(each) == "gateway"]
+
+
+def the(values: Path, kind: str, *settings: str) -> dict[str, Any]:
+    """The gateway's object of a kind, of which it has one."""
+    (found,) = of_gateway(values, kind, *settings)
+    return found
+
+
+def gateway_pod(values: Path, *settings: str) -> dict[str, Any]:
+    return pods(values, *settings)["sakuga-gateway"]
 
 
 def containers(pod: dict[str, Any]) -> Iterator[dict[str, Any]]:

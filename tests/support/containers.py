@@ -10,7 +10,8 @@ import resource
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -125,13 +126,17 @@ class Image(NamedTuple):
 
     def run(self, *command: object) -> str:
         """Runs a command in a container of its own, without a network."""
-        return podman("run", "--rm", "--network=none", *_limits(), self.name, *command)
+        how = ["--rm", "--network=none", "--no-healthcheck", *_limits()]
+        return podman("run", *how, self.name, *command)
 
 
 def _limits() -> list[str]:
-    """podman asks for more open files than a session in a container may have."""
+    """podman asks for more open files than a session in a container may have, and gives itself no
+    more processes than there are numbers for."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     hard = {name: resource.getrlimit(limit)[1] for name, limit in limits.items()}
+    numbers = int(Path("/proc/sys/kernel/pid_max").read_text())
+    hard["nproc"] = min(hard["nproc"], numbers) if hard["nproc"] >= 0 else numbers
     return [f"--ulimit={name}={value}:{value}" for name, value in hard.items()]
 
 
@@ -140,7 +145,7 @@ class Container(NamedTuple):
 
     name: str
     url: str
-    """Of gRPC, as this machine reaches it."""
+    """host:port of what it serves, as this machine reaches it."""
 
     def passes(self, command: list[str]) -> bool:
         try:
@@ -149,12 +154,21 @@ class Container(NamedTuple):
             return False
         return True
 
+    def wait_until_healthy(self, check: list[str], seconds: float) -> None:
+        """Waits until its health check passes; one that ends, or takes longer, has failed."""
+        end = time.monotonic() + seconds
+        while not self.passes(check):
+            assert self.running(), self.log()
+            assert time.monotonic() < end, self.log()
+
     def log(self) -> str:
         return podman("logs", self.name)
 
     def written(self) -> str:
         """What it changed of the image's files, one line each."""
-        return podman("diff", self.name)
+        lines = podman("diff", self.name).splitlines()
+        # podman changes the folder itself, where it mounts `hosts`; files have their own lines.
+        return "\n".join(line for line in lines if line != "C /etc")
 
     def running(self) -> bool:
         return self._state()["Running"] is True
@@ -168,16 +182,35 @@ class Container(NamedTuple):
         return dict(json.loads(podman("container", "inspect", self.name))[0]["State"])
 
 
+HOST = "host.containers.internal"
+"""This machine, as containers reach it."""
+
+
 @contextmanager
-def running(image: Image, port: int) -> Iterator[Container]:
-    """Runs the image as compose.yaml does, with its gRPC port published as `port`."""
+def running(
+    image: Image,
+    port: int,
+    inside: int = 8001,
+    options: Sequence[str] = (),
+    command: Sequence[str] = (),
+) -> Iterator[Container]:
+    """Runs the image as compose.yaml does.
+
+    Args:
+        image: to run.
+        port: of this machine.
+        inside: the container's port that is published as that.
+        options: further ones of podman's.
+        command: in place of the image's.
+    """
     name = f"sakuga-tests-{os.getpid()}-{port}"
     hardened = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--init=false"]
     room = ["--tmpfs=/tmp:exec,size=2g", "--shm-size=2g"]
     # podman's own health checks need systemd; the test runs the command itself.
     how = ["--detach", f"--name={name}", "--no-healthcheck", *hardened, *room, *_limits()]
-    podman("run", *how, f"--publish=127.0.0.1:{port}:8001", image.name)
+    publish = f"--publish=127.0.0.1:{port}:{inside}"
+    podman("run", *how, publish, *options, image.name, *command)
     try:
         yield Container(name, f"127.0.0.1:{port}")
     finally:
-        podman("rm", "--force", "--time=0", name)
+        podman("rm", "--force", "--time=0", "--volumes", name)

@@ -13,12 +13,25 @@ from pictures import SAMPLES
 GROUND = "#8ab8d8"
 
 
+# The samples at two sizes, and figures, hair, ink, glow and veils over grounds of all kinds.
+NAMES = (*(f"{name} x{size}" for name in PAINTERS for size in (1, 2)), *SCENES)
+# Both sizes, every figure and most grounds: enough for every run of the tests.
+FEW = ("heroine x1", "lineart x1", "sunset x2", "hair over paint", "glow over gradient")
+FEW += ("ink over noise", "veil over checker", "ribbons over noise", "mascot over paint")
+
+
 @cache
+def drawing(name: str) -> np.ndarray:
+    """A clean drawing of NAMES, uint8 (H, W, 3), at least 256 pixels wide and high."""
+    if name in SCENES:
+        return composite(name, 512, 448).colour
+    sample, _, size = name.rpartition(" x")
+    return opaque(sample, int(size))
+
+
 def varied() -> dict[str, np.ndarray]:
-    """Clean drawings, uint8 (H, W, 3), at least 256 pixels wide and high: the samples at two sizes,
-    and figures, hair, ink, glow and veils over grounds of all kinds."""
-    drawings = {f"{name} x{size}": opaque(name, size) for name in PAINTERS for size in (1, 2)}
-    return drawings | {name: composite(name, 512, 448).colour for name in SCENES}
+    """All of them."""
+    return {name: drawing(name) for name in NAMES}
 
 
 def opaque(name: str, size: int) -> np.ndarray:

@@ -48,6 +48,9 @@ class Log:
             with self.changed:
                 self.text += line
                 self.changed.notify_all()
+        process.wait()
+        with self.changed:  # for whoever waits for a line that won't come any more
+            self.changed.notify_all()
 
     async def until(self, condition: Callable[[str], bool]) -> None:
         """Waits until all lines together meet a condition."""

@@ -12,15 +12,15 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import ValidationError
 
 from sakuga.inputs import ImageFile, file_bytes
-from sakuga.local import LocalServer
-from sakuga.providers import ImageProvider, TritonProvider
-from sakuga.triton import Triton
-from sakuga_core import protocol
-from sakuga_core.actions import ImageAction
+from sakuga.providers import ImageProvider, TritonProvider, transport
+from sakuga.transport import Transport
+from sakuga_core.actions import ACTIONS, ImageAction
 from sakuga_core.config.file import load_config
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import DetectorError, SakugaError
 from sakuga_core.options import Inpainting, Region
+
+ACTION = ACTIONS[ImageAction.FIX_ARTIFACTS]
 
 # The options that are passed on to the upscaler.
 UPSCALING = ("scale", "denoise_strength")
@@ -43,7 +43,7 @@ class AutoDetector:
             `load_config()`.
     """
 
-    def __init__(self, triton: Triton | None = None) -> None:
+    def __init__(self, triton: Transport | None = None) -> None:
         self.triton = triton
 
     async def detect(self, image: bytes) -> list[Region]:
@@ -52,8 +52,8 @@ class AutoDetector:
             SakugaError: of the class that fits; see `sakuga.errors`.
         """
         async with _server(self.triton) as (config, triton):
-            options = config.options_for("fix_artifacts", {"result": "regions"})
-            reply = await triton.infer(protocol.FIX_ARTIFACTS, image, options)
+            options = triton.options_for(config, ACTION, {"result": "regions"})
+            reply = await triton.run(ACTION, image, options)
         return [Region.model_validate(region) for region in reply.report["regions"]]
 
 
@@ -93,7 +93,7 @@ class ArtifactFixProvider(TritonProvider):
     def __init__(
         self,
         config: Config | None = None,
-        triton: Triton | None = None,
+        triton: Transport | None = None,
         detector: ArtifactDetector | None = None,
         *,
         action: ImageAction | None = None,
@@ -111,7 +111,7 @@ async def fix_artifacts(
     detector: ArtifactDetector | None = None,
     config: Mapping[str, Any] | None = None,
     *,
-    triton: Triton | None = None,
+    triton: Transport | None = None,
 ) -> bytes:
     """Detects and repairs damage in a picture, then has `upscaler` upscale it.
 
@@ -136,9 +136,10 @@ async def fix_artifacts(
     request = await _with_regions(config or {}, detector, data)
     triton = triton or getattr(upscaler, "triton", None)
     async with _server(triton, getattr(upscaler, "config", None)) as (settings, server):
-        options = settings.options_for("fix_artifacts", request)
-        repair = {**options, "result": "restored", "format": "png"}
-        repaired = (await server.infer(protocol.FIX_ARTIFACTS, data, repair)).result
+        options = settings.options_for(ACTION.name, request)
+        wanted = {**request, "result": "restored", "format": "png"}
+        repair = server.options_for(settings, ACTION, wanted)
+        repaired = (await server.run(ACTION, data, repair)).result
     passed_on = {name: options[name] for name in UPSCALING if options.get(name) is not None}
     return await upscaler.process(repaired, ImageAction.UPSCALE, passed_on)
 
@@ -159,7 +160,7 @@ async def inpaint_regions(
     inpaint: Inpainting = "auto",
     *,
     mask: bytes | None = None,
-    triton: Triton | None = None,
+    triton: Transport | None = None,
 ) -> bytes:
     """Inpaints parts of a picture; outside of them, and a rim of some pixels, none changes.
 
@@ -183,18 +184,18 @@ async def inpaint_regions(
         request = {"detector": "none", "restore": False, "result": "restored", "format": "png"}
         request |= {"inpaint": inpaint, "regions": list(regions)}
         request |= {} if mask is None else {"mask": mask}
-        options = config.options_for("fix_artifacts", request)
-        return (await server.infer(protocol.FIX_ARTIFACTS, data, options)).result
+        options = server.options_for(config, ACTION, request)
+        return (await server.run(ACTION, data, options)).result
 
 
 @asynccontextmanager
 async def _server(
-    triton: Triton | None, config: object = None
-) -> AsyncIterator[tuple[Config, Triton]]:
+    triton: Transport | None, config: object = None
+) -> AsyncIterator[tuple[Config, Transport]]:
     """A configuration and a connection: those given, or `load_config()` and one to its server."""
     settings = config if isinstance(config, Config) else load_config()
     if triton is not None:
         yield settings, triton
         return
-    async with Triton(settings.server, local=LocalServer(settings)) as made:
+    async with transport(settings) as made:
         yield settings, made

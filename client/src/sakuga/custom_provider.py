@@ -12,7 +12,7 @@ from typing import Any
 from sakuga.providers import ImageProvider, TritonProvider
 from sakuga.reply import Reply
 from sakuga.streaming import OnProgress
-from sakuga.triton import Triton
+from sakuga.transport import Transport
 from sakuga_core.actions import ImageAction
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import ConfigError, ProviderError, SakugaError
@@ -27,7 +27,7 @@ class CustomProvider:
             isn't trusted to import code.
     """
 
-    def __init__(self, config: Config, triton: Triton, action: ImageAction) -> None:
+    def __init__(self, config: Config, triton: Transport, action: ImageAction) -> None:
         self.config = config
         self.action = action
         self.path = config.block(action).provider
@@ -122,7 +122,7 @@ def _check_trusted(field: str, config: Config, action: ImageAction) -> None:
     )
 
 
-def _made(field: str, config: Config, triton: Triton, path: str) -> ImageProvider:
+def _made(field: str, config: Config, triton: Transport, path: str) -> ImageProvider:
     found = _imported(field, config, path)
     provider = found
     if isinstance(found, type):

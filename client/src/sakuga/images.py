@@ -11,10 +11,10 @@ from sakuga.calls import ActionCall, ActionMethods
 from sakuga.custom_provider import CustomProvider
 from sakuga.inputs import ImageFile, file_bytes, named
 from sakuga.local import LocalServer
-from sakuga.providers import TritonProvider
+from sakuga.providers import TritonProvider, transport
 from sakuga.reply import Reply
 from sakuga.streaming import OnProgress
-from sakuga.triton import Triton
+from sakuga.transport import Transport, is_http
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
 from sakuga_core.config.file import load_config, refresh
@@ -32,7 +32,7 @@ class Images(ActionMethods[ActionCall]):
     An assignment to `config`, or a change of its file, takes effect with the next call.
     """
 
-    def __init__(self, config: Config, triton: Triton) -> None:
+    def __init__(self, config: Config, triton: Transport) -> None:
         self.config = config
         self.triton = triton
         self._custom: dict[ImageAction, CustomProvider] = {}
@@ -119,26 +119,39 @@ async def connect(
     config: Config | str | Path | None = None,
     *,
     url: str | None = None,
+    key: str | None = None,
     local: LocalServer | None = None,
 ) -> AsyncIterator[Images]:
     """A connection to the server, open for the length of an `async with`.
 
     Where `server.url` is `auto`, that is the server which answers on this machine, else the
-    embedded one, started for so long.
+    embedded one, started for so long. Where it begins with http, that is a gateway (`sakuga web`),
+    whose own config.yaml holds for what neither this configuration nor a call sets.
 
     Args:
-        config: a Config, or the path of a config.yaml; if unset, as `load_config()` finds it.
-        url: host:port of Triton's gRPC; replaces the one in `config`.
+        config: a Config, or the path of a config.yaml; if unset, as `load_config()` finds it; or
+            the address of a gateway, http://host:port, with the defaults of all settings.
+        url: host:port of Triton's gRPC, or http://host:port of a gateway; replaces the one in
+            `config`.
+        key: of a gateway; if unset, that of the environment, SAKUGA_KEY. gRPC needs none.
         local: a server for `auto` that was prepared before; if unset, as `config` says.
 
     Raises:
         ConfigError: the configuration can't be used. A missing server is reported by the first
             call.
     """
-    settings = config if isinstance(config, Config) else load_config(config)
-    triton = Triton(settings.server, url=url, local=local or LocalServer(settings))
-    images = Images(settings, triton)
+    settings, url = _settings(config, url)
+    images = Images(settings, transport(settings, url, key, local))
     try:
         yield images
     finally:
         await images.close()
+
+
+def _settings(config: Config | str | Path | None, url: str | None) -> tuple[Config, str | None]:
+    """The configuration of a connection, and the address that replaces the one in it."""
+    if isinstance(config, Config):
+        return config, url
+    if isinstance(config, str) and is_http(config):
+        return Config(), url or config
+    return load_config(config), url

@@ -4,7 +4,6 @@ serves."""
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -13,10 +12,10 @@ from sakuga.local import LocalServer
 from sakuga.reply import Reply
 from sakuga.retry import Deadline
 from sakuga.streaming import OnProgress
+from sakuga.transport import Transport, is_http
 from sakuga.triton import Triton
-from sakuga_core import actions, protocol
+from sakuga_core import actions
 from sakuga_core.actions import ImageAction
-from sakuga_core.animated import animated
 from sakuga_core.config.file import load_config, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, ModelNotLoaded
@@ -25,7 +24,29 @@ from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, M
 # that it names now, and how often it tries.
 SWAP_SECONDS = 30
 POLL_SECONDS = 0.2
-LOADS = 3  # times that a network is requested which is unloaded again and again
+
+
+def transport(
+    config: Config,
+    url: str | None = None,
+    key: str | None = None,
+    local: LocalServer | None = None,
+) -> Transport:
+    """The transport to the server of a configuration: HTTP where its address begins so, else gRPC.
+
+    Args:
+        url: replaces the one in `config`.
+        key: of a gateway; if unset, SAKUGA_KEY of the environment. Over gRPC there is none.
+        local: the server for `auto`; if unset, as `config` says.
+
+    Raises:
+        ConfigError: a gateway's address or key can't be used.
+    """
+    if is_http(url or config.server.url):
+        from sakuga.gateway import Gateway  # imports httpx, which gRPC doesn't need
+
+        return Gateway(config.server, key, url)
+    return Triton(config.server, url=url, local=local or LocalServer(config))
 
 
 @runtime_checkable
@@ -56,12 +77,12 @@ class TritonProvider:
     def __init__(
         self,
         config: Config | None = None,
-        triton: Triton | None = None,
+        triton: Transport | None = None,
         *,
         action: ImageAction | None = None,
     ) -> None:
         self.config = config or load_config()
-        self.triton = triton or Triton(self.config.server, local=LocalServer(self.config))
+        self.triton = triton or transport(self.config)
         self.row = actions.find(action or self.action)
         self._owns_triton = triton is None
 
@@ -130,28 +151,11 @@ class TritonProvider:
             await asyncio.sleep(POLL_SECONDS)
 
     async def _send(self, request: "_Request") -> Reply:
-        """One picture to the Triton model of the action."""
-        full = self.config.options_for(self.row.name, request.options)
-        model = self.row.model_for(full["model"], frames=self._has_frames(request.image, full))
-        call = partial(
-            self.triton.infer, model, request.image, full, request.deadline, request.on_progress
+        """One picture to the server, with the options of config.yaml as it is now."""
+        options = self.triton.options_for(self.config, self.row, request.options)
+        return await self.triton.run(
+            self.row, request.image, options, request.deadline, request.on_progress
         )
-        for _ in range(LOADS):
-            try:
-                return await call()
-            except ModelNotLoaded:
-                # Pipelines load networks themselves; an ensemble has to be loaded first. To Triton,
-                # a misspelt name and one that isn't loaded are the same: the server tells them
-                # apart.
-                if model in protocol.PIPELINES:
-                    raise
-                await self.triton.load_on_demand(full["model"], self.row.kind, request.deadline)
-        return await call()
-
-    def _has_frames(self, image: bytes, options: Mapping[str, Any]) -> bool:
-        """Whether all frames of an animated picture are wanted, where that makes a difference."""
-        first = options.get("animation") == "first"
-        return self.row.frames_model is not None and not first and animated(image)
 
     async def close(self) -> None:
         """Closes the connection, if it is the provider's own."""

@@ -2,13 +2,20 @@
 few attempts, a budget of retries and a number of slots for all requests."""
 
 import asyncio
+import logging
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sakuga.translation import late
+from sakuga_core.errors import SakugaError, is_retryable
+
+T = TypeVar("T")
+
+log = logging.getLogger("sakuga")
 
 # A retry costs a token, and each request earns a part of one: when all servers are down, retries
 # add a fifth to their load, not a multiple. A new client starts with some.
@@ -88,6 +95,27 @@ class Attempts:
             return None
         self.made += 1
         return pause
+
+
+async def repeated(call: Callable[[Deadline], Awaitable[T]], attempts: Attempts, url: str) -> T:
+    """What a call gives; it is made again, where another attempt may succeed.
+
+    Args:
+        call: takes the deadline.
+        url: of the server, for the log.
+
+    Raises:
+        SakugaError: the last attempt's.
+    """
+    while True:
+        try:
+            return await call(attempts.deadline)
+        except SakugaError as error:
+            pause = attempts.pause() if is_retryable(error) else None
+            if pause is None:
+                raise
+            log.info("attempt %d at %s: %s", attempts.made, url, error)
+        await asyncio.sleep(pause)
 
 
 class Slots:

@@ -139,18 +139,21 @@ class SyncImages(ActionMethods[WaitingCall]):
 
 
 def connect_sync(
-    config: Config | str | Path | None = None, *, url: str | None = None
+    config: Config | str | Path | None = None, *, url: str | None = None, key: str | None = None
 ) -> SyncImages:
     """As `connect`, for programs without an event loop; also inside of one, as in notebooks.
 
     It is open until its `with` block ends or `close` is called.
 
     Args:
-        config: a Config, or the path of a config.yaml; if unset, as `load_config()` finds it.
-        url: host:port of Triton's gRPC; replaces the one in `config`.
+        config: a Config, or the path of a config.yaml; if unset, as `load_config()` finds it; or
+            the address of a gateway, http://host:port, with the defaults of all settings.
+        url: host:port of Triton's gRPC, or http://host:port of a gateway; replaces the one in
+            `config`.
+        key: of a gateway; if unset, that of the environment, SAKUGA_KEY. gRPC needs none.
 
     Raises:
         ConfigError: the configuration can't be used. A missing server is reported by the first
             call.
     """
-    return SyncImages(Background(connect(config, url=url)))
+    return SyncImages(Background(connect(config, url=url, key=key)))

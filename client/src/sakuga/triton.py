@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import grpc
 import numpy as np
@@ -18,24 +17,24 @@ from sakuga import tracing
 from sakuga.channel import CHANNEL_ARGS, Connection, credentials
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.reply import Reply
-from sakuga.retry import Attempts, Budget, Deadline, Slots, within
+from sakuga.retry import Attempts, Budget, Deadline, Slots, repeated, within
 from sakuga.streaming import NoTwin, OnProgress, last_answer, once
 from sakuga.translation import activity, translated, unreachable
+from sakuga.transport import ModelTransport, is_http
 from sakuga_core import actions, errors, protocol
 from sakuga_core.config.server import Server
-
-log = logging.getLogger("sakuga")
 
 # The part of a request's time left that it may wait in a server's queue. The rest is for its work
 # or, if the wait was in vain, for another server.
 QUEUE_SHARE = 0.5
 STATUS_SECONDS = 10  # that questions about the server may take
+LENGTH = 4  # bytes before each element of a tensor of BYTES, which say how long it is
 REPLY = (protocol.RESULT, protocol.REPORT)
 Inputs = Mapping[str, bytes]  # tensors, by name
 ADMIN_HEADER = f"triton-grpc-protocol-{protocol.ADMIN_HEADER}"
 
 
-class Triton:
+class Triton(ModelTransport):
     """A server, or several behind one address, reached over one gRPC channel from one event loop.
 
     Args:
@@ -76,12 +75,6 @@ class Triton:
         if self.local:
             await asyncio.to_thread(self.local.close)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
-
     async def infer(
         self,
         model: str,
@@ -109,7 +102,7 @@ class Triton:
         if on_progress and model in actions.programs():
             call = partial(self._streamed, model, inputs, on_progress)
         async with within(attempts.deadline, self.url), self._slots.one(self.server.in_flight):
-            result, report = await self._sent(call, attempts)
+            result, report = await repeated(call, attempts, self.url)
         return Reply(result, json.loads(report))
 
     def _attempts(self, deadline: Deadline | None) -> Attempts:
@@ -117,31 +110,17 @@ class Triton:
         deadline = deadline or Deadline(self.server.timeout)
         return Attempts(self.server.retries, deadline, self._budget)
 
-    async def _sent(
-        self, call: Callable[[Deadline], Awaitable[list[bytes]]], attempts: Attempts
-    ) -> list[bytes]:
-        """What a call gives; it is made again, where another attempt may succeed."""
-        while True:
-            try:
-                return await call(attempts.deadline)
-            except errors.SakugaError as error:
-                pause = attempts.pause() if errors.is_retryable(error) else None
-                if pause is None:
-                    raise
-                log.info("attempt %d at %s: %s", attempts.made, self.url, error)
-            await asyncio.sleep(pause)
-
     async def _call(
         self, model: str, inputs: Inputs, outputs: Iterable[str], deadline: Deadline
     ) -> list[bytes]:
         async with self._connected(model) as client:
-            answer = await client.infer(
+            call = client.infer(
                 outputs=[InferRequestedOutput(name) for name in outputs],
                 client_timeout=deadline.positive,
                 headers=tracing.headers(),
                 **_request(model, inputs, deadline),
             )
-            return _contents(answer, outputs, self.url)
+            return _contents(await call, outputs, self.url)
 
     async def _streamed(
         self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
@@ -165,12 +144,9 @@ class Triton:
                 headers=tracing.headers(),
             )
             try:
-                answer = await last_answer(answers, on_progress)
+                return _contents(await last_answer(answers, on_progress), REPLY, self.url)
             finally:
                 answers.cancel()  # so that the server stops; after the last answer nothing is left
-            if answer is None:
-                raise errors.ServerUnavailable(f"the connection to {self.url} broke")
-            return _contents(answer, REPLY, self.url)
 
     @asynccontextmanager
     async def _connected(self, model: str) -> AsyncIterator[InferenceServerClient]:
@@ -197,7 +173,16 @@ class Triton:
         return translated(status or "", text or "", model, url, self.server.tls.ca is not None)
 
     async def _address(self) -> str:
-        """host:port of the server, for `auto` of the one that was found or started."""
+        """host:port of the server, for `auto` of the one that was found or started.
+
+        Raises:
+            ConfigError: it is the address of a gateway, which is reached by another transport.
+        """
+        if is_http(self.url):
+            raise errors.ConfigError(
+                f"server.url is {self.url!r}, an HTTP gateway's; allowed here: auto, or host:port "
+                "of Triton's gRPC"
+            )
         if self.url != AUTO:
             return self.url
         if self.local:
@@ -243,7 +228,7 @@ class Triton:
         inputs = {protocol.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
         call = partial(self._call, protocol.NETWORKS, inputs, [protocol.REPORT])
         async with within(attempts.deadline, self.url):
-            await self._sent(call, attempts)
+            await repeated(call, attempts, self.url)
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
@@ -283,25 +268,36 @@ def _request(model: str, inputs: Inputs, deadline: Deadline) -> dict[str, Any]:
     }
 
 
-def _contents(answer: InferResult, names: Iterable[str], url: str) -> list[bytes]:
+def _contents(answer: InferResult | None, names: Iterable[str], url: str) -> list[bytes]:
     """Outputs of shape [1].
 
     Raises:
-        ServerUnavailable: the answer lacks one, as those of a server that just goes down do.
+        ServerUnavailable: there is no answer, or it lacks one, as those of a server that just goes
+            down do.
     """
-    found = [_content(answer, name) for name in names]
+    if answer is None:
+        raise errors.ServerUnavailable(f"the connection to {url} broke")
+    raw = _raw(answer)
+    del answer  # a picture may be large: as it came and as it is given are copies enough
+    found = [_content(raw.pop(name, b"")) for name in names]
     whole = [each for each in found if each is not None]
     if len(whole) < len(found):
         raise errors.ServerUnavailable(f"{url} sent an answer that isn't whole")
     return whole
 
 
-def _content(answer: InferResult, name: str) -> bytes | None:
-    try:
-        values = answer.as_numpy(name)
-    except ValueError:  # it has fewer bytes than its shape says
-        return None
-    return None if values is None or not len(values) else bytes(values[0])
+def _raw(answer: InferResult) -> dict[str, bytes]:
+    """The outputs of an answer as they came. (tritonclient's arrays of them would be another
+    copy.)"""
+    response = answer.get_response()
+    names = (output.name for output in response.outputs)
+    return dict(zip(names, response.raw_output_contents, strict=False))
+
+
+def _content(raw: bytes) -> bytes | None:
+    """The one element of an output of BYTES, after its length; None if it isn't whole."""
+    whole = len(raw) >= LENGTH and int.from_bytes(raw[:LENGTH], "little") == len(raw) - LENGTH
+    return raw[LENGTH:] if whole else None
 
 
 def _bytes_input(name: str, value: bytes) -> InferInput:

@@ -1,22 +1,22 @@
-"""Every error that Sakuga raises on purpose, with the gRPC status it travels under.
+"""Every error that Sakuga raises on purpose, with the statuses it travels under: gRPC's and HTTP's.
 
 SakugaError
-├── ConfigError            config.yaml or the environment can't be used as it is
-├── BadInput               the request is wrong: correct it before sending it again
-│   ├── BadImage           INVALID_ARGUMENT   not a picture, truncated, or of an unsupported format
-│   ├── BadOption          INVALID_ARGUMENT   an unknown option, or a value that isn't allowed
-│   └── TooLarge           INVALID_ARGUMENT   over one of the server's limits
-├── ModelNotLoaded         NOT_FOUND          the server knows the model, but it isn't loaded
-│   └── ModelNotInstalled  NOT_FOUND          the model isn't in the server's repository
-├── ServerUnavailable      UNAVAILABLE        no server answers, or it is stopping
-│   └── Overloaded         UNAVAILABLE        the server's queue is full
-├── PermissionDenied       UNAVAILABLE        administration without the server's key
-├── Cancelled              CANCELLED          the caller has gone, and the work was stopped
-├── DeadlineExceeded       DEADLINE_EXCEEDED  no result within the time allowed
-│   └── QueueTimeout       UNAVAILABLE        the picture waited in a queue for too long
-├── DetectorError          INTERNAL           a detector failed; the message names it
-├── ProviderError          INTERNAL           a custom provider failed; the message names it
-└── ServerError            INTERNAL           the server failed; its log has the reason
+├── ConfigError            INVALID_ARGUMENT   500  config.yaml can't be used as it is
+├── BadInput               INVALID_ARGUMENT   400  the request is wrong: correct it, then send it
+│   ├── BadImage           INVALID_ARGUMENT   422  not a picture, truncated, an unsupported format
+│   ├── BadOption          INVALID_ARGUMENT   400  an unknown option, or a value not allowed
+│   └── TooLarge           INVALID_ARGUMENT   413  over one of the server's limits
+├── ModelNotLoaded         NOT_FOUND          404  the server knows the model, but it isn't loaded
+│   └── ModelNotInstalled  NOT_FOUND          404  the model isn't in the server's repository
+├── ServerUnavailable      UNAVAILABLE        503  no server answers, or it is stopping
+│   └── Overloaded         UNAVAILABLE        503  the server's queue is full
+├── PermissionDenied       UNAVAILABLE        403  administration without the server's key
+├── Cancelled              CANCELLED          503  the caller has gone, and the work was stopped
+├── DeadlineExceeded       DEADLINE_EXCEEDED  504  no result within the time allowed
+│   └── QueueTimeout       UNAVAILABLE        503  the picture waited in a queue for too long
+├── DetectorError          INTERNAL           500  a detector failed; the message names it
+├── ProviderError          INTERNAL           500  a custom provider failed; the message names it
+└── ServerError            INTERNAL           500  the server failed; its log has the reason
 
 Over gRPC an error is its status and the message "ClassName: message", so its class survives
 Triton's short list of statuses, and a client in any language can tell errors apart.
@@ -32,6 +32,7 @@ class SakugaError(Exception):
     """The base class of all errors. The message says what is wrong, where, and what to do."""
 
     status = "INTERNAL"
+    http_status = 500
 
     def to_message(self) -> str:
         """The error as it travels: "ClassName: message"."""
@@ -44,10 +45,11 @@ class ConfigError(SakugaError):
 
 class BadInput(SakugaError):
     status = "INVALID_ARGUMENT"
+    http_status = 400
 
 
 class BadImage(BadInput):
-    pass
+    http_status = 422
 
 
 class BadOption(BadInput):
@@ -55,11 +57,12 @@ class BadOption(BadInput):
 
 
 class TooLarge(BadInput):
-    pass
+    http_status = 413
 
 
 class ModelNotLoaded(SakugaError):
     status = "NOT_FOUND"
+    http_status = 404
 
     @classmethod
     def loadable(cls, model: str) -> Self:
@@ -83,6 +86,7 @@ class ModelNotInstalled(ModelNotLoaded):
 
 class ServerUnavailable(SakugaError):
     status = "UNAVAILABLE"
+    http_status = 503
 
 
 class Overloaded(ServerUnavailable):
@@ -91,18 +95,22 @@ class Overloaded(ServerUnavailable):
 
 class PermissionDenied(SakugaError):
     status = "UNAVAILABLE"
+    http_status = 403
 
 
 class Cancelled(SakugaError):
     status = "CANCELLED"
+    http_status = 503
 
 
 class DeadlineExceeded(SakugaError):
     status = "DEADLINE_EXCEEDED"
+    http_status = 504
 
 
 class QueueTimeout(DeadlineExceeded):
     status = "UNAVAILABLE"
+    http_status = 503
 
 
 class DetectorError(SakugaError):
@@ -146,6 +154,12 @@ def from_message(text: str) -> SakugaError | None:
     """
     found = _MESSAGE.search(text)
     return _BY_NAME[found[1]](found[2]) if found else None
+
+
+def by_name(name: object) -> type[SakugaError] | None:
+    """The class of that name, as HTTP's problem details have it; None if there is none."""
+    kind = globals().get(str(name))
+    return kind if isinstance(kind, type) and issubclass(kind, SakugaError) else None
 
 
 def says_not_loaded(text: str) -> bool:

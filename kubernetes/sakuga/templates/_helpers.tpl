@@ -40,17 +40,23 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{ $image.repository }}:{{ default (index . 0).Chart.AppVersion $image.tag }}
 {{- end -}}
 
-{{/* config.yaml: the chart's defaults, overridden by the values, overridden by what the chart requires. */}}
+{{/* What server.tls is on both sides: the servers', and as a client the gateway's. */}}
+{{- define "sakuga.tls" -}}
+{{- if .Values.tls.existingSecret -}}
+{{- dict "tls" (dict "certificate" "/tls/tls.crt" "key" "/tls/tls.key" "ca" "/tls/ca.crt" "mutual" .Values.tls.mutual) | toYaml -}}
+{{- end -}}
+{{- end -}}
+
+{{/* config.yaml: the chart's defaults, overridden by the values, overridden by what the chart requires.
+     Without the gateway's block, a change of which would have the servers export and start again. */}}
 {{- define "sakuga.config" -}}
 {{- $server := dict "preload" "all" "load_on_demand" false "start_timeout" .Values.probes.startTimeout -}}
 {{- $fixed := dict "host" "0.0.0.0" "url" "localhost:8001" "http_port" 8000 "metrics_port" 8002 "repository" "/models" -}}
 {{- with include "sakuga.engines" . -}}
 {{- $_ := set $fixed "engine_cache" . -}}
 {{- end -}}
-{{- if .Values.tls.existingSecret -}}
-{{- $_ := set $fixed "tls" (dict "certificate" "/tls/tls.crt" "key" "/tls/tls.key" "ca" "/tls/ca.crt" "mutual" .Values.tls.mutual) -}}
-{{- end -}}
-{{- mergeOverwrite (dict "server" $server) (deepCopy .Values.config) (dict "server" $fixed) | toYaml -}}
+{{- $fixed = merge $fixed (include "sakuga.tls" . | fromYaml) -}}
+{{- mergeOverwrite (dict "server" $server) (omit (deepCopy .Values.config) "gateway") (dict "server" $fixed) | toYaml -}}
 {{- end -}}
 
 {{- define "sakuga.configName" -}}
@@ -120,6 +126,83 @@ imagePullSecrets:
   - name: {{ . }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* A claim for a volume of the values: list of root, the volume's block, its name and the component. */}}
+{{- define "sakuga.newClaim" -}}
+{{- $root := index . 0 -}}
+{{- $volume := index . 1 -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ index . 2 }}
+  namespace: {{ $root.Release.Namespace }}
+  labels: {{- include "sakuga.labels" (list $root (index . 3)) | nindent 4 }}
+  {{- if $volume.keep }}
+  annotations: {helm.sh/resource-policy: keep}
+  {{- end }}
+spec:
+  accessModes: {{- toYaml $volume.accessModes | nindent 4 }}
+  {{- with $volume.storageClass }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests: {storage: {{ $volume.size }}}
+{{- end -}}
+
+{{/* The gateway: its names, its config.yaml, and where its jobs are. */}}
+{{- define "sakuga.gateway" -}}
+{{ include "sakuga.fullname" . }}-gateway
+{{- end -}}
+
+{{- define "sakuga.gatewayConfig" -}}
+{{- $url := printf "%s.%s.svc:%d" (include "sakuga.fullname" .) .Release.Namespace (int .Values.envoy.service.port) -}}
+{{- $server := merge (dict "url" $url) (include "sakuga.tls" . | fromYaml) -}}
+{{- $fixed := dict "server" $server "gateway" (dict "host" "0.0.0.0" "port" 8080) -}}
+{{- mergeOverwrite (deepCopy .Values.config) $fixed | toYaml -}}
+{{- end -}}
+
+{{- define "sakuga.gatewayClaim" -}}
+{{- default (printf "%s-jobs" (include "sakuga.fullname" .)) .Values.gateway.persistence.existingClaim -}}
+{{- end -}}
+
+{{/* Whether several gateways share the jobs; empty: they are in SQLite, of one gateway. */}}
+{{- define "sakuga.jobsShared" -}}
+{{- $jobs := .Values.gateway.jobs -}}
+{{- if or (and $jobs.existingSecret $jobs.key) .Values.config.gateway.jobs }}yes{{ end -}}
+{{- end -}}
+
+{{/* Of a pod that would not start, or would lose jobs, helm says so. */}}
+{{- define "sakuga.gatewayChecks" -}}
+{{- $gateway := .Values.gateway -}}
+{{- if not (or .Values.config.gateway.keys $gateway.noAuth) -}}
+{{- fail "gateway.enabled is true and config.gateway.keys is empty: `sakuga web --new-key NAME` makes a key and prints its entry; gateway.noAuth: true does without keys" -}}
+{{- end -}}
+{{- if not (include "sakuga.jobsShared" .) -}}
+{{- $several := "several gateways share their jobs in a PostgreSQL: set config.gateway.jobs to postgresql://user@host/database, or gateway.jobs.existingSecret to a Secret with its URL" -}}
+{{- if $gateway.autoscaling.enabled -}}
+{{- fail (printf "gateway.autoscaling.enabled is true; %s" $several) -}}
+{{- else if gt (int $gateway.replicas) 1 -}}
+{{- fail (printf "gateway.replicas is %d, allowed: 0 or 1; %s" (int $gateway.replicas) $several) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sakuga.gatewayGrace" -}}
+{{- add .Values.gateway.shutdown.preStop .Values.config.gateway.exit_timeout .Values.gateway.shutdown.margin -}}
+{{- end -}}
+
+{{/* How large a request may be, and how long its answer may take, in the words of two controllers. */}}
+{{- define "sakuga.ingressAnnotations" -}}
+{{- $seconds := add (ceil .Values.config.server.timeout) 60 | toString -}}
+{{- $bytes := int64 .Values.config.gateway.body_bytes | toString -}}
+{{- /* Both pass bodies on as they come: the gateway has bounds of its own, and events are not to wait. */ -}}
+{{- $community := dict "proxy-body-size" $bytes "proxy-read-timeout" $seconds "proxy-send-timeout" $seconds "proxy-request-buffering" "off" "proxy-buffering" "off" -}}
+{{- $f5 := dict "client-max-body-size" $bytes "proxy-read-timeout" (printf "%ss" $seconds) "proxy-send-timeout" (printf "%ss" $seconds) "proxy-buffering" "false" -}}
+{{- $all := dict -}}
+{{- range $name, $value := $community }}{{ $_ := set $all (printf "nginx.ingress.kubernetes.io/%s" $name) $value }}{{ end -}}
+{{- range $name, $value := $f5 }}{{ $_ := set $all (printf "nginx.org/%s" $name) $value }}{{ end -}}
+{{- mergeOverwrite $all .Values.gateway.ingress.annotations | toYaml -}}
 {{- end -}}
 
 {{/* TLS of Envoy: downstream to clients, upstream to servers. */}}

@@ -91,7 +91,7 @@ def _command_of_ours(name: str) -> click.Command:
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sakuga")
 @click.option("--config", "file", type=click.Path(), help="config.yaml to use")
-@click.option("--url", help="host:port of Triton's gRPC, or auto")
+@click.option("--url", help="host:port of Triton's gRPC, http://host:port of a gateway, or auto")
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:
     """Upscale, restore, enhance and remove the background of drawn and anime pictures on NVIDIA

@@ -8,11 +8,14 @@ import click
 
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.measure import measure
-from sakuga.cli.server import ask
+from sakuga.cli.server import ask, ask_any
 from sakuga.cli.settings import Settings
+from sakuga.transport import Transport
 from sakuga.triton import Triton
 from sakuga_core import protocol
-from sakuga_core.errors import ModelNotInstalled
+from sakuga_core.errors import ConfigError, ModelNotInstalled
+
+OF_TRITON = ("device", "speed", "calls")  # of a network, which a gateway doesn't tell
 
 
 @click.group(invoke_without_command=True)
@@ -24,7 +27,7 @@ def models(context: click.Context, measured: bool, as_json: bool) -> None:
     if context.invoked_subcommand:
         return
     with plain_errors():
-        networks = ask(context.obj.config, lambda triton: _listed(triton, measured))
+        networks = ask_any(context.obj.config, lambda server: _listed(server, measured))
     if as_json:
         click.echo(json.dumps(networks, indent=2))
         return
@@ -35,8 +38,21 @@ def models(context: click.Context, measured: bool, as_json: bool) -> None:
         click.echo(f"{'':{width}}  {facts['licence']}; {facts['source']}")
 
 
-async def _listed(triton: Triton, measured: bool) -> dict[str, dict[str, Any]]:
-    networks = await triton.networks()
+async def _listed(server: Transport, measured: bool) -> dict[str, dict[str, Any]]:
+    networks = await server.networks()
+    if isinstance(server, Triton):
+        await _complete(server, networks, measured)
+        return networks
+    if measured:
+        raise ConfigError(
+            f"--measure needs Triton itself, and {server.url} is a gateway; allowed: auto, or "
+            "host:port of Triton's gRPC"
+        )
+    return {name: {**facts, **dict.fromkeys(OF_TRITON)} for name, facts in networks.items()}
+
+
+async def _complete(triton: Triton, networks: dict[str, dict[str, Any]], measured: bool) -> None:
+    """Adds to networks what Triton alone tells."""
     for name, facts in networks.items():
         loaded = facts["loaded"]
         facts["device"] = await triton.device(protocol.folder(name)) if loaded else None
@@ -44,7 +60,6 @@ async def _listed(triton: Triton, measured: bool) -> dict[str, dict[str, Any]]:
     statistics = (await triton.status())["models"]
     for name, facts in networks.items():
         facts["calls"] = statistics.get(protocol.folder(name))
-    return networks
 
 
 def _state(facts: Mapping[str, Any]) -> str:
@@ -54,7 +69,7 @@ def _state(facts: Mapping[str, Any]) -> str:
         return f"not exported  {kind}"
     if not facts["loaded"]:
         return f"not loaded  {kind}, {facts['megabytes']} MB on disk"
-    parts = [kind, f"on {facts['device']}"]
+    parts = [kind, *([f"on {facts['device']}"] if facts["device"] else [])]
     if facts["memory"] is not None:
         parts.append(f"{facts['memory']} MB")
     if facts["calls"] and facts["calls"]["requests"]:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from sakuga.local import AUTO, recorded_key, running
+from sakuga.providers import transport
+from sakuga.transport import Transport, is_http
 from sakuga.triton import Triton
 from sakuga_core import protocol
 from sakuga_core.config.schema import Config
@@ -14,7 +16,7 @@ T = TypeVar("T")
 
 
 def ask(config: Config, question: Callable[[Triton], Awaitable[T]]) -> T:
-    """The answer of the server that config.yaml names.
+    """The answer of the Triton server that config.yaml names.
 
     Raises:
         SakugaError: of the class that fits; see `sakuga_core.errors`.
@@ -23,6 +25,18 @@ def ask(config: Config, question: Callable[[Triton], Awaitable[T]]) -> T:
     async def answer() -> T:
         async with Triton(config.server, _key(config.server.url)) as triton:
             return await question(triton)
+
+    return asyncio.run(answer())
+
+
+def ask_any(config: Config, question: Callable[[Transport], Awaitable[T]]) -> T:
+    """As `ask`, also where config.yaml names a gateway."""
+    if not is_http(config.server.url):
+        return ask(config, question)
+
+    async def answer() -> T:
+        async with transport(config) as gateway:
+            return await question(gateway)
 
     return asyncio.run(answer())
 

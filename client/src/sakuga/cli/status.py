@@ -3,8 +3,9 @@
 import click
 
 from sakuga.cli.errors import plain_errors
-from sakuga.cli.server import ask
+from sakuga.cli.server import ask_any
 from sakuga.cli.settings import Settings
+from sakuga.transport import is_http
 
 
 @click.command()
@@ -12,9 +13,10 @@ from sakuga.cli.settings import Settings
 def status(settings: Settings) -> None:
     """Show whether the server is ready, and what each model has done."""
     with plain_errors():
-        state = ask(settings.config, lambda triton: triton.status())
+        state = ask_any(settings.config, lambda server: server.status())
     ready = "ready" if state["ready"] else "not ready"
-    click.echo(f"Triton {state['version']} at {state['url']}: {ready}")
+    name = "Gateway" if is_http(state["url"]) else f"Triton {state['version']}"
+    click.echo(f"{name} at {state['url']}: {ready}")
     for name, done in state["models"].items():
         click.echo(
             f"{name:28} {done['requests']:6} requests  {done['failed']:4} failed  "

@@ -1,8 +1,8 @@
 """Reading config.yaml, and reading it again when it has changed.
 
 Priority of a setting: flag or argument > environment > config.yaml > default. The environment has
-SAKUGA_CONFIG (which file) and SAKUGA_URL (which server); the key of a server's administration,
-which belongs into no file, is read where it is needed.
+SAKUGA_CONFIG (which file), SAKUGA_URL (which server) and SAKUGA_JOBS (which store); the key of a
+server's administration, which belongs into no file, is read where it is needed.
 """
 
 import logging
@@ -23,6 +23,9 @@ from sakuga_core.paths import config_folder, data_folder
 
 DEFAULT_FILE = "config.yaml"
 
+# Of the environment; their values win over the file's.
+URL, JOBS = "SAKUGA_URL", "SAKUGA_JOBS"
+
 # A younger file may still be being written; it is read at the next look.
 STABLE_SECONDS = 0.1
 
@@ -33,7 +36,8 @@ def load_config(path: str | Path | None = None) -> Config:
     """The configuration from `path`, else from $SAKUGA_CONFIG, else from ./config.yaml, else from
     the user's own config.yaml (`~/.config/sakuga/config.yaml`).
 
-    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`.
+    Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`, and
+    $SAKUGA_JOBS `gateway.jobs`.
 
     Raises:
         ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
@@ -97,8 +101,9 @@ def _resolved(config: Config, file: Path) -> Config:
             tls.set_default(name, folder / path)
     if config.server.engine_cache:
         config.server.set_default("engine_cache", folder / config.server.engine_cache)
-    if url := os.environ.get("SAKUGA_URL"):
-        config.server.set_default("url", url)
+    for name, block, field in ((URL, config.server, "url"), (JOBS, config.gateway, "jobs")):
+        if value := os.environ.get(name):
+            block.set_default(field, value)
     return config
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sakuga_core.actions import ACTIONS
 from sakuga_core.config.block import Block
+from sakuga_core.config.file import JOBS, URL
 from sakuga_core.config.schema import Config
 
 DEFAULT = "default"
@@ -24,7 +25,7 @@ class Setting(NamedTuple):
 
 def settings(config: Config) -> Iterator[Setting]:
     """Every setting in effect: the options of each action, those of its family included, then
-    the settings of the server and the limits."""
+    the settings of the server, the limits and the gateway."""
     for action, row in ACTIONS.items():
         effective, block = config.options_for(action), config.block(action)
         for name, value in (block.model_dump(mode="json") | effective).items():
@@ -35,7 +36,7 @@ def settings(config: Config) -> Iterator[Setting]:
             origin = next((each for each in origins if each), DEFAULT)
             yield Setting(f"providers.image.{action.value}.{name}", value, origin)
     for path, block, name in config.fields():
-        if path.split(".")[0] in ("server", "limits") or path in FAMILY_SETTINGS:
+        if path.split(".")[0] in ("server", "limits", "gateway") or path in FAMILY_SETTINGS:
             value = block.model_dump(mode="json")[name]
             yield Setting(path, value, _set_by(config, path, block) or DEFAULT)
 
@@ -45,8 +46,9 @@ def _set_by(config: Config, path: str, block: Block) -> str | None:
     name = path.rpartition(".")[2]
     if block.assigned(name):
         return "flag"
-    if path == "server.url" and os.environ.get("SAKUGA_URL"):
-        return "environment, SAKUGA_URL"
+    variable = {"server.url": URL, "gateway.jobs": JOBS}.get(path)
+    if variable and os.environ.get(variable):
+        return f"environment, {variable}"
     if name not in block.model_fields_set or config.source is None:
         return None
     return config.source.place(path)

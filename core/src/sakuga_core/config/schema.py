@@ -24,6 +24,7 @@ from pydantic import (
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
 from sakuga_core.config.block import Block, Source
+from sakuga_core.config.gateway import Gateway
 from sakuga_core.config.server import Backend, Limits, Server
 from sakuga_core.options import (
     PictureOptions,
@@ -135,6 +136,7 @@ class Config(Block):
     aurasr: AuraSR = Field(default_factory=AuraSR)
     server: Server = Field(default_factory=Server)
     limits: Limits = Field(default_factory=Limits)
+    gateway: Gateway = Field(default_factory=Gateway)
 
     _source: Source | None = PrivateAttr(default=None)
 
@@ -162,14 +164,25 @@ class Config(Block):
                 allowed.
         """
         row = actions.find(action)
+        chosen = self.set_options_for(row.name, request)
+        return {"model": canonical(row.default_model), **overridden(row.defaults, chosen)}
+
+    def set_options_for(
+        self, action: ImageAction | str, request: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """As `options_for`, without the options that neither this configuration nor the request
+        sets: for a server that has its own defaults."""
+        row = actions.find(action)
         block = self.block(row.name)
         parsed = parse_options(row.options, request or {})
         requested = parsed.model_dump(mode="json", exclude_unset=True)
-        default = getattr(self, row.default_family).model or row.default_model
-        model = canonical(requested.get("model") or block.model or default)
+        default = getattr(self, row.default_family).model
+        chosen = requested.get("model") or block.model or default
+        model = canonical(chosen or row.default_model)
         family = _set_options(getattr(self, row.family(model)), row.options)
-        own = _set_options(block, row.options)
-        return {**overridden(row.defaults, family, own, requested), "model": model}
+        options = overridden(family, _set_options(block, row.options), requested)
+        options.pop("model", None)
+        return {**options, "model": model} if chosen else options
 
 
 def _set_options(block: Any, options: type[PictureOptions]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ class NetworkSettings(Block):
 
 
 class TLS(Block):
-    """TLS for gRPC; Triton has none for HTTP. With `ca`, clients verify the server. With
-    `certificate` and `key`, the server identifies itself, and so does a client that has them.
-    Relative paths start at the folder of config.yaml.
+    """TLS for gRPC, and for https to a gateway; Triton has none for HTTP. With `ca`, clients verify
+    the server. With `certificate` and `key`, the server identifies itself, and so does a client
+    that has them. Relative paths start at the folder of config.yaml.
     """
 
     ca: Path | None = Field(default=None, examples=["a file in PEM form, or system"])
@@ -64,7 +64,8 @@ class Server(Block):
     url: str = "auto"
     """auto: the server that answers on this machine, else the embedded one, started for as long as
     the program needs it. Otherwise host:port of Triton's gRPC, or several servers in turn:
-    dns:///host:port for all addresses of a name, ipv4:host:port,host:port for a list."""
+    dns:///host:port for all addresses of a name, ipv4:host:port,host:port for a list. Or
+    http://host:port of a gateway, `sakuga web`, with its key in SAKUGA_KEY."""
     timeout: Annotated[float, Field(gt=0)] = 600.0
     """Seconds that a client waits for one picture: queue, connection and all attempts included. A
     server refuses a picture that has waited in its queue for half of the time left, so that another
@@ -73,9 +74,10 @@ class Server(Block):
     """Times that a client sends a picture again when a server can't be reached or stops; over time
     at most one retry for five pictures. A full queue is reported immediately, without a retry."""
     in_flight: Count = 64
-    """Concurrent requests of one client; more pictures wait in the client."""
+    """Concurrent requests of one client; more pictures wait in the client. Unless it is set, 8 to a
+    gateway."""
     tls: TLS = Field(default_factory=TLS)
-    """Encryption of gRPC."""
+    """Encryption of gRPC and of https."""
     host: str = "127.0.0.1"
     """Address that the server listens on. The embedded server has known vulnerabilities: never
     expose it to an untrusted network."""

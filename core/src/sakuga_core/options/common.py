@@ -1,8 +1,17 @@
 """Options that every action has."""
 
+import base64
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from sakuga_core.formats import ALIASES
 
@@ -47,6 +56,20 @@ Animation = Annotated[
     Literal["all", "first"],
     Field(description="of animated pictures and pages: all, or the first alone"),
 ]
+
+
+def _file(value: Any) -> Any:
+    """A file's bytes; text is base64."""
+    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
+
+
+Mask = Annotated[
+    bytes | None,
+    BeforeValidator(_file),
+    PlainSerializer(lambda data: data and base64.b64encode(data).decode(), when_used="json"),
+]
+"""A second picture file, of the size of the first."""
+MASK_ALLOWED = "a picture file as bytes, in JSON as base64"
 
 
 class PictureOptions(BaseModel):

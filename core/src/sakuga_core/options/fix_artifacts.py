@@ -1,10 +1,10 @@
 """Options of `fix_artifacts`, and the regions that it finds or takes."""
 
-import base64
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from sakuga_core.options.common import MASK_ALLOWED, Mask
 from sakuga_core.options.upscale import UpscaleOptions
 
 Phase = Annotated[int, Field(ge=0, le=7)]
@@ -36,11 +36,6 @@ def _region(value: Any) -> Any:
     return {"box": value} if isinstance(value, list | tuple) and len(value) == 4 else value
 
 
-def _file(value: Any) -> Any:
-    """A file's bytes; text is base64."""
-    return base64.b64decode(value, validate=True) if isinstance(value, str) else value
-
-
 Detectors = Literal["auto", "jpeg", "banding", "speck", "none"]
 Inpainting = Literal["auto", "migan", "lama-anime", "opencv", "none"]
 
@@ -59,13 +54,8 @@ class FixArtifactsOptions(UpscaleOptions):
         ),
     ] = None
     mask: Annotated[
-        bytes | None,
-        BeforeValidator(_file),
-        PlainSerializer(lambda data: data and base64.b64encode(data).decode(), when_used="json"),
-        Field(
-            examples=["a picture file as bytes, in JSON as base64"],
-            description="mask of the same size, white where to inpaint",
-        ),
+        Mask,
+        Field(examples=[MASK_ALLOWED], description="mask of the same size, white where to inpaint"),
     ] = None
     inpaint: Annotated[
         Inpainting,

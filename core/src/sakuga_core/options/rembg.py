@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from sakuga_core.options.common import PictureOptions
+from sakuga_core.options.common import MASK_ALLOWED, Mask, PictureOptions
 
 
 def _colour(value: Any) -> Any:
@@ -60,6 +60,14 @@ class RembgOptions(PictureOptions):
     post_process_mask: Annotated[
         bool, Field(description="smooth and binarise the mask, and remove specks")
     ] = False
+    mask: Annotated[
+        Mask,
+        Field(
+            examples=[MASK_ALLOWED],
+            description="corrections of the network's mask, of the picture's size: white is "
+            "foreground, black background, gray as the network has it",
+        ),
+    ] = None
     only_mask: Annotated[bool, Field(description="return the mask instead of the foreground")] = (
         False
     )

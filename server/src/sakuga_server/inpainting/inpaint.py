@@ -16,9 +16,8 @@ from sakuga_core.errors import BadOption, ModelNotLoaded
 from sakuga_core.networks.facts import InpainterFacts
 from sakuga_core.options import Box, Inpainting, Region
 from sakuga_server.cancellation import stop_if
-from sakuga_server.imaging.alpha import bleed
-from sakuga_server.imaging.picture import Array, Picture, rgb, window
-from sakuga_server.imaging.samples import to_8_bit
+from sakuga_server.imaging.mask_file import eight_bit
+from sakuga_server.imaging.picture import Array, Picture, window
 from sakuga_server.networks import InpaintNet
 
 # The best on drawings first.
@@ -67,7 +66,7 @@ class Inpaint:
             return picture, []
         if (specks | holes).all():
             raise BadOption("regions and mask cover the whole picture; allowed: parts of it")
-        colour, done = _eight_bit(picture), []
+        colour, done = eight_bit(picture), []
         inpainted = colour.copy()
         if specks.any():
             whole = (0, 0, picture.width, picture.height)
@@ -154,25 +153,6 @@ def check(regions: list[Region], picture: Picture, most: int) -> list[Region]:
     return inside
 
 
-def read_mask(mask: Picture, picture: Picture) -> Array:
-    """bool (H, W): where a mask is bright, and isn't transparent.
-
-    Raises:
-        BadOption: it isn't as large as the picture.
-    """
-    if (mask.width, mask.height) != (picture.width, picture.height):
-        raise BadOption(
-            f"option 'mask' is {mask.width}x{mask.height}; allowed: the picture's size, "
-            f"{picture.width}x{picture.height}"
-        )
-    bright = cv2.cvtColor(_eight_bit(mask), cv2.COLOR_RGB2GRAY) > 127
-    return (
-        bright
-        if mask.alpha is None
-        else bright & (mask.alpha > np.iinfo(mask.alpha.dtype).max // 2)
-    )
-
-
 def _holes(picture: Picture, regions: list[Region], mask: Array | None) -> tuple[Array, Array]:
     """Where specks are, and where else is inpainted: bool (H, W) each."""
     specks = np.zeros((picture.height, picture.width), bool)
@@ -181,12 +161,6 @@ def _holes(picture: Picture, regions: list[Region], mask: Array | None) -> tuple
         if region.kind in ("speck", "user"):
             (specks if region.kind == "speck" else holes)[window(region.box)] = True
     return specks, holes
-
-
-def _eight_bit(picture: Picture) -> Array:
-    """uint8 (H, W, 3), without what the file holds under transparency."""
-    colour = picture.colour if picture.alpha is None else bleed(picture.colour, picture.alpha)
-    return rgb(to_8_bit(colour) if picture.deep else colour)
 
 
 def _grown(holes: Array, rim: int) -> Array:

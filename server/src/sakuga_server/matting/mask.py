@@ -18,6 +18,7 @@ FAINTEST = 0.1
 CERTAIN = 253
 
 BACKGROUND, UNKNOWN, FOREGROUND = 0, 128, 255
+DARK, LIGHT = 64, 191  # beyond them a correction is one
 
 
 class Window(NamedTuple):
@@ -96,6 +97,15 @@ def post_process(mask: Array) -> Array:
 
 def _cross() -> Array:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))  # at this size OpenCV's is a cross
+
+
+def corrected(levels: Array, corrections: Array | None) -> Array:
+    """A mask or trimap, uint8 (H, W), with what a person has drawn: light is foreground, dark is
+    background, and the grays between them leave what is there."""
+    if corrections is None:
+        return levels
+    kept = np.where(corrections > LIGHT, np.uint8(FOREGROUND), levels)
+    return np.where(corrections < DARK, np.uint8(BACKGROUND), kept)
 
 
 def trimap(mask: Array, options: RembgOptions) -> Array:

@@ -38,15 +38,15 @@ def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[byt
     """
     stages = context.stages
     stages["network"] = round(1000 * (time.monotonic() - context.sent), 1)
-    picture, options = _unpacked(packed, context), context.options
+    (picture, corrections), options = _unpacked(packed, context), context.options
     with stages("mask"):
-        mask = _mask(prediction, picture, context)
+        mask = _mask(prediction, picture, corrections, context)
     # A colour profile says nothing of a mask, and one for RGB is an error in a gray file.
     result = Picture(mask, None, replace(picture.metadata, icc=None), picture.warnings)
     if not options.only_mask:
         with stages("matting"):
             visible = _visible(picture)
-            alpha = _alpha(visible, mask, context)
+            alpha = _alpha(visible, mask, corrections, context)
         with stages("colour"):
             foreground = _foreground_of(picture, visible, alpha, options)
             result = _laid_over(foreground, options.background_color)
@@ -58,20 +58,28 @@ def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[byt
     return encoded, report(context, "rembg", picture, result, sizes, form)
 
 
-def _unpacked(packed: Array, context: RembgContext) -> Picture:
-    pixels = packed.view(np.uint16) if context.deep else packed
+def _unpacked(packed: Array, context: RembgContext) -> tuple[Picture, Array | None]:
+    """The picture, and uint8 (H, W), how its mask is corrected."""
+    pixels, corrections = packed.view(np.uint16) if context.deep else packed, None
+    if context.corrected:
+        corrections, pixels = pixels[..., -1].astype(np.uint8), pixels[..., :-1]
     colour = pixels[..., 0] if context.gray else pixels[..., :3]
     alpha = np.ascontiguousarray(pixels[..., -1]) if context.alpha else None
     picture = Picture(np.ascontiguousarray(colour), alpha, context.metadata, context.warnings)
-    return replace(picture, format=context.source_format)
+    return replace(picture, format=context.source_format), corrections
 
 
-def _mask(prediction: Array, picture: Picture, context: RembgContext) -> Array:
-    mask = masks.read(prediction, context.window, picture.width, picture.height, context.letterbox)
-    if mask is None:
+def _mask(
+    prediction: Array, picture: Picture, corrections: Array | None, context: RembgContext
+) -> Array:
+    found = masks.read(prediction, context.window, picture.width, picture.height, context.letterbox)
+    mask = np.zeros((picture.height, picture.width), np.uint8) if found is None else found
+    if context.options.post_process_mask:
+        mask = masks.post_process(mask)
+    mask = masks.corrected(mask, corrections)
+    if found is None and not mask.any():
         picture.warnings.append(NOTHING_FOUND)
-        return np.zeros((picture.height, picture.width), np.uint8)
-    return masks.post_process(mask) if context.options.post_process_mask else mask
+    return mask
 
 
 def _visible(picture: Picture) -> Array:
@@ -82,16 +90,17 @@ def _visible(picture: Picture) -> Array:
     return rgb(bleed(picture.colour, picture.alpha))
 
 
-def _alpha(visible: Array, mask: Array, context: RembgContext) -> Array:
+def _alpha(visible: Array, mask: Array, corrections: Array | None, context: RembgContext) -> Array:
     """float32 (H, W) in 0…1: the mask, or what the matting makes of it."""
     options = context.options
     plain = mask.astype(np.float32) / 255
     if not options.alpha_matting or not mask.any():
         return plain
     over = options.alpha_matting_foreground_threshold
-    if over >= 255:
+    name = "alpha_matting_foreground_threshold"
+    if over >= 255 and (options.reference_thresholds or name in context.unusual):
         context.notes.append(_unreachable(over, options.reference_thresholds))
-    parts = masks.trimap(mask, options)
+    parts = masks.corrected(masks.trimap(mask, options), corrections)
     missing = [
         name
         for name, value in (("foreground", masks.FOREGROUND), ("background", masks.BACKGROUND))

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self
 
-from sakuga_core.errors import BadImage, BadOption
 from sakuga_core.options import FixArtifactsOptions, Region
 from sakuga_server.caller import NOBODY, Caller
 from sakuga_server.damage import artifacts, banding
-from sakuga_server.imaging.decode import decode
+from sakuga_server.imaging import mask_file
 from sakuga_server.imaging.picture import Array, Picture
 from sakuga_server.inpainting import inpaint as inpainting
 from sakuga_server.inpainting.inpaint import Inpaint
@@ -20,6 +19,7 @@ from sakuga_server.pipelines.request import UpscaleRequest
 from sakuga_server.pipelines.settings import FixSettings
 from sakuga_server.pipelines.upscale import Upscale
 
+BRIGHT = 127  # over this a mask says that a pixel is to be inpainted
 Request = UpscaleRequest[FixArtifactsOptions]
 
 
@@ -83,7 +83,7 @@ class FixArtifacts:
             SakugaError: BadOption, BadImage, TooLarge, ModelNotLoaded or DetectorError.
         """
         request = self.upscale.request_of(FixArtifactsOptions, options, caller)
-        job = Job(request, data, self._mask(request.options))
+        job = Job(request, data, mask_file.read(request.options.mask, self.settings.limits))
         upscales = request.options.result == "upscaled"
         size = self.upscale.sizing(request) if upscales else lambda *size: size
         work = Work("fix_artifacts", size, partial(self._one, job=job))
@@ -94,7 +94,9 @@ class FixArtifacts:
         """One picture, or frame."""
         job.pictures += 1
         number, chosen = job.pictures, job.request.options
-        mask = None if job.mask is None else inpainting.read_mask(job.mask, picture)
+        mask = None
+        if job.mask is not None:
+            mask = mask_file.brightness(job.mask, picture, transparent=0) > BRIGHT
         with job.request.stages("detect"):
             source = coefficients.read(job.data)  # of JPEG alone, which is a single picture
             most = self.settings.limits.regions
@@ -106,19 +108,6 @@ class FixArtifacts:
         result, done = await self._repaired(picture, mask, source, regions, job.request)
         job.found(number, regions, done)
         return result
-
-    def _mask(self, options: FixArtifactsOptions) -> Picture | None:
-        """The caller's mask.
-
-        Raises:
-            BadOption: it is no picture.
-        """
-        if options.mask is None:
-            return None
-        try:
-            return decode(options.mask, self.settings.limits)
-        except BadImage as error:
-            raise BadOption(f"option 'mask': {error}") from error
 
     async def _repaired(
         self,

@@ -14,6 +14,7 @@ from sakuga_core.errors import BadOption
 from sakuga_core.networks.facts import SegmenterFacts
 from sakuga_core.options import Format, RembgOptions, parse_options
 from sakuga_core.protocol import canonical
+from sakuga_server.imaging import mask_file
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.picture import Array, Metadata, Picture, rgb
 from sakuga_server.imaging.samples import to_8_bit
@@ -30,12 +31,16 @@ class RembgContext(BaseModel):
     model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     options: RembgOptions
+    unusual: list[str] = []
+    """The options that differ from the server's defaults."""
     model: str
     window: Window
     bytes_in: int
     gray: bool
     alpha: bool
     deep: bool
+    corrected: bool
+    """Whether the caller corrects the mask."""
     source_format: str
     format: Format
     """Of the result."""
@@ -70,7 +75,7 @@ def prepare(
         SakugaError: BadOption, BadImage or TooLarge.
     """
     stages, start = Stages(), time.monotonic()
-    chosen = _options(options, model, settings)
+    chosen, given = _options(options, model, settings)
     with stages("decode"):
         picture = decode(data, settings.limits)
     form = still_format(chosen, picture.format, (picture.width, picture.height))
@@ -80,15 +85,19 @@ def prepare(
         size = (picture.width, picture.height)
         window = masks.letterbox(side, *size) if letterbox else masks.whole(side)
         image = masks.square(rgb(_shallow(picture.colour)), side, window)
-        packed = _packed(picture)
+        mask = mask_file.read(chosen.mask, settings.limits)
+        drawn = None if mask is None else mask_file.brightness(mask, picture, masks.UNKNOWN)
+        packed = _packed(picture, drawn)
     context = RembgContext(
-        options=chosen,
+        options=chosen.model_copy(update={"mask": None}),
+        unusual=list(settings.unusual(given)),
         model=model,
         window=window,
         bytes_in=len(data),
         gray=picture.colour.ndim == 2,
         alpha=picture.alpha is not None,
         deep=picture.deep,
+        corrected=mask is not None,
         source_format=picture.format,
         format=form,
         metadata=picture.metadata,
@@ -102,7 +111,8 @@ def prepare(
 
 def _options(
     values: Mapping[str, Any], model: str, settings: Settings[SegmenterFacts]
-) -> RembgOptions:
+) -> tuple[RembgOptions, dict[str, Any]]:
+    """All options, and those that were given."""
     named = parse_options(RembgOptions, values)
     if named.model is not None and canonical(named.model) != model:
         raise BadOption(f"option 'model' is {named.model!r}; allowed in this ensemble: {model}")
@@ -110,13 +120,16 @@ def _options(
     options = parse_options(RembgOptions, settings.defaults | given | {"model": model})
     if options.preprocess == "letterbox" and not settings.network(model).letterbox:
         raise BadOption(f"option 'preprocess' is 'letterbox'; allowed for {model}: rembg")
-    return options
+    return options, given
 
 
-def _packed(picture: Picture) -> Array:
-    """Colour and alpha as bytes: uint8 (H, W, channels · bytes a sample)."""
-    planes = [picture.colour, *([] if picture.alpha is None else [picture.alpha])]
-    pixels = np.dstack(planes) if len(planes) > 1 or planes[0].ndim == 2 else planes[0]
+def _packed(picture: Picture, corrections: Array | None) -> Array:
+    """Colour, alpha and the mask's corrections, as bytes: uint8 (H, W, channels · bytes a
+    sample)."""
+    kind = picture.colour.dtype
+    more = [plane for plane in (picture.alpha, corrections) if plane is not None]
+    planes = [picture.colour, *(plane.astype(kind, copy=False) for plane in more)]
+    pixels = np.dstack(planes) if more or picture.colour.ndim == 2 else picture.colour
     return np.ascontiguousarray(pixels).view(np.uint8)
 
 

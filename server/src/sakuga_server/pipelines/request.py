@@ -142,11 +142,15 @@ def notes_on(
     facts: NetworkFacts,
     tile_size: int,
 ) -> list[str]:
-    """What of the options, or of those that were `given`, doesn't do what somebody might expect."""
+    """What of the options, or of those that were `given`, doesn't do what somebody might expect.
+
+    Args:
+        given: what a caller asked for, and the configuration doesn't ask for in every request.
+    """
     notes = []
     if facts.side is None and (options.tile_size or 0) > tile_size:
         notes.append(f"tile_size is {options.tile_size}; this server allows {tile_size}")
-    idle = {"denoise_strength": not facts.denoise and options.denoise_strength is not None}
+    idle = {"denoise_strength": not facts.denoise and given.get("denoise_strength") is not None}
     idle["tile_size"] = facts.side is not None and "tile_size" in given
     overlaps = ("overlapping_tiles", "overlap")
     idle |= {name: facts.side is None and name in given for name in overlaps}

@@ -31,6 +31,13 @@ class Settings(BaseModel, Generic[Facts]):
             {name: json.loads(value["string_value"]) for name, value in parameters.items()}
         )
 
+    def unusual(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """What of a request's options differs from the defaults: clients send those of their
+        configuration with every request."""
+        return {
+            name: given[name] for name in given if (name, given[name]) not in self.defaults.items()
+        }
+
     def network(self, model: str) -> Facts:
         """
         Raises:

@@ -86,7 +86,7 @@ class Upscale:
         facts = self.settings.network(model)
         most = self.settings.limits.tile_size
         tile_size = facts.side or min(options.tile_size or most, most)
-        notes = notes_on(options, given, model, facts, tile_size)
+        notes = notes_on(options, self.settings.unusual(given), model, facts, tile_size)
         return UpscaleRequest(options, model, facts, tile_size, notes, caller)
 
     async def upscaled(self, picture: Picture, request: UpscaleRequest[Any]) -> Picture:

@@ -1,0 +1,1 @@
+"""Jobs: pictures that are worked on while nobody waits."""

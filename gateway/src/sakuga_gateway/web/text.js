@@ -1,0 +1,306 @@
+/** Every word of the page. */
+
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
+const several = (count, one, more = `${one}s`) => `${count} ${count === 1 ? one : more}`;
+
+/** A size in bytes, for people. */
+export function bytes(count) {
+  if (count < 1000) return several(count, "byte");
+  const units = ["kB", "MB", "GB"];
+  const power = Math.min(units.length, Math.floor(Math.log10(count) / 3));
+  return `${number.format(count / 1000 ** power)} ${units[power - 1]}`;
+}
+
+function duration(seconds) {
+  if (seconds < 1) return "under a second";
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${number.format(seconds / 3600)} h`;
+}
+
+const size = (width, height) => `${width} × ${height}`;
+
+export const text = {
+  name: "Sakuga",
+  percent: (zoom) => `${Math.round(100 * zoom)} %`,
+  bytes,
+  duration,
+  size,
+
+  actions: {
+    upscale: { name: "Upscale", run: "Upscale", again: "Upscale again", done: "upscaled" },
+    rembg: {
+      name: "Remove background",
+      run: "Remove background",
+      again: "Remove again",
+      done: "cutout",
+    },
+    fix_artifacts: { name: "Repair", run: "Repair", again: "Repair again", done: "repaired" },
+    enhance: { name: "Enhance", run: "Enhance", again: "Enhance again", done: "enhanced" },
+  },
+  action(name) {
+    const shown = capital(name.replaceAll("_", " "));
+    return this.actions[name] ?? { name: shown, run: shown, again: `${shown} again`, done: name };
+  },
+  tabs: "Actions",
+
+  start: {
+    title: "Drop a picture here",
+    also: "or paste one, or a whole folder",
+    choose: "Choose pictures",
+    folder: "Choose a folder",
+    samples: "Or try a sample",
+    sample: (name) => `Sample: ${name}`,
+    samplesOf: {
+      "heroine.webp": "Figure",
+      "mascot.webp": "Mascot",
+      "sunset.webp": "Landscape",
+      "lineart.webp": "Line art",
+      "heroine_q25.jpg": "Poor JPEG",
+    },
+    dropping: "Drop to add",
+  },
+
+  viewer: {
+    label: (name) => `Picture ${name}. Arrow keys move it.`,
+    before: (name) => `${name}, before`,
+    after: (name) => `${name}, after`,
+    left: "Before",
+    right: "After",
+    slider: "Before and after",
+    bar: "View",
+    in: "Zoom in",
+    out: "Zoom out",
+    zoom: "Zoom",
+    fit: "Fit",
+    ground: "Behind transparency",
+    grounds: { checker: "Checkerboard", black: "Black", white: "White", colour: "A colour" },
+    pick: "Colour behind transparency",
+    play: "Play",
+    still: "Stop the animation",
+    cannotShow:
+      "This browser can't show this file. If it is a picture, it can be worked on all the same.",
+  },
+
+  options: {
+    more: "More",
+    automatic: "automatic",
+    yes: "yes",
+    no: "no",
+    usual: (value, name) => (value ? `${value} (default)` : (AUTOMATIC[name] ?? "automatic")),
+    missing: (title, name) =>
+      `${title}. The default, ${name}, isn't installed; \`sakuga export ${name}\` installs it.`,
+    use: (name) => `Set ${name.replaceAll("_", " ")}`,
+    label: (name) => LABELS[name] ?? capital(name.replaceAll("_", " ")),
+    value: (value, name) => (name === "format" ? (FORMATS[value] ?? value.toUpperCase()) : value),
+    reset: "Reset",
+  },
+
+  run: {
+    cancel: "Cancel",
+    retry: "Try again",
+    now: (state) => ({ succeeded: "Done", failed: "Failed", cancelled: "Cancelled" })[state] ?? "",
+    foreseen: (from, to) => (from === to ? to : `${from} → ${to}`),
+    memory: (amount) => `about ${amount} of memory`,
+    takes: (seconds) => (seconds < 1 ? duration(seconds) : `about ${duration(seconds)}`),
+    unknown: "time is known after the first one",
+  },
+
+  result: {
+    title: "Result",
+    download: "Download",
+    copy: "Copy",
+    copied: "Copied",
+    sendTo: "Send to",
+    expired: "The result isn't kept any more. Run it again.",
+    took: (seconds) => (seconds < 10 ? `${number.format(seconds)} s` : duration(seconds)),
+    line: ({ input, output, model, frames, milliseconds }) =>
+      [
+        `${size(input.width, input.height)} → ${size(output.width, output.height)}`,
+        output.format.toUpperCase(),
+        bytes(output.bytes),
+        ...(frames > 1 ? [several(frames, "frame")] : []),
+        model,
+        text.result.took((milliseconds?.total ?? 0) / 1000),
+      ].join(" · "),
+    regions: (count) => (count ? `${several(count, "damaged region")} found` : "No damage found"),
+  },
+
+  queue: {
+    label: "Pictures",
+    unnamed: "picture",
+    states: {
+      new: "",
+      waiting: "waiting",
+      sending: "sending",
+      queued: "queued",
+      running: "working",
+      succeeded: "done",
+      failed: "failed",
+      cancelled: "cancelled",
+    },
+    place: (place) => `${several(place, "picture")} before it`,
+    progress: (done, total, unit, rest) =>
+      `${done} of ${several(total, unit.replace(/s$/, ""))}${rest && `, ${rest} left`}`,
+    progressBar: "Progress",
+    add: "Add pictures",
+    folder: "Add a folder",
+    startAll: (count) => `Start ${several(count, "picture")}`,
+    paused: "paused",
+    pause: "Pause",
+    resume: "Go on",
+    zip: (count) => `Download ${several(count, "result")}`,
+    zipping: "Packing the zip",
+    lost: (names) => `No longer kept, so not in the zip: ${names.join(", ")}`,
+    clear: "Remove all",
+    remove: "Remove picture",
+    earlier: "Move earlier",
+    later: "Move later",
+    sure: "Remove all pictures and their results?",
+    sureAgain: (count) =>
+      `Replace ${several(count, "result")} that ${count === 1 ? "is" : "are"} there?`,
+    sureOf: (name) => `Remove ${name} and its result?`,
+    counts: ({ all, done }) => (all > 1 ? `${done} of ${all} done` : ""),
+    zipName: "sakuga.zip",
+  },
+
+  retouch: {
+    title: { fix_artifacts: "Retouch", rembg: "Correct the edge" },
+    help: {
+      fix_artifacts: "Paint over hands, text or specks that should be drawn anew.",
+      rembg: "Paint what to keep and what to remove, then run it again.",
+    },
+    modes: { repair: "Repair", keep: "Keep", remove: "Remove", erase: "Erase" },
+    shapes: { brush: "Brush", lasso: "Lasso" },
+    shape: "Tool",
+    mode: "Paint",
+    radius: "Brush size",
+    undo: "Undo",
+    redo: "Redo",
+    clear: "Clear",
+    save: "Save the mask",
+    start: "Draw",
+    stop: "Stop drawing",
+    find: "Find damage",
+    finding: "Looking for damage",
+    regions: "Regions to repair",
+    region: ({ kind, box }) => `${KINDS[kind] ?? kind}, ${size(box[2], box[3])}`,
+    show: "Show what is drawn",
+    nothing: "No damage was detected. What you see, you can paint.",
+    all: "Repair all",
+    none: "Repair none",
+  },
+
+  compare: {
+    open: "Compare models",
+    title: "Compare models",
+    stopped: "stopped",
+    help: "Drag over the part of the picture to compare, tick models, and look.",
+    crop: "Part to compare",
+    run: "Compare",
+    stop: "Stop",
+    candidates: "Models and settings",
+    original: "Original",
+    took: (seconds) => `${text.result.took(seconds)}`,
+    use: "Use this",
+    close: "Close",
+    running: "working",
+    x: "Left",
+    y: "Top",
+    width: "Width",
+    height: "Height",
+  },
+
+  code: {
+    title: "As code",
+    copy: (language) => `Copy ${language}`,
+    copied: "Copied",
+  },
+
+  key: {
+    title: "This gateway needs a key",
+    label: "Key",
+    help: "It is kept in this browser alone.",
+    save: "Use this key",
+    allowed: "Letters, digits and signs, without spaces",
+    wrong: "The gateway doesn't know this key.",
+  },
+
+  help: {
+    title: "Keyboard",
+    open: "Keyboard shortcuts",
+    single: "Keys of a single letter or digit",
+    close: "Close",
+    keys: [
+      ["?", "this list"],
+      ["Ctrl+O", "choose pictures"],
+      ["Ctrl+V", "paste a picture"],
+      ["Ctrl+Enter", "start"],
+      ["Esc", "cancel"],
+      ["1 – 4", "choose an action"],
+      ["+  −", "zoom in, zoom out"],
+      ["0", "show the whole picture"],
+      ["9", "show at 100 %"],
+      ["← ↑ → ↓", "move the picture, the slider or the selection that has the focus"],
+      ["[  ]", "slider to the left, to the right"],
+      ["N  P", "next picture, previous picture"],
+      ["Alt+← Alt+→", "move the selected picture within the queue"],
+      ["D", "draw, or stop drawing"],
+      ["Space", "while drawing: lower the brush, or lift it; arrows move it"],
+      ["B  L", "brush, lasso"],
+      ["Ctrl+Z  Ctrl+Shift+Z", "undo, redo"],
+      ["S", "download the result"],
+      ["C", "copy the result"],
+      ["Del", "remove the picture from the queue"],
+    ],
+  },
+
+  errors: {
+    unreachable: "The gateway doesn't answer. Is `sakuga web` running?",
+    away: "The gateway doesn't answer. Work goes on as soon as it does.",
+    status: (status) => `The gateway answered with status ${status}.`,
+    expired: "The gateway has no such job any more.",
+    copy: "This browser can't copy the result, because it can't show it. Download it.",
+    mask: "The picture is too large for this browser to draw a mask for it.",
+    noPictures: "There was no picture among these files.",
+    noModels: "No network is installed for this action. `sakuga export` installs one.",
+    shelf: "This browser can't keep the pictures, so a reload of the page loses them.",
+    advice: {
+      BadImage: "The file is damaged or isn't a picture: choose another one.",
+      TooLarge: "Choose a smaller scale, or a smaller picture.",
+      Overloaded: "The server is busy: try again in a moment.",
+      ServerUnavailable: "Start the server, then try again.",
+      ModelNotInstalled: "Choose another model, or install it with `sakuga export`.",
+      PermissionDenied: "Check the key.",
+      DeadlineExceeded: "Try a smaller picture, or a faster model.",
+    },
+  },
+};
+
+/** What an option does where nothing is set. */
+const AUTOMATIC = { format: "PNG (default)" };
+
+const FORMATS = { auto: "as the input", webp: "WebP", jxl: "JPEG XL", raw: "raw pixels" };
+
+const LABELS = {
+  model: "Model",
+  format: "File format",
+  keep_metadata: "Keep metadata",
+  max_side: "Longer side",
+  megapixels: "Megapixels",
+  alpha_matting: "Refine the edge",
+  alpha_matting_foreground_threshold: "Certain foreground",
+  alpha_matting_background_threshold: "Certain background",
+  alpha_matting_erode_size: "Width of the edge",
+  background_color: "New background",
+  only_mask: "Mask only",
+  post_process_mask: "Clean the mask",
+  detector: "Look for",
+  restore: "Remove JPEG blocks and banding",
+  jpeg_consistency: "Stay true to the JPEG",
+  inpaint: "Inpaint with",
+  denoise_strength: "Remove noise",
+};
+
+const KINDS = { jpeg: "JPEG blocks", banding: "Banding", speck: "Speck", user: "Marked" };
