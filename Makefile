@@ -19,9 +19,9 @@ CHECKERS := .venv-deploy
 TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://download.pytorch.org/whl/cpu)
 
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
-# The last one puts what the others wrote into one table. About two hours on two cores.
-BENCHMARKS := upscale animation matting background enhance fix swap codecs load gateway page start memory sizing \
-	precision perf_analyzer summary
+# The last one puts what the others wrote into one table. About two and a half hours on two cores.
+BENCHMARKS := upscale families quality animation matting background enhance fix swap codecs load gateway page start memory \
+	sizing precision perf_analyzer summary
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 

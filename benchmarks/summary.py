@@ -20,12 +20,14 @@ from matplotlib import pyplot
 DOCS = Path(__file__).parents[1] / "docs"
 PEERS = {
     "upscale": "RealESRGANer, or the bare network",
+    "families": "ncnn",
     "background": "rembg",
     "matting": "PyMatting",
     "enhance": "aura_sr",
     "codecs": "Pillow",
 }
 OTHERS = {
+    "quality": "quality of each super-resolution network",
     "swap": "switching models under load",
     "load": "clients, batching",
     "gateway": "HTTP against gRPC",

@@ -11,7 +11,9 @@ import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
 
+import families_for_tests
 import lama
+from families_for_tests import CUNET
 from networks_for_tests import (
     EXPORTED,
     PROJECT,
@@ -22,15 +24,15 @@ from networks_for_tests import (
 )
 from sakuga import Config, Images, connect
 from sakuga_core.atomic import locked
-from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import Enhancer, Inpainter, Segmenter
 from sakuga_core.networks.registry import ENHANCERS, UPSCALERS, by_name
 from sakuga_core.repository import writer
 from sakuga_export.families import enhancers, inpainters, segmenters, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.output import ONNX
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.runtime.embedded import run_triton
+from segmenters_for_tests import stand_ins
 
 FULL = pytest.StashKey[list[str]]()
 
@@ -56,7 +58,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 # Files that need the session's server; to start it twice would take longer than it saves.
 SERVED = ("aura", "realesrgan", "rembg", "cli", "enhance", "errors", "fix_artifacts", "full_size")
-SERVED += ("large", "readme", "serving", "folders", "progress", "sync", "examples", "animated")
+SERVED += (
+    "waifu2x",
+    "large",
+    "readme",
+    "serving",
+    "folders",
+    "progress",
+    "sync",
+    "examples",
+    "animated",
+)
 
 # Files that look at all drawings, which takes seconds to draw.
 DRAWN = ("banding", "inpaint", "jpeg", "jpeg_grid", "specks")
@@ -118,9 +130,9 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
-def settings() -> Settings[NetworkFacts]:
+def settings() -> UpscaleSettings:
     config = Config()
-    return Settings[NetworkFacts](
+    return UpscaleSettings(
         networks={network.name: network.facts for network in (*UPSCALERS, *ENHANCERS)},
         defaults=config.options_for("upscale"),
         limits=config.limits,
@@ -178,9 +190,18 @@ def exported_aura(once: Once, aura: Path) -> Exported:
 
 @pytest.fixture(scope="session")
 def published_segmenters(once: Once) -> dict[str, Path]:
-    """Networks in rembg's own form: u2net as published, isnet-anime on generated weights."""
-    generated = once("isnet", generated_isnet) / "isnet-anime.onnx"
-    return {"u2net": fetch(by_name("u2net").weights[0]).path, "isnet-anime": generated}
+    """Networks in rembg's own form, by its names: u2net and u2netp as published, others on weights
+    that stand in for theirs."""
+    published = [fetch(by_name(name).weights[0]).path for name in ("u2net", "u2netp")]
+    generated = once("isnet", generated_isnet), once("segmenters", stand_ins)
+    files = (*published, *(file for folder in generated for file in folder.glob("*.onnx")))
+    return {file.stem: file for file in files}
+
+
+@pytest.fixture(scope="session")
+def family_export(once: Once) -> Callable[[str], Path]:
+    """Where a network of a family is exported, from its published weights."""
+    return lambda name: once(name, lambda folder: families_for_tests.export(name, folder))
 
 
 @pytest.fixture(scope="session")
@@ -189,7 +210,11 @@ def served(once: Once, request: pytest.FixtureRequest) -> Path:
 
     def fill(folder: Path) -> None:
         states, weights = map(request.getfixturevalue, ("general_states", "published_segmenters"))
-        _fill(folder, states, weights["isnet-anime"])
+        _fill(folder, states)
+        for name in SEGMENTED:
+            _segmenter(folder, name, weights[name])
+        member = request.getfixturevalue("family_export")(CUNET)
+        (folder / by_name(CUNET).folder / "1").symlink_to(member)
         enhancer = request.getfixturevalue("exported_aura")(ENHANCERS[0])
         (folder / ENHANCERS[0].folder / "1").symlink_to(enhancer.parent)
         _inpainters(folder, once("lama", lambda target: lama.write(lama.small(), target)))
@@ -197,7 +222,19 @@ def served(once: Once, request: pytest.FixtureRequest) -> Path:
     return once("repository", fill)
 
 
-def _fill(folder: Path, states: list[upscalers.State], anime: Path) -> None:
+# One of each kind of graph; those of all others are compared without Triton.
+SEGMENTED = ("isnet-anime", "u2netp", "u2net_human_seg", "silueta", "birefnet-general")
+
+
+def _segmenter(folder: Path, name: str, published: Path) -> None:
+    row = by_name(name)
+    assert isinstance(row, Segmenter)
+    target = folder / row.folder / "1" / ONNX
+    target.parent.mkdir()
+    onnx.save(segmenters.served(row, onnx.load(published)), target)
+
+
+def _fill(folder: Path, states: list[upscalers.State]) -> None:
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
     writer.write(folder, exact)
@@ -206,11 +243,6 @@ def _fill(folder: Path, states: list[upscalers.State], anime: Path) -> None:
         (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
     general = by_name("realesr-general-x4v3")
     upscalers.convert(general, states, folder / general.folder / "1" / ONNX)
-    segmenter = by_name("isnet-anime")
-    assert isinstance(segmenter, Segmenter)
-    target = folder / segmenter.folder / "1" / ONNX
-    target.parent.mkdir()
-    onnx.save(segmenters.served(segmenter, onnx.load(anime)), target)
 
 
 def _inpainters(folder: Path, weights: Path) -> None:

@@ -6,13 +6,12 @@ from google.protobuf import json_format, text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig
 
 from sakuga import Config, load_config
-from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import Segmenter
 from sakuga_core.networks.registry import NETWORKS, SEGMENTERS, UPSCALERS, by_name
 from sakuga_core.protocol import PIPELINES
 from sakuga_core.repository import networks, pipelines, writer
 from sakuga_core.repository.text import as_text
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.runtime.inventory import Inventory
 
 PROJECT = Path(__file__).parents[2]
@@ -87,6 +86,21 @@ def test_an_ensembles_steps_pass_on_what_the_next_ones_take(network: Segmenter) 
     assert {tensor["name"] for tensor in model["output"]} <= known
 
 
+def test_networks_of_one_picture_get_one_at_a_time() -> None:
+    config = Config()
+    config.server.batch = 8
+    for network in SEGMENTERS:
+        batch = networks.segmenter_net(network, config)["max_batch_size"]
+        assert batch == (8 if network.batched else 1)
+
+
+def test_what_nobody_has_tried_stays_with_what_it_was_compared_in() -> None:
+    for network in SEGMENTERS:
+        parameters = networks.segmenter_net(network, Config())["parameters"]
+        chosen = json.loads(parameters["accelerator"]["string_value"])
+        assert chosen == ("auto" if network.tried else "none")
+
+
 def test_only_the_first_step_of_an_ensemble_bounds_its_queue() -> None:
     texts = writer.texts(Config())
     assert "max_queue_size: 256" in texts["rembg_prepare"]
@@ -140,8 +154,9 @@ def test_operators_settings_reach_the_files() -> None:
 
 def test_the_pipeline_reads_back_what_was_written() -> None:
     (model, *_) = pipelines.pipelines(Config())
-    settings = Settings[NetworkFacts].from_parameters(model["parameters"])
-    assert settings.network("realesrgan-anime-6b") == UPSCALERS[0].facts
+    settings = UpscaleSettings.from_parameters(model["parameters"])
+    facts = UPSCALERS[0].facts.model_copy(update={"block": "realesrgan"})
+    assert settings.network("realesrgan-anime-6b") == facts
     assert settings.limits == Config().limits
 
 

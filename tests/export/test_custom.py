@@ -23,7 +23,7 @@ from sakuga_export.cli import main
 from sakuga_export.custom import add
 from sakuga_export.custom.add import CustomOptions
 from sakuga_export.families import segmenters
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.pipelines.settings import Settings, UpscaleSettings
 
 SIDE = 32
 
@@ -64,7 +64,7 @@ def test_an_upscaler_is_added_listed_replaced_and_removed(project: Path) -> None
     done = export("compact.pth", "--name", "my-4x", "--title", "Mine", "--licence", "MIT")
     assert done.exit_code == 0, done.output
     assert "my-4x: RealESRGAN Compact, 4x, receptive field 5; exported in" in done.output
-    facts = NetworkFacts(scale=4, receptive_field=5)
+    facts = NetworkFacts(scale=4, receptive_field=5, block="realesrgan")
     (row,) = add.rows(models)
     assert (row.listing.title, row.listing.licence) == ("Mine", "MIT")
     assert facts_of(models, "upscale")["my-4x"] == facts
@@ -94,7 +94,7 @@ def facts_of(models: Path, pipeline: str) -> dict[str, NetworkFacts]:
     found = pipelines.pipelines(Config(), add.rows(models))
     model = next(each for each in found if each["name"] == pipeline)
     assert (models / pipeline / "config.pbtxt").read_text() == writer.HEADER + as_text(model)
-    return Settings[NetworkFacts].from_parameters(model["parameters"]).networks
+    return UpscaleSettings.from_parameters(model["parameters"]).networks
 
 
 def test_a_segmenter_is_added_listed_and_removed(project: Path) -> None:

@@ -13,9 +13,10 @@ from sakuga_core.networks.registry import SEGMENTERS
 from sakuga_export import export
 from sakuga_export.architectures import isnet
 from sakuga_export.errors import ExportError
-from sakuga_export.families import segmenters
+from sakuga_export.families import rembg_arithmetic, segmenters
 from sakuga_export.fetch import FetchError, sha256
 from sakuga_export.output import ONNX
+from segmenters_for_tests import write_birefnet
 
 ANIME = replace(SEGMENTERS[0], side=128, half=False)
 SIDE = 8
@@ -63,6 +64,12 @@ def saved(model: onnx.ModelProto, folder: Path) -> Path:
 
 def session(file: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+
+
+def loaded(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
 
 
 def pictures(count: int, side: int) -> np.ndarray:
@@ -201,6 +208,56 @@ def test_the_version_of_onnx_stays_and_the_first_output_alone(opset: int, tmp_pa
 def test_a_network_without_an_authors_arithmetic_takes_pictures_alone() -> None:
     model = segmenters.served(replace(TINY, letterbox=False), tiny())
     assert [value.name for value in model.graph.input] == ["IMAGE"]
+
+
+def test_logits_come_out_as_their_sigmoid(tmp_path: Path) -> None:
+    row, file = replace(TINY, logits=True, letterbox=False), saved(tiny(), tmp_path)
+    plain = segmenters.served(replace(row, logits=False), onnx.load(file))
+    batch = pictures(3, SIDE)
+    raw = segmenters.run_file(row, loaded(plain), batch)
+    found = segmenters.run_file(row, loaded(segmenters.served(row, onnx.load(file))), batch)
+    assert np.allclose(found, 1 / (1 + np.exp(-raw)), atol=1e-6)
+    segmenters.convert(row, file, tmp_path / "1" / "model.onnx")
+
+
+@pytest.fixture(scope="module")
+def birefnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("birefnet") / "birefnet.onnx"
+    write_birefnet(file, 256)
+    return file
+
+
+BIREFNET = replace(next(n for n in SEGMENTERS if n.name == "birefnet-general"), side=256)
+
+
+def test_a_network_of_one_picture_stays_one_and_refuses_more(
+    birefnet: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "1" / "model.onnx"
+    segmenters.convert(BIREFNET, birefnet, file)
+    original, batch = session(birefnet), pictures(2, BIREFNET.side)
+    found = segmenters.run_file(BIREFNET, session(file), batch[:1])[0]
+    assert np.allclose(found, segmenters.reference(BIREFNET, original, batch[0]), atol=1e-5)
+    assert (found.min(), found.max()) == pytest.approx((0, 1), abs=0.01)
+    (dimension, *_) = onnx.load(file).graph.input[0].type.tensor_type.shape.dim
+    assert dimension.dim_param  # Triton asks for an open one, however many it may join
+    with pytest.raises(Exception, match="reshape"):
+        segmenters.run_file(BIREFNET, session(file), batch)
+
+
+def test_a_batch_in_the_shapes_is_noticed(birefnet: Path, tmp_path: Path) -> None:
+    row = replace(BIREFNET, batched=True)
+    with pytest.raises(ExportError, match="can't take 4 pictures at once"):
+        segmenters.convert(row, birefnet, tmp_path / "1" / "model.onnx")
+
+
+def test_what_rounds_within_is_given_the_same_to_the_bit() -> None:
+    row = replace(TINY, quantised=True, letterbox=False)
+    batch = pictures(4, SIDE)
+    found = loaded(rembg_arithmetic.prelude(row)).run(None, {"IMAGE": batch})[0]
+    largest = np.maximum(batch.max(axis=(1, 2, 3), keepdims=True), 1e-6)
+    expected = ((batch / largest - row.mean) / row.std).astype(np.float32)
+    assert np.array_equal(found, expected.transpose(0, 3, 1, 2))
 
 
 def test_a_file_that_leaves_sizes_open_is_taken_too(tmp_path: Path) -> None:

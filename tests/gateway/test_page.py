@@ -80,6 +80,8 @@ def test_its_files_are_small_and_kept(http: httpx.Client, sakuga: Sakuga) -> Non
 def test_every_option_has_a_control(sakuga: Sakuga, http: httpx.Client, action: str) -> None:
     rows = {each["name"]: each for each in http.get("/v1/actions").json()["actions"]}
     sakuga.choose(TABS[action])
+    if rows[action]["kind"] == "upscale":
+        sakuga.set("model", "waifu2x-cunet")  # some networks alone have denoise levels
     drawn = {"mask", "regions"}
     for option in set(rows[action]["options"]["properties"]) - drawn:
         assert sakuga.at(f"#option-{option}").count() == 1
@@ -173,7 +175,8 @@ def test_the_code_does_what_the_page_does(sakuga: Sakuga, tmp_path: Path) -> Non
 
 def test_two_models_are_compared_and_one_is_taken(sakuga: Sakuga, http: httpx.Client) -> None:
     rows = http.get("/v1/models").json()["models"]
-    installed = {row["name"] for row in rows if row["installed"] and row["kind"] == "upscale"}
+    found = (row for row in rows if row["installed"] and row["kind"] == "upscale")
+    scales = {row["name"]: row["default_scales"]["upscale"] for row in found}
     sakuga.drop({"a.png": PICTURE})
     sakuga.button("Compare models").click()
     sakuga.at(".numbers input").nth(2).fill("32")
@@ -182,15 +185,29 @@ def test_two_models_are_compared_and_one_is_taken(sakuga: Sakuga, http: httpx.Cl
     for box in sakuga.at(".candidates input").all():
         box.set_checked(True)
     sakuga.at(".comparison button.primary").click()
-    sakuga.at(".trials figure").nth(len(installed)).get_by_role("button").wait_for()
+    sakuga.at(".trials figure").nth(len(scales)).get_by_role("button").wait_for()
     shapes = sakuga.at(".trials img").evaluate_all(
         "(images) => images.map((image) => [image.naturalWidth, image.naturalHeight])"
     )
-    assert shapes == [[32, 24], *[[128, 96]] * len(installed)]
     names = sakuga.at(".trials b").all_inner_texts()[1:]
-    assert set(names) == installed
+    assert set(names) == set(scales)
+    assert shapes == [[32, 24], *([32 * scales[name], 24 * scales[name]] for name in names)]
     sakuga.at(".trials figure").last.get_by_role("button").click()
     assert sakuga.at("#option-model").input_value() == names[-1]
+
+
+def test_a_family_has_its_own_denoise_levels_and_its_own_scale(sakuga: Sakuga) -> None:
+    sakuga.drop({"a.png": PICTURE})
+    assert sakuga.at("#option-denoise_level").count() == 0
+    sakuga.set("model", "waifu2x-cunet")
+    levels = sakuga.at("#option-denoise_level option").all_inner_texts()
+    assert [level.strip() for level in levels[1:]] == ["none", "0", "1", "2", "3"]
+    assert sakuga.at("#option-scale").get_attribute("placeholder") == "2"
+    sakuga.run()
+    (stored,) = sakuga.stored()
+    report = stored["result"]["report"]
+    assert (report["model"], report["network"]) == ("waifu2x-cunet", "waifu2x-cunet-2x-denoise0")
+    assert report["output"]["width"] == 2 * report["input"]["width"]
 
 
 def test_a_picture_that_the_browser_cannot_show_is_processed(sakuga: Sakuga) -> None:
@@ -255,8 +272,8 @@ def test_settings_are_compared_too(sakuga: Sakuga) -> None:
     for scale in (2, 3):
         sakuga.set("scale", scale)
         sakuga.button("Compare models").click()
-        for box in sakuga.at(".candidates input").all()[1:]:
-            box.set_checked(False)
+        for number, box in enumerate(sakuga.at(".candidates input").all()):
+            box.set_checked(number == 0)
         tried = sakuga.at(".candidates label").all_inner_texts()
         sakuga.at(".comparison button.primary").click()
         sakuga.at(".trials figcaption button").wait_for()

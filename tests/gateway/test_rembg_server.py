@@ -79,6 +79,16 @@ def test_parameters_are_options_of_ours(
     assert json.loads(answer.headers["sakuga-report"])["model"] == options["model"]
 
 
+def test_rembgs_own_names_are_known(http: httpx.Client, drawing: bytes) -> None:
+    """A network that isn't exported here is told from an unknown one."""
+    files = {"file": ("a.png", drawing)}
+    answer = http.post(PATH, files=files, data={"model": "u2net_human_seg"})
+    if answer.status_code == 404:
+        assert "sakuga export u2net-human-seg" in answer.json()["detail"]
+    else:
+        assert json.loads(answer.headers["sakuga-report"])["model"] == "u2net-human-seg"
+
+
 def test_the_query_counts_too(http: httpx.Client, picture: bytes) -> None:
     by_query = http.post(PATH, files={"file": picture}, params={"om": "true", "bgc": "1,2,3,4"})
     assert by_query.content == ours(http, picture, only_mask="true", **PLAIN)

@@ -129,6 +129,18 @@ async def all_are_back(envoy: Envoy) -> None:
     raise AssertionError(f"{healthy} of {SERVERS} are back")
 
 
+async def all_take_pictures(servers: list[Serve], envoy: Envoy) -> None:
+    """Until each has done 30. How many that takes follows their speed, as Envoy sends pictures to
+    the one with the fewest in work; one that was left out would never get there."""
+    before = await counts(servers)
+    for _ in range(10):
+        await sent(envoy.url, 60)
+        shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
+        if min(shares) >= 30:
+            return
+    raise AssertionError(shares)
+
+
 async def test_no_picture_is_lost_while_servers_come_and_go(
     servers: list[Serve], envoy: Envoy, bare: dict[str, Bare]
 ) -> None:
@@ -148,11 +160,7 @@ async def test_no_picture_is_lost_while_servers_come_and_go(
         assert off(pixels_of(result), bare[VIDEO](picture(number))) <= 1
     await started(servers[0])
     await all_are_back(envoy)
-    await sent(envoy.url, 60)  # the one that is back has its network compiled now
-    before = await counts(servers)
-    await sent(envoy.url, 60)
-    shares = [after - b for after, b in zip(await counts(servers), before, strict=True)]
-    assert min(shares) > 10, shares
+    await all_take_pictures(servers, envoy)
 
 
 def test_rules_and_dashboard_use_what_envoy_and_triton_expose(

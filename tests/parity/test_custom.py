@@ -13,10 +13,9 @@ import torch
 import third_party_networks
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config
-from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.networks.families import CustomUpscaler, Segmenter, Upscaler
 from sakuga_core.networks.registry import by_name
-from sakuga_core.protocol import Inner, inner_shape
+from sakuga_core.protocol import inner_shape
 from sakuga_export.custom import add, checkpoint, fitted
 from sakuga_export.custom import upscalers as custom_upscalers
 from sakuga_export.custom.add import CustomOptions
@@ -24,7 +23,8 @@ from sakuga_export.families import graph, segmenters, upscalers
 from sakuga_export.fetch import fetch
 from sakuga_export.output import ONNX
 from sakuga_server.imaging.picture import Array
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.networks import Tile
+from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
 from slow import full, some
 
@@ -57,14 +57,12 @@ class Mine:
     session: onnxruntime.InferenceSession
     descriptor: checkpoint.Descriptor
 
-    async def net(
-        self, model: str, tile: Array, denoise: float | None, inner: Inner | None
-    ) -> Array:
-        assert (model, denoise) == (self.row.name, None)
-        feed = {"IMAGE": tile}
-        if inner:
-            feed["INNER"] = np.zeros((1, *inner_shape(inner)), np.uint8)
-        return np.asarray(self.session.run([graph.RESULTS[tile.shape[-1] == 6]], feed)[0])
+    async def net(self, model: str, tile: Tile) -> Array:
+        assert (model, tile.denoise) == (self.row.name, None)
+        feed = {"IMAGE": tile.pixels}
+        if tile.inner:
+            feed["INNER"] = np.zeros((1, *inner_shape(tile.inner)), np.uint8)
+        return np.asarray(self.session.run([graph.RESULTS[tile.pixels.shape[-1] == 6]], feed)[0])
 
     def expected(self, pixels: np.ndarray) -> np.ndarray:
         """What spandrel makes of a picture, (H, W, 3)."""
@@ -75,7 +73,7 @@ class Mine:
     async def upscaled(self, pixels: np.ndarray, tile_size: int) -> tuple[np.ndarray, int]:
         """What the pipeline makes of it, without Triton, at the network's scale; how many tiles."""
         limits = Config().limits
-        settings = Settings[NetworkFacts](
+        settings = UpscaleSettings(
             networks={self.row.name: self.row.facts}, defaults={}, limits=limits
         )
         data = encoded_16(pixels) if pixels.dtype == np.uint16 else encoded(pixels)
@@ -155,7 +153,7 @@ async def test_tiles_that_begin_anywhere_would_show(mine: Callable[[str], Mine])
     network = mine("realesrgan-x2")
     facts = network.row.facts.model_copy(update={"multiple": 1})
     careless = Mine(network.row, network.session, network.descriptor)
-    settings = Settings[NetworkFacts](
+    settings = UpscaleSettings(
         networks={"realesrgan-x2": facts}, defaults={}, limits=Config().limits
     )
     pixels = sample("heroine", (100, 150, 251, 283))

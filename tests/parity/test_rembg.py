@@ -18,7 +18,7 @@ from slow import full, some
 
 SAMPLES = ("heroine", "lineart", "mascot", "sunset", "heroine_q25")
 OF_EACH_KIND = ("lineart", "mascot", "heroine_q25")  # gray, transparent, a JPEG
-samples = pytest.mark.parametrize("name", some(SAMPLES, OF_EACH_KIND))
+samples = pytest.mark.parametrize("name", [*some(SAMPLES, OF_EACH_KIND)])
 # What Sakuga does better, switched off.
 AS_REMBG = {"premultiplied": True, "estimate_foreground": False}
 
@@ -56,7 +56,11 @@ def remembering(session: Any) -> Any:
     return session
 
 
-@pytest.fixture(scope="session", params=["u2net", full("isnet-anime")])
+# rembg's names; u2net_human_seg is an alias of ours.
+PEERS = ["u2net", "u2net_human_seg", *map(full, ("isnet-anime", "u2netp", "silueta"))]
+
+
+@pytest.fixture(scope="session", params=[*PEERS, full("birefnet-general")])
 def peer(request: pytest.FixtureRequest, session_of: Callable[[str], Any]) -> Any:
     return session_of(request.param)
 

@@ -15,7 +15,7 @@ from sakuga_core.progress import Progress
 from sakuga_server.caller import Caller
 from sakuga_server.imaging import animation
 from sakuga_server.imaging.decode import decode
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
 from small_network import SCALE, SmallNetwork, means, settings
 
@@ -149,7 +149,7 @@ async def test_a_format_for_one_picture_is_refused(format: str) -> None:
 async def test_limits_count_pixels_times_frames_before_any_work() -> None:
     net, limited = SmallNetwork(), settings()
     for limits in (Limits(frames=2), Limits(animation_pixels=3 * 192**2 - 1)):
-        few = Settings(networks=limited.networks, defaults=limited.defaults, limits=limits)
+        few = UpscaleSettings(networks=limited.networks, defaults=limited.defaults, limits=limits)
         with pytest.raises(TooLarge):
             await Upscale(net, few)(webp(scene(3)), {})
     assert not net.windows

@@ -12,8 +12,8 @@ from PIL import Image
 import reference
 from networks_for_tests import SMALL_AURA
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
-from sakuga_core.protocol import Inner
 from sakuga_server.imaging import blending
+from sakuga_server.networks import Tile
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.pipelines.upscale import Upscale
 
@@ -54,13 +54,12 @@ def test_tiles_of_256_by_256(overlap: blending.Overlap, tiles: int) -> None:
     assert len(blending.layout(256, 256, SIDE, SCALE, overlap).places) == tiles
 
 
-async def nearest(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
+async def nearest(model: str, tile: Tile) -> np.ndarray:
     """Each pixel four times; later tiles are ready sooner."""
-    assert tile.shape == (1, SIDE, SIDE, 6)
-    await asyncio.sleep(float(tile.ravel()[-1]) / 1e5)
-    deep = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
+    pixels = tile.pixels
+    assert pixels.shape == (1, SIDE, SIDE, 6)
+    await asyncio.sleep(float(pixels.ravel()[-1]) / 1e5)
+    deep = pixels[..., :3].astype(np.int32) * 256 + pixels[..., 3:]
     return deep.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
 
 
@@ -102,10 +101,8 @@ def of_its_own_colour(tile: np.ndarray) -> float:
     return float(np.modf(tile.astype(np.float64).sum() / 255 * 0.37)[0])
 
 
-async def disagreeing(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
-    level = of_its_own_colour(tile[..., :3])
+async def disagreeing(model: str, tile: Tile) -> np.ndarray:
+    level = of_its_own_colour(tile.pixels[..., :3])
     return np.full((1, SIDE * SCALE, SIDE * SCALE, 3), round(level * 65535), np.int32)
 
 
@@ -115,12 +112,10 @@ async def test_it_makes_no_difference_which_tile_is_ready_first(settings: Settin
     for seed in (None, 1, 2):
         delays = np.random.default_rng(seed)
 
-        async def late(
-            model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-        ) -> np.ndarray:
+        async def late(model: str, tile: Tile) -> np.ndarray:
             if seed:  # noqa: B023  # called within this turn of the loop alone
                 await asyncio.sleep(delays.uniform(0, 0.02))  # noqa: B023
-            return await disagreeing(model, tile, denoise)
+            return await disagreeing(model, tile)
 
         results.append((await Upscale(late, settings)(encoded(pixels), MODEL))[0])
     assert results[0] == results[1] == results[2]

@@ -18,6 +18,7 @@ from sakuga_server.caller import Caller
 from sakuga_server.damage import artifacts
 from sakuga_server.jpeg import coefficients as jpegs
 from sakuga_server.jpeg import dequantise
+from sakuga_server.networks import Tile
 from sakuga_server.pipelines.fix_artifacts import FixArtifacts
 from sakuga_server.pipelines.settings import FixSettings
 from sakuga_server.pipelines.upscale import Upscale
@@ -245,15 +246,15 @@ async def test_the_report_of_an_animation_is_of_its_first_frame(fix_settings: Fi
     )
     overtaken = asyncio.Event()
 
-    async def slow_at_first(model: str, tile: np.ndarray, *more: Any) -> np.ndarray:
-        if tile.shape[1:3] == (140, 140) and not overtaken.is_set():
+    async def slow_at_first(model: str, tile: Tile) -> np.ndarray:
+        if tile.pixels.shape[1:3] == (140, 140) and not overtaken.is_set():
             waits.append(None)
             if len(waits) == 2:
                 overtaken.set()
             else:
                 await overtaken.wait()
                 await asyncio.sleep(0)
-        return await nearest(model, tile, *more)
+        return await nearest(model, tile)
 
     waits: list[None] = []
     fix = FixArtifacts(slow_at_first, pink, fix_settings)

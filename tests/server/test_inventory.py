@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sakuga import BadOption, Config, ModelNotInstalled, ModelNotLoaded
+from sakuga_core.networks.registry import SEGMENTERS
 from sakuga_core.repository import pipelines
 from sakuga_server.runtime.inventory import Inventory, memory_of_stubs
 
@@ -30,6 +31,13 @@ def test_it_tells_installed_from_loaded(inventory: Inventory) -> None:
     assert (listed["u2net"]["installed"], listed["u2net"]["loaded"]) == (False, False)
 
 
+def test_what_was_not_tried_is_listed_as_such(inventory: Inventory) -> None:
+    listed = inventory.listed(lambda _: False)
+    assert listed["u2netp"]["tried"]
+    assert not listed["birefnet-general"]["tried"]
+    assert {n.name for n in SEGMENTERS if not n.tried and n.half} == set()
+
+
 def test_a_segmenter_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
     file = inventory.file("u2net")
     file.parent.mkdir(parents=True)
@@ -45,7 +53,7 @@ def test_what_can_not_be_loaded_is_an_error(inventory: Inventory) -> None:
         inventory.check_loadable("u2net")
     with pytest.raises(BadOption, match="'waifu2x'; allowed: realesrgan-x4plus-anime"):
         inventory.served_by("waifu2x")
-    with pytest.raises(BadOption, match=r"allowed: isnet-anime, isnet-general-use, u2net$"):
+    with pytest.raises(BadOption, match=rf"allowed: {', '.join(n.name for n in SEGMENTERS)}$"):
         inventory.served_by(VIDEO, "segment")
     inventory.on_demand = False
     with pytest.raises(ModelNotLoaded, match="sakuga models load"):

@@ -14,7 +14,7 @@ from sakuga_server.pipelines.tile_size import OVERHEAD, tile_sizes
 def request(receptive_field: int = 18, **options: int) -> UpscaleRequest[UpscaleOptions]:
     facts = NetworkFacts(scale=4, receptive_field=receptive_field)
     size = options.get("tile_size", 1024)
-    return UpscaleRequest(UpscaleOptions(**options), "net", facts, size, [])  # type: ignore[arg-type]
+    return UpscaleRequest(UpscaleOptions(**options), "net", "net", facts, size, [])  # type: ignore[arg-type]
 
 
 def tile_size(pictures: list[Picture], count: int, of: UpscaleRequest[UpscaleOptions]) -> int:

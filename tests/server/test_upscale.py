@@ -9,8 +9,8 @@ import pytest
 from networks_for_tests import EXPORTED, nearest
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, Cancelled, ModelNotLoaded, TooLarge
-from sakuga_core.protocol import Inner
 from sakuga_server.caller import Caller
+from sakuga_server.networks import Tile
 from sakuga_server.pipelines.request import in_flight
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.pipelines.upscale import Upscale
@@ -112,11 +112,9 @@ async def test_the_denoise_strength_reaches_the_network(
 ) -> None:
     seen = []
 
-    async def spy(
-        model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-    ) -> np.ndarray:
-        seen.append(denoise)
-        return await nearest(model, tile, denoise, inner)
+    async def spy(model: str, tile: Tile) -> np.ndarray:
+        seen.append(tile.denoise)
+        return await nearest(model, tile)
 
     options = {"model": "realesr-general-x4v3", **given}
     await Upscale(spy, settings)(encoded(gradient(9, 9)), options)
@@ -142,9 +140,7 @@ async def test_a_result_over_the_limit_is_refused_before_the_network(settings: S
 async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
     calls = 0
 
-    async def failing(
-        model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-    ) -> np.ndarray:
+    async def failing(model: str, tile: Tile) -> np.ndarray:
         nonlocal calls
         calls += 1
         await asyncio.sleep(0.001)

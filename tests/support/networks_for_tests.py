@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,11 @@ from torch.nn import functional as F
 import reference
 from sakuga_core.networks.families import Upscaler
 from sakuga_core.networks.registry import by_name
-from sakuga_core.protocol import Inner
 from sakuga_export.architectures import isnet
 from sakuga_export.families import graph, upscalers
 from sakuga_export.output import ONNX
 from sakuga_server.backends import engines
+from sakuga_server.networks import Tile
 
 PROJECT = Path(__file__).parents[2]
 AURA = {
@@ -107,7 +108,10 @@ class Engine:
 
     def __init__(self, file: Path) -> None:
         self.engine = engines.engine(file, engines.EngineOptions(), print)
-        self.inputs = list(onnx.load(file).graph.input)
+        self.inputs = [
+            SimpleNamespace(name=each.name, shape=[d.dim_value for d in _dims(each)])
+            for each in onnx.load(file).graph.input
+        ]
 
     def get_inputs(self) -> list[Any]:
         return self.inputs
@@ -115,6 +119,10 @@ class Engine:
     def run(self, names: list[str], feed: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         results = self.engine(names, feed)
         return [results[name].copy() for name in names]
+
+
+def _dims(value: onnx.ValueInfoProto) -> list[Any]:
+    return list(value.type.tensor_type.shape.dim)
 
 
 class Bare:
@@ -138,14 +146,13 @@ def repository_of(served: Path, folder: Path) -> Path:
     return folder
 
 
-async def nearest(
-    model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None = None
-) -> np.ndarray:
+async def nearest(model: str, tile: Tile) -> np.ndarray:
     """A network of arithmetic, each pixel four times; with the anime network's padding, if any."""
-    if tile.shape[-1] == 6:
-        tile = tile[..., :3].astype(np.int32) * 256 + tile[..., 3:]
-    result = tile.repeat(4, axis=1).repeat(4, axis=2)
-    if inner is None:
+    pixels = tile.pixels
+    if pixels.shape[-1] == 6:
+        pixels = pixels[..., :3].astype(np.int32) * 256 + pixels[..., 3:]
+    result = pixels.repeat(4, axis=1).repeat(4, axis=2)
+    if tile.inner is None:
         return result
-    top, bottom, left, right = (4 * 94 * side for side in inner)
+    top, bottom, left, right = (4 * 94 * side for side in tile.inner)
     return result[:, top : result.shape[1] - bottom, left : result.shape[2] - right]

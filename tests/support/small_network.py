@@ -5,8 +5,8 @@ import numpy as np
 
 from sakuga_core.config.server import Limits
 from sakuga_core.networks.facts import NetworkFacts
-from sakuga_core.protocol import Inner
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.networks import Tile
+from sakuga_server.pipelines.settings import UpscaleSettings
 
 SCALE, RADIUS = 2, 3
 
@@ -17,10 +17,8 @@ class SmallNetwork:
     def __init__(self) -> None:
         self.windows: list[np.ndarray] = []
 
-    async def __call__(
-        self, model: str, tile: np.ndarray, denoise: float | None, inner: Inner | None
-    ) -> np.ndarray:
-        (window,) = tile
+    async def __call__(self, model: str, tile: Tile) -> np.ndarray:
+        (window,) = tile.pixels
         self.windows.append(window)
         if window.shape[2] == 6:
             deep = window[..., :3].astype(np.int32) * 256 + window[..., 3:]
@@ -43,9 +41,9 @@ def means(pixels: np.ndarray) -> np.ndarray:
     return means.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
 
 
-def settings(**defaults: object) -> Settings[NetworkFacts]:
+def settings(**defaults: object) -> UpscaleSettings:
     """Of pipelines that know this network alone."""
     facts = NetworkFacts(scale=SCALE, receptive_field=RADIUS)
-    return Settings[NetworkFacts](
+    return UpscaleSettings(
         networks={"small": facts}, defaults={"model": "small", **defaults}, limits=Limits()
     )

@@ -208,7 +208,11 @@ class Gateway(Transport):
         deadline = Deadline(self.server.timeout)
         async with within(deadline, self.url):
             answer = await unhurried(partial(self._json, "GET", "/v1/models"), deadline)
-        return {str(row.pop("name")): row for row in answer["models"]}
+        found: dict[str, dict[str, Any]] = {}
+        for row in answer["models"]:
+            name = str(row.pop("name"))
+            found |= row.get("networks") or {name: row}  # of a family, those that it has
+        return found
 
     async def status(self) -> dict[str, Any]:
         """The gateway's address, and whether it is ready; it tells no more.

@@ -26,8 +26,12 @@ class ImageAction(StrEnum):
     ENHANCE = "enhance"
 
 
-def _upscaler_family(model: str) -> str:
-    return "aurasr" if model.startswith("aura-sr") else "realesrgan"
+# By the beginning of a model's name, the block of config.yaml whose options apply to it.
+_BLOCKS = {"aura-sr": "aurasr", "waifu2x-": None, "realcugan-": None, "": "realesrgan"}
+
+
+def _upscaler_family(model: str) -> str | None:
+    return next(block for beginning, block in _BLOCKS.items() if model.startswith(beginning))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +49,8 @@ class Action:
     default_model: str
     default_family: str
     """The block of config.yaml that names its model where its own block doesn't."""
-    family: Callable[[str], str] = _upscaler_family
-    """The block of config.yaml whose options apply to a model."""
+    family: Callable[[str], str | None] = _upscaler_family
+    """The block of config.yaml whose options apply to a model, if there is one."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Where they differ from those of the option class."""
     triton_model: Callable[[str], str]

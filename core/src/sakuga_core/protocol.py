@@ -23,6 +23,7 @@ EIGHT_BITS = (NET_RESULT,)  # the outputs that may be computed in bfloat16
 NET_RESULT_16 = "RESULT_16"  # int32 (B, scale·H, scale·W, 3) in 0…65535
 NET_DENOISE = "DENOISE"  # uint8 (B, n), see `denoise_length`
 NET_INNER = "INNER"  # uint8 (B, 1|2, 1|2, 1|2, 1|2), see `inner_shape`
+NET_MEANS = "MEANS"  # float32 (B, 1 + channels of all layers), see `shares`
 NET_FEATURES = "FEATURES"  # float32 (B, C, H, W), between two parts of a network
 NET_LETTERBOX = "LETTERBOX"  # uint8 (B, 1), see `SegmenterFacts.letterbox`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
@@ -69,7 +70,10 @@ PIPELINES = (
     *(NETWORKS, REMBG_PREPARE, ALPHA_MATTING),
 )
 
-ALIASES = {"realesrgan-anime-6b": "realesrgan-x4plus-anime"}
+ALIASES = {
+    "realesrgan-anime-6b": "realesrgan-x4plus-anime",
+    "u2net_human_seg": "u2net-human-seg",  # rembg's name
+}
 
 DENOISE_STEPS = 1000
 
@@ -94,6 +98,22 @@ def inner_shape(inner: Inner) -> tuple[int, int, int, int]:
     """
     top, bottom, left, right = (1 + side for side in inner)
     return top, bottom, left, right
+
+
+def shares(layer: int) -> str:
+    """The output SHARES_1 and so on, float32 (B, C + 1), of a network with a layer that needs the
+    means of C channels over the whole picture: a window's sums, then how many samples these are of.
+
+    MEANS tells how many of these layers' means are known, and those; a layer beyond takes its
+    window's own, so 0 and zeros are for whole pictures. In windows a picture's means come from the
+    shares of all windows, layer by layer. To add up, windows may share no more than the padding.
+    """
+    return f"SHARES_{layer + 1}"
+
+
+# A picture that such a network sees whole may be so many times longer than its largest tile, if it
+# has no more pixels than that.
+LONGER = 1.5
 
 
 def canonical(model: str) -> str:

@@ -66,6 +66,7 @@ def _run(
     remove: str | None,
     **options: Any,
 ) -> None:
+    from sakuga_core.networks import registry
     from sakuga_core.networks.registry import NETWORKS
     from sakuga_core.repository import writer
     from sakuga_export.output import one_at_a_time
@@ -80,7 +81,8 @@ def _run(
             click.echo(f"wrote {written}")
         if done:
             return
-        names = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
+        named = [n.name for n in NETWORKS] if every else list(networks) or configured(config)
+        names = dict.fromkeys(each for name in named for each in registry.members(name))
         failed = [name for name in names if not _export(name, config, weights)]
     if failed:
         raise click.ClickException(f"not exported: {', '.join(failed)}")
@@ -141,14 +143,14 @@ def _check(config: "Config") -> None:
 def configured(config: "Config") -> list[str]:
     """The networks that config.yaml names, and `upscale`'s default."""
     from sakuga_core.actions import ACTIONS, ImageAction
-    from sakuga_core.networks.registry import NETWORKS
+    from sakuga_core.networks import registry
     from sakuga_core.protocol import canonical
 
     families = dict.fromkeys(row.default_family for row in ACTIONS.values())
     blocks = [*map(config.block, ACTIONS), *(getattr(config, family) for family in families)]
     named = [canonical(block.model) for block in blocks if block.model]
     default = str(config.options_for(ImageAction.UPSCALE)["model"])
-    known = {network.name for network in NETWORKS}
+    known = {*registry.names(), *(network.name for network in registry.NETWORKS)}
     return [name for name in dict.fromkeys([default, *named]) if name in known]
 
 

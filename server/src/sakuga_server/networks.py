@@ -1,6 +1,7 @@
 """What a pipeline is, and what it is given: networks, wherever they run."""
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from sakuga_core.protocol import Inner
@@ -8,17 +9,30 @@ from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array, Picture
 
 
+@dataclass(frozen=True)
+class Tile:
+    """What a super-resolution network is given; all but the pixels where the network takes it."""
+
+    pixels: Array
+    """uint8 (1, H, W, 3) or, for 16 bits, (1, H, W, 6): high bytes, then low bytes."""
+    denoise: float | None = None
+    """The denoise strength."""
+    inner: Inner | None = None
+    """The window's inner sides."""
+    means: Array | None = None
+    """float32 (1, 1 + channels): means over the whole picture; see `protocol.shares`."""
+    share: int | None = None
+    """The layer of which the window's share of these is wanted, in place of the result."""
+
+
 class Net(Protocol):
     """A super-resolution network, wherever it runs.
 
-    Takes its name, a uint8 batch (1, H, W, 3) or, for 16 bits, (1, H, W, 6), the denoise strength
-    and the window's inner sides, each where the network takes it. Gives (1, scale·H, scale·W, 3),
-    less the padding on inner sides that it takes: uint8, or int32 in 0…65535.
+    Takes its name and a tile. Gives (1, scale·H, scale·W, 3), less the padding on inner sides that
+    it takes: uint8, or int32 in 0…65535; or a share, float32 (1, channels + 1).
     """
 
-    def __call__(
-        self, model: str, tile: Array, denoise: float | None, inner: Inner | None
-    ) -> Awaitable[Array]: ...
+    def __call__(self, model: str, tile: Tile) -> Awaitable[Array]: ...
 
 
 class InpaintNet(Protocol):

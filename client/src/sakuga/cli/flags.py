@@ -80,16 +80,17 @@ class ModelType(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: Any, parameter: Any, context: Any) -> str:
-        from sakuga_core.networks.registry import NETWORKS
+        from sakuga_core.networks.registry import NETWORKS, names
 
         plain = _plain(value)
         files = {
             _plain(PurePosixPath(weights.file).stem): row.name
             for row in NETWORKS
+            if row.name in names()  # files of families aren't called by their family
             for weights in reversed(row.weights)
         }
-        names = {row.name: row.name for row in NETWORKS}
-        return (files | names).get(plain, str(value))
+        known = {name: name for name in (*names(), *(row.name for row in NETWORKS))}
+        return (files | known).get(plain, str(value))
 
 
 def _plain(name: str) -> str:

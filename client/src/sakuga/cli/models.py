@@ -1,7 +1,7 @@
 """`sakuga models`: the networks of the server."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -14,28 +14,63 @@ from sakuga.transport import Transport
 from sakuga.triton import Triton
 from sakuga_core import protocol
 from sakuga_core.errors import ConfigError, ModelNotInstalled
+from sakuga_core.networks.choices import choices
+from sakuga_core.networks.licences import is_permissive
 
 OF_TRITON = ("device", "speed", "calls")  # of a network, which a gateway doesn't tell
 
 
 @click.group(invoke_without_command=True)
 @click.option("--measure", "measured", is_flag=True, help="measure the speed of loaded networks")
+@click.option(
+    "--licence", type=click.Choice(["permissive"]), help="only those of permissive licences"
+)
+@click.option("--for", "purpose", help="only good choices for it, such as 2x-faithful")
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
 @click.pass_context
-def models(context: click.Context, measured: bool, as_json: bool) -> None:
+def models(
+    context: click.Context, measured: bool, licence: str | None, purpose: str | None, as_json: bool
+) -> None:
     """List the networks of the server: whether they are exported and loaded, and what they need."""
     if context.invoked_subcommand:
         return
     with plain_errors():
         networks = ask_any(context.obj.config, lambda server: _listed(server, measured))
+    chosen = {n: f for n, f in networks.items() if not licence or is_permissive(f["licence"])}
+    found = choices(_good_for(purpose, chosen))
     if as_json:
-        click.echo(json.dumps(networks, indent=2))
+        click.echo(json.dumps(found, indent=2))
         return
-    width = max(map(len, networks))
-    for name, facts in networks.items():
+    width = max(map(len, found), default=0)
+    for name, facts in found.items():
         click.echo(f"{name:{width}}  {_state(facts)}")
-        click.echo(f"{'':{width}}  {facts['title']}")
-        click.echo(f"{'':{width}}  {facts['licence']}; {facts['source']}")
+        for line in _about(facts):
+            click.echo(f"{'':{width}}  {line}")
+
+
+def _good_for(purpose: str | None, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Raises:
+        UsageError: no network is a good choice for it.
+    """
+    found = {n: f for n, f in networks.items() if not purpose or purpose in f["good_for"]}
+    if purpose and not found:
+        known = sorted({each for facts in networks.values() for each in facts["good_for"]})
+        raise click.UsageError(f"--for is {purpose!r}; allowed: {', '.join(known)}")
+    return found
+
+
+def _about(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What it is good at, its denoise levels, its licence, and whether it was tried."""
+    good_for = f" (for {', '.join(facts['good_for'])})" if facts["good_for"] else ""
+    yield facts["title"] + good_for
+    levels = facts["denoise_levels"].items()
+    if listed := "; ".join(f"at {scale}x {', '.join(each)}" for scale, each in levels):
+        yield f"denoise levels: {listed}"
+    commercial = {True: "yes", False: "no", None: "not stated"}[facts["commercial"]]
+    yield f"{facts['licence']}; commercial use: {commercial}; {facts['source']}"
+    if not facts.get("tried", True):
+        yield "not tried on its published weights"
 
 
 async def _listed(server: Transport, measured: bool) -> dict[str, dict[str, Any]]:
@@ -64,31 +99,41 @@ async def _complete(triton: Triton, networks: dict[str, dict[str, Any]], measure
 
 def _state(facts: Mapping[str, Any]) -> str:
     """Whether it is exported and loaded, and what it needs, in a line."""
-    kind = f"{facts['scale']}x" if facts["scale"] else facts["kind"]
+    kind = ", ".join(f"{scale}x" for scale in facts["scales"]) or facts["kind"]
     if not facts["installed"]:
         return f"not exported  {kind}"
     if not facts["loaded"]:
         return f"not loaded  {kind}, {facts['megabytes']} MB on disk"
-    parts = [kind, *([f"on {facts['device']}"] if facts["device"] else [])]
-    if facts["memory"] is not None:
-        parts.append(f"{facts['memory']} MB")
-    if facts["calls"] and facts["calls"]["requests"]:
-        mean, count = facts["calls"]["compute_ms"], facts["calls"]["requests"]
-        parts.append(f"{mean:.0f} ms a call over {count} calls")
-    return f"loaded  {', '.join([*parts, *filter(None, [facts['speed']])])}"
+    memory = [] if facts["memory"] is None else [f"{facts['memory']} MB"]
+    members = facts.get("networks", {"": facts})
+    return f"loaded  {', '.join([kind, *memory, *_of_triton(members)])}"
+
+
+def _of_triton(networks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What Triton tells of a network, or of those of a family that are loaded."""
+    for name, facts in networks.items():
+        calls, prefix = facts["calls"], f"{name} " if name else ""
+        if facts["device"]:
+            yield f"{prefix}on {facts['device']}"
+        if calls and calls["requests"]:
+            yield f"{calls['compute_ms']:.0f} ms a call over {calls['requests']} calls"
+        if facts["speed"]:
+            yield facts["speed"]
 
 
 @models.command()
 @click.argument("name")
 @click.pass_obj
 def load(settings: Settings, name: str) -> None:
-    """Load the network NAME."""
+    """Load the network NAME, or all networks of a family that are exported."""
 
     async def question(triton: Triton) -> None:
-        facts = await _known(triton, name)
-        if not facts["installed"]:
+        networks = await _known(triton, name)
+        installed = [each for each, facts in networks.items() if facts["installed"]]
+        if not installed:
             raise ModelNotInstalled.exportable(name)
-        await triton.load(protocol.served_by(name, facts["kind"]))
+        for each in installed:
+            await triton.load(protocol.served_by(each, networks[each]["kind"]))
 
     with plain_errors():
         ask(settings.config, question)
@@ -99,22 +144,24 @@ def load(settings: Settings, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def unload(settings: Settings, name: str) -> None:
-    """Unload the network NAME after its requests in flight."""
+    """Unload the network NAME, or those of a family, after their requests in flight."""
 
     async def question(triton: Triton) -> None:
-        facts = await _known(triton, name)
-        # An ensemble is unloaded before the network it needs.
-        served = protocol.served_by(name, facts["kind"])
-        for model in dict.fromkeys((served, protocol.folder(name))):
-            await triton.unload(model)
+        for each, facts in (await _known(triton, name)).items():
+            # An ensemble is unloaded before the network it needs.
+            served = protocol.served_by(each, facts["kind"])
+            for model in dict.fromkeys((served, protocol.folder(each))):
+                await triton.unload(model)
 
     with plain_errors():
         ask(settings.config, question)
     click.echo(f"{protocol.canonical(name)} is unloaded")
 
 
-async def _known(triton: Triton, name: str) -> dict[str, Any]:
-    networks = await triton.networks()
-    if protocol.canonical(name) not in networks:
-        raise click.UsageError(f"NAME is {name!r}; allowed: {', '.join(networks)}")
-    return networks[protocol.canonical(name)]
+async def _known(triton: Triton, name: str) -> dict[str, dict[str, Any]]:
+    """The networks that a name stands for: one, or those of a family."""
+    networks, wanted = await triton.networks(), protocol.canonical(name)
+    found = {each: f for each, f in networks.items() if wanted in (each, f["family"])}
+    if not found:
+        raise click.UsageError(f"NAME is {name!r}; allowed: {', '.join(choices(networks))}")
+    return found

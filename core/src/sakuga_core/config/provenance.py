@@ -31,7 +31,8 @@ def settings(config: Config) -> Iterator[Setting]:
         for name, value in (block.model_dump(mode="json") | effective).items():
             by_model = row.family(str(effective["model"]))
             family = row.default_family if name == "model" else by_model
-            chain = ((f"providers.image.{action.value}", block), (family, getattr(config, family)))
+            chain = [(f"providers.image.{action.value}", block)]
+            chain += [(family, getattr(config, family))] if family else []
             origins = [_set_by(config, f"{path}.{name}", of) for path, of in chain]
             origin = next((each for each in origins if each), DEFAULT)
             yield Setting(f"providers.image.{action.value}.{name}", value, origin)

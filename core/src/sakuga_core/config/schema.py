@@ -35,6 +35,8 @@ from sakuga_core.options import (
 )
 from sakuga_core.protocol import canonical
 
+FAMILY_BLOCKS = ("realesrgan", "aurasr")  # of super-resolution networks
+
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
@@ -179,10 +181,27 @@ class Config(Block):
         default = getattr(self, row.default_family).model
         chosen = requested.get("model") or block.model or default
         model = canonical(chosen or row.default_model)
-        family = _set_options(getattr(self, row.family(model)), row.options)
+        family = self._family_options(row, row.family(model))
         options = overridden(family, _set_options(block, row.options), requested)
         options.pop("model", None)
         return {**options, "model": model} if chosen else options
+
+    def block_options(self, action: ImageAction | str) -> dict[str, dict[str, Any]]:
+        """The options of requests that set none, by the block whose options apply to their model;
+        empty the name of none."""
+        row = actions.find(action)
+        own = _set_options(self.block(row.name), row.options)
+        own.pop("model", None)
+        return {
+            name: overridden(row.defaults, self._family_options(row, name), own)
+            for name in ("", *FAMILY_BLOCKS)
+        }
+
+    def _family_options(self, row: actions.Action, block: str | None) -> dict[str, Any]:
+        """What a family's block sets of an action's options, but the model."""
+        options = _set_options(getattr(self, block), row.options) if block else {}
+        options.pop("model", None)
+        return options
 
 
 def _set_options(block: Any, options: type[PictureOptions]) -> dict[str, Any]:

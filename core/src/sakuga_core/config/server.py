@@ -115,6 +115,9 @@ class Server(Block):
     """Processes of the `fix_artifacts` pipeline, one picture each; its twin has as many."""
     queue_size: Count = 256
     """Pictures that may wait in a pipeline's queue; one more is refused as Overloaded."""
+    licences: Literal["any", "permissive"] = "any"
+    """Networks that requests may name. permissive: those alone whose weights have a licence such as
+    MIT, BSD or Apache-2.0, which `sakuga models` lists; others are refused by their names."""
     instances: Count = 1
     """Instances of each network, on each GPU."""
     batch: Annotated[int | None, Field(ge=1, le=64)] = None

@@ -26,6 +26,19 @@ class NetworkFacts(BaseModel):
     trims: bool = False
     """Whether it takes INNER: its results lack the padding on those sides. Each layer drops what
     the tile's edge spoils, which saves up to half of the work on tiles."""
+    means: tuple[int, ...] = ()
+    """Channels of each layer that weighs them by their means over the whole picture. It takes
+    MEANS, and gives SHARES; see `protocol.shares`."""
+    tile_size: int | None = None
+    """Its largest tile, in pixels without padding, where it needs more memory than others."""
+    block: str | None = None
+    """The block of config.yaml whose options apply to it."""
+    family: str | None = None
+    """The name that requests may call it by, with a scale and a denoise level…"""
+    denoise_level: str | None = None
+    """…which is this one…"""
+    is_usual: bool = False
+    """…and stands for none."""
 
 
 class SegmenterFacts(BaseModel):
@@ -60,6 +73,10 @@ class Listing(BaseModel):
     title: str
     """A line for a person: what it is, and what it is good at."""
     licence: str
+    spdx: str | None = None
+    """The licence's SPDX identifier."""
+    commercial: bool | None = None
+    """Whether it allows commercial use; None: nobody said."""
     source: str
     """Where its weights come from."""
     file: str
@@ -68,3 +85,11 @@ class Listing(BaseModel):
     """How many times wider and higher a result is, if it upscales."""
     side: int | None = None
     """Of the only squares that it takes, in pixels; None: any size."""
+    tried: bool = True
+    """Whether it has been compared with its reference on the published weights."""
+    family: str | None = None
+    """The name that requests may call it by, with a scale and a denoise level."""
+    denoise_level: str | None = None
+    """Of the family's."""
+    good_for: tuple[str, ...] = ()
+    """What it is a good choice for, see `registry.PURPOSES`."""

@@ -7,11 +7,15 @@ from typing import ClassVar, Literal, TypeVar
 from pydantic import BaseModel
 
 from sakuga_core.config.server import Backend
+from sakuga_core.networks import licences
 from sakuga_core.networks.facts import InpainterFacts, Listing, NetworkFacts, SegmenterFacts
 from sakuga_core.protocol import Kind, folder
 
 FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
 HALF_FILE = "model.fp16.onnx"  # beside model.onnx: the same network in half precision, for GPUs
+
+
+CUNET_MEANS = (64, 128, 128, 64)
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,6 @@ class Network:
     """What every row has."""
 
     kind: ClassVar[Kind]
-    bf16: ClassVar[bool] = False
-    """Whether bfloat16 stays within 50 dB of float32, in results of 8 bits."""
-
     name: str
     title: str
     weights: tuple[Weights, ...]
@@ -87,9 +88,24 @@ class Network:
         return False
 
     @property
+    def bf16(self) -> bool:
+        """Whether bfloat16 stays within 50 dB of float32, in results of 8 bits."""
+        return False
+
+    @property
     def source(self) -> str:
         """Where its weights come from."""
         return ", ".join(weights.url or weights.file for weights in self.weights)
+
+    @property
+    def spdx(self) -> str | None:
+        """Its licence's SPDX identifier."""
+        return licences.spdx(self.licence)
+
+    @property
+    def commercial(self) -> bool | None:
+        """Whether its licence allows commercial use; None: nobody said."""
+        return licences.allows_commercial_use(self.licence)
 
     @property
     def listing(self) -> Listing:
@@ -103,9 +119,8 @@ class Upscaler(Network):
     strengths 1 and 0."""
 
     kind = "upscale"
-    bf16 = True
 
-    architecture: Literal["RRDBNet", "SRVGGNetCompact"]
+    architecture: Literal["RRDBNet", "SRVGGNetCompact", "CUNet", "UpConv7"]
     settings: Mapping[str, int]
     """Arguments of the architecture."""
     parameters: int
@@ -114,14 +129,29 @@ class Upscaler(Network):
     """Radius of the receptive field, in pixels of the input."""
     kilomacs: int
     """Thousands of multiply-accumulates a pixel of the input costs."""
+    multiple: int = 1
+    tile_size: int | None = None
+    """As in `facts.NetworkFacts`, both of them."""
     scale: int = 4
     tolerance: int = 1
-    """Most levels (of 255, and of 65535) that the export may differ from torch."""
+    """Most levels (of 255) that the export may differ from torch…"""
+    tolerance_16: int = 1
+    """…and in results of 16 bits, most levels of 65535."""
     licence: str = "BSD-3-Clause (Real-ESRGAN)"
+    family: str | None = None
+    """The name that requests may call it by, with a scale and a denoise level."""
+    denoise_level: str | None = None
+    """Of the family's."""
+    is_usual: bool = False
+    """Whether that is the level of requests that name none."""
 
     @property
     def half(self) -> bool:
         return True
+
+    @property
+    def bf16(self) -> bool:
+        return self.architecture in ("RRDBNet", "SRVGGNetCompact")  # the others weren't tried
 
     @property
     def denoise(self) -> bool:
@@ -129,7 +159,12 @@ class Upscaler(Network):
 
     @property
     def trims(self) -> bool:
-        return self.architecture == "RRDBNet"
+        return self.architecture != "SRVGGNetCompact"
+
+    @property
+    def means(self) -> tuple[int, ...]:
+        """As in `facts.NetworkFacts`."""
+        return CUNET_MEANS if self.architecture == "CUNet" else ()
 
     @property
     def facts(self) -> NetworkFacts:
@@ -216,6 +251,15 @@ class Segmenter(Network):
     the published file will do."""
     half: bool = False
     """Whether half precision changes so little that it has a graph of that, too."""
+    logits: bool = False
+    """Whether the published file gives logits, of which rembg takes the sigmoid."""
+    quantised: bool = False
+    """Whether it rounds to 8 bits within, where the last bit of what it is given shows: that is
+    calculated in float64 then, as rembg does."""
+    batched: bool = True
+    """Whether several pictures at once give the same as one by one."""
+    tried: bool = True
+    """Whether its export has been compared with rembg on the published weights."""
 
     @property
     def facts(self) -> SegmenterFacts:

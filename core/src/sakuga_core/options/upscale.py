@@ -9,6 +9,8 @@ from sakuga_core.options.common import PictureOptions
 
 SMALLEST, LARGEST = 1, 16  # scale factors
 
+DenoiseLevel = Literal["conservative", "none", "0", "1", "2", "3"]
+
 # Options that say how large the result is; one of them does.
 SIZES = ("scale", "width", "height", "max_side", "megapixels")
 
@@ -21,6 +23,12 @@ def _scale(value: object) -> object:
     if isinstance(value, float | int) and not isinstance(value, bool) and 0 <= value < SMALLEST:
         raise ValueError("would make the picture smaller")
     return value
+
+
+def _level(value: object) -> object:
+    """A level as a word, also where it is written as a number."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
 
 
 class UpscaleOptions(PictureOptions):
@@ -58,7 +66,16 @@ class UpscaleOptions(PictureOptions):
             ge=0,
             le=1,
             validation_alias=AliasChoices("denoise_strength", "denoise"),
-            description="0 keeps noise, 1 removes it; realesr-general-x4v3 only",
+            description="0 keeps noise, 1 removes it; of realesr-general-x4v3; of waifu2x and "
+            "Real-CUGAN the nearest denoise_level",
+        ),
+    ] = None
+    denoise_level: Annotated[
+        DenoiseLevel | None,
+        BeforeValidator(_level),
+        Field(
+            description="waifu2x and Real-CUGAN: none keeps noise, 3 removes most; conservative "
+            "keeps detail; each scale has some of them"
         ),
     ] = None
     tile_size: Annotated[

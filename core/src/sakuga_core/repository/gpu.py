@@ -24,24 +24,25 @@ Dims = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Input:
-    """A tensor that a network takes, uint8, and its sizes without the batch axis."""
+    """A tensor that a network takes, and its sizes without the batch axis."""
 
     name: str
     least: Dims
     usual: Dims
     """What TensorRT chooses its kernels for."""
     most: Dims
+    kind: str = "TYPE_UINT8"
 
     @property
     def tensor(self) -> dict[str, Any]:
         """As config.pbtxt declares it."""
         pairs = zip(self.least, self.most, strict=True)
         dims = [most if least == most else -1 for least, most in pairs]
-        return {"name": self.name, "data_type": "TYPE_UINT8", "dims": dims}
+        return {"name": self.name, "data_type": self.kind, "dims": dims}
 
     def warm(self, dims: Dims) -> dict[str, Any]:
         """As a warm-up request has it."""
-        return {"data_type": "TYPE_UINT8", "dims": list(dims), "random_data": True}
+        return {"data_type": self.kind, "dims": list(dims), "random_data": True}
 
 
 def fixed(name: str, *dims: int) -> Input:

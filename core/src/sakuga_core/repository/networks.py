@@ -1,6 +1,8 @@
 """How Triton runs each family of networks: batching, instances, execution provider."""
 
 import json
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from sakuga_core import protocol
@@ -19,7 +21,7 @@ from sakuga_core.repository.gpu import Input, fixed
 
 # Pixels of a batch of the largest tiles. A pixel costs an RRDBNet 4 kB at its widest, one of the
 # small networks 0.5: that makes 8 and 4 GB. Smaller `limits.tile_size` allow larger batches.
-BATCH_PIXELS = {"RRDBNet": 2**21, "SRVGGNetCompact": 2**23}
+BATCH_PIXELS = {"RRDBNet": 2**21, "SRVGGNetCompact": 2**23, "CUNet": 2**21, "UpConv7": 2**22}
 LARGEST_BATCH = 16
 LARGEST_TILE_BATCH = 8
 LARGEST_SEGMENTER_BATCH = 4
@@ -39,12 +41,24 @@ def net(network: Upscaler, config: Config) -> dict[str, Any]:
         config,
         batch=largest_batch(network, config),
         inputs=[
-            _image(config, network.receptive_field),
+            _image(_largest_side(network, config)),
             *([STRENGTH] if network.denoise else []),
             *([INNER] if network.trims else []),
+            *([_means(network.means)] if network.means else []),
         ],
-        outputs=_results(-1),
+        outputs=[*_results(-1), *_shares(network.means)],
     )
+
+
+def _means(channels: Sequence[int]) -> Input:
+    sizes = (1 + sum(channels),)
+    return Input(protocol.NET_MEANS, sizes, sizes, sizes, kind="TYPE_FP32")
+
+
+def _shares(channels: Sequence[int]) -> list[dict[str, Any]]:
+    # Of free size: where a tile isn't computed yet, there are none.
+    names = (protocol.shares(layer) for layer in range(len(channels)))
+    return [tensor(name, "TYPE_FP32", [-1]) for name in names]
 
 
 def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
@@ -63,7 +77,8 @@ def tile_net(network: Enhancer, config: Config) -> dict[str, Any]:
 def custom_net(network: CustomUpscaler, config: Config) -> dict[str, Any]:
     """A custom super-resolution network, for pictures of any size or tiles of one."""
     side = network.side
-    image = _image(config, network.receptive_field) if side is None else _square(side)
+    most = config.limits.tile_size + 2 * network.receptive_field
+    image = _image(most) if side is None else _square(side)
     return _batched(
         network,
         config,
@@ -98,6 +113,7 @@ def segmenter_net(network: Segmenter, config: Config) -> dict[str, Any]:
         batch=LARGEST_SEGMENTER_BATCH,
         inputs=[image, letterbox] if network.letterbox else [image],
         outputs=[tensor(protocol.NET_MASK, "TYPE_FP32", [side, side])],
+        one_by_one=not network.batched,
     )
 
 
@@ -118,9 +134,15 @@ def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
     )
 
 
-def _image(config: Config, padding: int) -> Input:
+def _largest_side(network: Upscaler, config: Config) -> int:
+    """Of the tiles of a network."""
+    size = min(config.limits.tile_size, network.tile_size or config.limits.tile_size)
+    side = size + 2 * network.receptive_field
+    return math.floor(protocol.LONGER * side) if network.means else side
+
+
+def _image(most: int) -> Input:
     """IMAGE of any size up to that of the largest tile, in 8 or 16 bits."""
-    most = config.limits.tile_size + 2 * padding
     usual = min(USUAL_SIDE, most)
     return Input(protocol.NET_IMAGE, (1, 1, 3), (usual, usual, 3), (most, most, 6))
 
@@ -187,12 +209,16 @@ def _engine(
         **gpu.memory(settings.gpu_memory),
         # A network that nobody here has tried stays with what its export was compared in.
         accelerator="none"
-        if network.is_custom and settings.accelerator == "auto"
+        if settings.accelerator == "auto" and not _is_tried(network)
         else settings.accelerator,
         precision=precision,
         # Calls for one tile have to reach one process.
         **({"kilomacs": kilomacs} if (kilomacs := _kilomacs(network)) and one else {}),
     )
+
+
+def _is_tried(network: Network) -> bool:
+    return not network.is_custom and getattr(network, "tried", True)
 
 
 def _kilomacs(network: Network) -> int | None:
@@ -215,7 +241,8 @@ def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
 # Their shapes are what counts; see `protocol`.
 INNER = Input(protocol.NET_INNER, (1,) * 4, (1,) * 4, (2,) * 4)
 STRENGTHS = (protocol.denoise_length(0), protocol.denoise_length(0.5), protocol.denoise_length(1))
-STRENGTH = Input(protocol.NET_DENOISE, *((length,) for length in STRENGTHS))
+LEAST, USUAL, MOST = ((length,) for length in STRENGTHS)
+STRENGTH = Input(protocol.NET_DENOISE, LEAST, USUAL, MOST)
 
 
 def parameters(**values: Any) -> dict[str, dict[str, str]]:

@@ -9,8 +9,9 @@ from sakuga_core.config.schema import Config
 from sakuga_core.networks import registry
 from sakuga_core.networks.custom import CustomNetwork
 from sakuga_core.networks.facts import Listing
-from sakuga_core.networks.families import CustomUpscaler, Segmenter
-from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, SEGMENTERS, UPSCALERS
+from sakuga_core.networks.families import CustomUpscaler, Network, Segmenter
+from sakuga_core.networks.licences import is_permissive
+from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, MEMBERS, SEGMENTERS, UPSCALERS
 from sakuga_core.repository.networks import parameters, tensor
 
 # Decoding takes a tenth of what matting does, so two processes feed many.
@@ -41,7 +42,10 @@ def action_pipelines(
     """The pipeline of an action, a file in, a file and a report out, and its twin that streams
     progress. Networks, default options and limits are their parameters."""
     known = {
-        "upscale": {"networks": _facts(UPSCALERS, ENHANCERS, _custom_upscalers(custom))},
+        "upscale": {
+            "networks": _upscalers(action, custom),
+            "blocks": config.block_options(action.name),
+        },
         "inpaint": {"inpainters": _facts(INPAINTERS)},
         "segment": {"networks": _facts(segmenters(custom))},
     }
@@ -56,6 +60,7 @@ def action_pipelines(
         inputs=_request(),
         outputs=_reply(),
         **facts,
+        refused=_refused(config, custom),
         defaults=config.options_for(action.name),
         limits=config.limits.model_dump(),
     )
@@ -84,7 +89,19 @@ def networks(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model:
 def listings(config: Config, custom: Sequence[CustomNetwork] = ()) -> dict[str, Listing]:
     """What is listed of each network, by name."""
     rows = (*registry.NETWORKS, *custom)
-    return {row.name: registry.configured(row, config).listing for row in rows}
+    return {row.name: _listing(registry.configured(row, config)) for row in rows}
+
+
+def _listing(row: Network) -> Listing:
+    return row.listing.model_copy(update={"good_for": registry.purposes(row)})
+
+
+def _refused(config: Config, custom: Sequence[CustomNetwork]) -> dict[str, str]:
+    """The licence of each network that config.yaml doesn't want because of it."""
+    if config.server.licences == "any":
+        return {}
+    rows = (*registry.NETWORKS, *custom)
+    return {row.name: row.licence for row in rows if not is_permissive(row.licence)}
 
 
 def rembg_prepare(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model:
@@ -104,6 +121,7 @@ def rembg_prepare(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model
         inputs=_request(),
         outputs=[*squares, letterbox, *_passed_on()],
         networks=_facts(segmenters(custom)),
+        refused=_refused(config, custom),
         defaults=defaults,
         limits=config.limits.model_dump(),
     )
@@ -159,8 +177,11 @@ def segmenters(custom: Sequence[CustomNetwork]) -> tuple[Segmenter, ...]:
     return (*SEGMENTERS, *(row for row in custom if isinstance(row, Segmenter)))
 
 
-def _custom_upscalers(custom: Sequence[CustomNetwork]) -> list[CustomUpscaler]:
-    return [row for row in custom if isinstance(row, CustomUpscaler)]
+def _upscalers(action: Action, custom: Sequence[CustomNetwork]) -> dict[str, Any]:
+    """The facts of every super-resolution network, with the block of config.yaml that it has."""
+    customs = [row for row in custom if isinstance(row, CustomUpscaler)]
+    facts = _facts(UPSCALERS, MEMBERS, ENHANCERS, customs)
+    return {name: {**row, "block": action.family(name)} for name, row in facts.items()}
 
 
 def _facts(*tables: Sequence[Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sakuga_core.networks.families import CustomUpscaler
 from sakuga_core.networks.registry import (
     ENHANCERS,
     INPAINTERS,
+    MEMBERS,
     NETWORKS,
     UPSCALERS,
     configured,
@@ -85,7 +86,7 @@ def texts(config: Config, custom: Sequence[CustomNetwork] = ()) -> dict[str, str
     """Each model's config.pbtxt, by the name of its folder."""
     models = [
         *pipelines(config, custom),
-        *(networks.net(row, config) for row in UPSCALERS),
+        *(networks.net(row, config) for row in (*UPSCALERS, *MEMBERS)),
         *(networks.tile_net(configured(row, config), config) for row in ENHANCERS),
         *(networks.custom_net(row, config) for row in custom if isinstance(row, CustomUpscaler)),
         *(networks.inpainting_net(row, config) for row in INPAINTERS),

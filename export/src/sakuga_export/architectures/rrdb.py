@@ -147,10 +147,13 @@ class Doubling(nn.ConvTranspose2d):
         self.bias.data = conv.bias.data
 
 
-def without(inner: Tensor | None, margin: int, x: Tensor) -> Tensor:
-    """(B, C, H, W) less `margin` pixels on the inner sides."""
+def without(inner: Tensor | None, margin: int | tuple[int, int], x: Tensor) -> Tensor:
+    """(B, C, H, W) less `margin` pixels on the inner sides: at top and left, at bottom and right,
+    if these differ."""
     if inner is None:
         return x
-    top, bottom, left, right = ((torch._shape_as_tensor(inner)[1:] - 1) * margin).unbind()
+    before, after = (margin, margin) if isinstance(margin, int) else margin
+    top, bottom, left, right = (torch._shape_as_tensor(inner)[1:] - 1).unbind()
     height, width = torch._shape_as_tensor(x)[2:].unbind()
-    return x[:, :, top : height - bottom, left : width - right]
+    rows = slice(before * top, height - after * bottom)
+    return x[:, :, rows, before * left : width - after * right]

@@ -22,7 +22,8 @@ from sakuga_core.networks.families import (
     Segmenter,
     Weights,
 )
-from sakuga_core.networks.registry import IMAGENET_MEAN, IMAGENET_STD, NETWORKS, SEGMENTERS
+from sakuga_core.networks.registry import NETWORKS, SEGMENTERS
+from sakuga_core.networks.segmenters import IMAGENET_MEAN, IMAGENET_STD
 from sakuga_export.errors import ExportError
 from sakuga_export.fetch import sha256
 from sakuga_export.output import atomically

@@ -16,11 +16,11 @@ from sakuga_core import protocol
 from sakuga_core.networks.families import HALF_FILE, Segmenter
 from sakuga_export.architectures import isnet
 from sakuga_export.errors import ExportError
-from sakuga_export.families import half
+from sakuga_export.families import half, rembg_arithmetic
 from sakuga_export.output import atomically, mark
 
-OPSET = 11
-BATCHES = (1, 4)
+BATCHES = (slice(1), slice(4))
+ONE_BY_ONE = (slice(0, 1), slice(1, 2))
 
 # Most that a mask may differ from the original's, of a range of 1: a quarter of a level. rembg's
 # float64 arithmetic done in float32 moves u2net's by 3e-6; a wrong conversion moves it by far more.
@@ -75,14 +75,16 @@ def served(network: Segmenter, published: onnx.ModelProto) -> onnx.ModelProto:
     """The network as Triton serves it.
 
     Takes IMAGE, uint8 (B, side, side, 3), and LETTERBOX, uint8 (B, 1), where the network has it.
-    Gives MASK, float32 (B, side, side), the network's first output.
+    Gives MASK, float32 (B, side, side), the network's first output, or its sigmoid. B is 1 for a
+    network that isn't batched.
 
     Raises:
         ExportError: `published` doesn't take one picture of that size, or can't be batched.
     """
     body = onnx.compose.add_prefix(_batched(network, published), "net/")
     (pixels,), (mask,) = ([value.name for value in end] for end in ends(body))
-    prelude, tail = (_fitting(part(network), body).graph for part in (_prelude, _tail))
+    parts = (rembg_arithmetic.prelude(network), rembg_arithmetic.tail(network))
+    prelude, tail = (rembg_arithmetic.fitting(part, body).graph for part in parts)
     graph = onnx.compose.merge_graphs(prelude, body.graph, [("pixels", pixels)])
     graph = onnx.compose.merge_graphs(graph, tail, [(mask, "prediction")])
     model = onnx.helper.make_model(graph, opset_imports=body.opset_import, producer_name="sakuga")
@@ -98,7 +100,7 @@ def ends(model: onnx.ModelProto) -> tuple[list[Any], list[Any]]:
 
 
 def _batched(network: Segmenter, published: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with any number of pictures, and its first output alone."""
+    """The network with any number of pictures, as far as it can, and its first output alone."""
     inputs, outputs = ends(published)
     shapes = [shape_of(value) for value in inputs]
     if len(shapes) != 1 or not _fits(shapes[0], [1, 3, network.side, network.side]):
@@ -108,7 +110,8 @@ def _batched(network: Segmenter, published: onnx.ModelProto) -> onnx.ModelProto:
         )
     model = onnx.ModelProto()
     model.CopyFrom(published)
-    _free_sizes(network, model)
+    if network.batched:
+        _free_sizes(network, model)
     model = onnx.utils.Extractor(model).extract_model([inputs[0].name], [outputs[0].name])
     del model.graph.value_info[:]  # they speak of one picture
     for value in (*model.graph.input, *model.graph.output):
@@ -151,83 +154,30 @@ def _ratios(network: Segmenter, node: str, shape: list[int], sizes: list[int]) -
     return np.array([after // before for before, after in pairs], np.float32)
 
 
-def _prelude(network: Segmenter) -> onnx.ModelProto:
-    """rembg's `normalize`, or the author's, by picture."""
-    side, image, letterbox = network.side, protocol.NET_IMAGE, protocol.NET_LETTERBOX
-    inputs = f"uint8[batch, {side}, {side}, 3] {image}"
-    number, letterboxed = "", "Constant <value = bool[1, 1] {0}> ()"
-    if network.letterbox:
-        inputs = f"{inputs}, uint8[batch, 1] {letterbox}"
-        number, letterboxed = f"number = Cast <to = 1> ({letterbox})", "Cast <to = 9> (number)"
-    return onnx.parser.parse_model(f"""
-        <ir_version: 6, opset_import: ["": {OPSET}]>
-        prelude ({inputs}) => (float[batch, 3, {side}, {side}] pixels)
-        <
-            int64[4] over_pixels = {{-1, 1, 1, 1}},
-            float least = {{0.000001}}, float zero = {{0}}, float one = {{1}}, float most = {{255}},
-            float[3] mean = {{{_listed(network.mean)}}}, float[3] std = {{{_listed(network.std)}}}
-        >
-        {{
-            samples = Cast <to = 1> ({image})
-            largest = ReduceMax <axes = [1, 2, 3]> (samples)
-            unit = Max (largest, least)
-            {number}
-            letterboxed = {letterboxed}
-            by_author = Reshape (letterboxed, over_pixels)
-            divisor = Where (by_author, most, unit)
-            centre = Where (by_author, zero, mean)
-            spread = Where (by_author, one, std)
-            scaled = Div (samples, divisor)
-            centred = Sub (scaled, centre)
-            normalised = Div (centred, spread)
-            pixels = Transpose <perm = [0, 3, 1, 2]> (normalised)
-        }}
-    """)
-
-
-def _tail(network: Segmenter) -> onnx.ModelProto:
-    side = network.side
-    return onnx.parser.parse_model(f"""
-        <ir_version: 6, opset_import: ["": {OPSET}]>
-        tail (float[batch, 1, {side}, {side}] prediction)
-            => (float[batch, {side}, {side}] {protocol.NET_MASK})
-        <int64[3] without_channel = {{-1, {side}, {side}}}>
-        {{ {protocol.NET_MASK} = Reshape (prediction, without_channel) }}
-    """)
-
-
-def _listed(numbers: tuple[float, ...]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _fitting(part: onnx.ModelProto, body: onnx.ModelProto) -> onnx.ModelProto:
-    """`part` in the version of ONNX that `body` is written in."""
-    (version,) = (o.version for o in body.opset_import if o.domain == "")
-    return part if version == OPSET else onnx.version_converter.convert_version(part, version)
-
-
 class _Trial:
     """Pictures, and what the published file gives for them, one by one."""
 
     def __init__(self, network: Segmenter, published: Path) -> None:
         self.network = network
-        self.pictures = _pictures(network.side)
-        self.authors = np.array([0, 0, network.letterbox, network.letterbox])
+        self.batches = BATCHES if network.batched else ONE_BY_ONE
+        self.pictures = _pictures(network.side)[: self.batches[-1].stop]
+        self.authors = np.array([0, 0, network.letterbox, network.letterbox])[: len(self.pictures)]
         original = onnxruntime.InferenceSession(published, providers=["CPUExecutionProvider"])
         pairs = zip(self.pictures, self.authors, strict=True)
         self.expected = np.stack([reference(network, original, p, bool(a)) for p, a in pairs])
 
     def compare(self, file: Path, tolerance: float) -> None:
-        """Holds an export, in batches, against them."""
+        """Holds an export, in batches if it takes those, against them."""
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        for count in BATCHES:
-            batch = self.pictures[:count], self.authors[:count]
-            found = _run_batch(self.network, session, *batch)
-            off = float(np.abs(found - self.expected[:count]).max())
+        for batch in self.batches:
+            expected = self.expected[batch]
+            pictures, authors = self.pictures[batch], self.authors[batch]
+            found = _run_batch(self.network, session, pictures, authors)
+            off = float(np.abs(found - expected).max())
             if not off <= tolerance:
                 raise ExportError(
-                    f"{self.network.name}: masks in batches of {count} differ from the original's "
-                    f"by {off:.1e}; allowed: {tolerance:.0e}"
+                    f"{self.network.name}: masks in batches of {len(expected)} differ from the "
+                    f"original's by {off:.1e}; allowed: {tolerance:.0e}"
                 )
 
 
@@ -273,7 +223,11 @@ def reference(
     else:
         samples = (samples / max(samples.max(), 1e-6) - network.mean) / network.std
     feed = {original.get_inputs()[0].name: samples.transpose(2, 0, 1)[None].astype(np.float32)}
-    return np.asarray(original.run(None, feed)[0][0, 0])
+    found = np.asarray(original.run(None, feed)[0][0, 0])
+    if not network.logits:
+        return found
+    with np.errstate(over="ignore"):  # of the exponential: the sigmoid is 0 there
+        return np.asarray(1 / (1 + np.exp(-found)))
 
 
 def _pictures(side: int) -> Array:

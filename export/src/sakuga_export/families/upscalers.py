@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from sakuga_core import protocol
 from sakuga_core.networks.families import HALF_FILE, Upscaler, Weights
+from sakuga_export.architectures.cunet import CUNet
 from sakuga_export.architectures.rrdb import RRDBNet
 from sakuga_export.architectures.srvgg import SRVGGNetCompact
+from sakuga_export.architectures.upconv import UpConv7
 from sakuga_export.errors import ExportError
 from sakuga_export.families import graph, half, ncnn, split_rrdb
 from sakuga_export.families.graph import Array, Served, Session, Trial, run_file
@@ -21,6 +23,8 @@ from sakuga_export.output import atomically
 ARCHITECTURES: dict[str, type[nn.Module]] = {
     "RRDBNet": RRDBNet,
     "SRVGGNetCompact": SRVGGNetCompact,
+    "CUNet": CUNet,
+    "UpConv7": UpConv7,
 }
 TEST_SIZE = (52, 40)  # unlike the traced one
 
@@ -48,7 +52,7 @@ def load(network: Upscaler, weights: Weights, fetched: Fetched) -> State:
     """
     net = build(network)
     try:
-        if fetched.packaged:
+        if fetched.path.suffix == ".bin":
             return ncnn.read_state(fetched.path, net)
         checkpoint = torch.load(fetched.path, map_location="cpu", weights_only=True)
         # Real-ESRGAN prefers the averaged weights, too.
@@ -65,13 +69,14 @@ def convert(network: Upscaler, states: list[State], target: Path, origin: str = 
     """Wraps, exports and compares; `target` appears only if all of it went well."""
     net = build(network)
     net.load_state_dict(states[0], strict=True)
-    served = Interpolated(net, states) if network.denoise else Served(net)
+    served = Interpolated(net, states) if network.denoise else served_by(net)
     trials = _trials(network, states)
 
     def compare(check: graph.Check, session: Session) -> None:
         graph.compare(network.name, trials, check, partial(run_file, session))
 
-    exact = partial(compare, partial(graph.check, tolerance=network.tolerance))
+    deep = network.tolerance_16
+    exact = partial(compare, partial(graph.check, tolerance=network.tolerance, deep=deep))
     roughly = partial(compare, graph.check_half)
     with atomically(target) as file:
         _write(network, served, file, origin)
@@ -79,6 +84,22 @@ def convert(network: Upscaler, states: list[State], target: Path, origin: str = 
         half.write(file, target.with_name(HALF_FILE), lambda trial: roughly(graph.session(trial)))
         if isinstance(net, RRDBNet):
             split_rrdb.convert(net, target.parent, exact, origin)
+
+
+def served_by(net: nn.Module) -> Served:
+    """A network of one state, with its arithmetic."""
+    return Gathering(net) if isinstance(net, CUNet) else Served(net)
+
+
+class Gathering(Served):
+    """A network that takes MEANS, and gives SHARES as well."""
+
+    def forward(  # type: ignore[override]
+        self, image: Tensor, inner: Tensor, means: Tensor
+    ) -> tuple[Tensor, ...]:
+        assert isinstance(self.net, CUNet)
+        result, shares = self.net.gathered(self.samples(image), inner, means)
+        return *self.levels(result), *shares
 
 
 class Interpolated(Served):
@@ -119,13 +140,18 @@ def _write(network: Upscaler, served: Served, file: Path, origin: str) -> None:
         example[protocol.NET_DENOISE] = torch.zeros(2, 501).byte()
     if network.trims:
         example[protocol.NET_INNER] = graph.inner_example(2)
+    if network.means:
+        example[protocol.NET_MEANS] = torch.zeros(2, 1 + sum(network.means))
+    shares = [protocol.shares(layer) for layer in range(len(network.means))]
     free = {
         protocol.NET_IMAGE: graph.IMAGE_AXES,
         protocol.NET_DENOISE: {0: "batch", 1: "strength"},
         protocol.NET_INNER: graph.INNER_AXES,
+        protocol.NET_MEANS: {0: "batch"},
         **dict.fromkeys(graph.RESULTS, graph.RESULT_AXES),
+        **{name: {0: "batch"} for name in shares},
     }
-    graph.write_onnx(served, example, free, file, origin)
+    graph.write_onnx(served, example, free, file, origin, [*graph.RESULTS, *shares])
 
 
 def _trials(network: Upscaler, states: list[State]) -> list[Trial]:

@@ -1,6 +1,7 @@
 """What the gateway is and how it does: actions, networks, health, metrics."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sakuga_core.actions import ACTIONS, Action
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import ServerUnavailable
+from sakuga_core.networks.choices import choices
 from sakuga_gateway import metrics, schemas
 from sakuga_gateway.context import Here, Known
 
@@ -41,9 +43,24 @@ def _about(action: Action, config: Config) -> dict[str, Any]:
 
 @router.get("/v1/models", tags=["Actions and networks"], responses=schemas.problems(504))
 async def models(here: Here, caller: Known) -> dict[str, Any]:
-    """The networks of the server: what each does, its licence, and whether it is loaded."""
-    networks = await here.images.triton.networks()
-    return {"models": [{"name": name, **facts} for name, facts in networks.items()]}
+    """What `model` may name: what each network or family does, its licence, its native scales and
+    denoise levels, and whether it is loaded."""
+    found = choices(await here.images.triton.networks())
+    models = [{"name": name, **facts} for name, facts in found.items()]
+    for model in models:
+        if model["kind"] == "upscale":
+            model["default_scales"] = _default_scales(model, here.config)
+    return {"models": models}
+
+
+def _default_scales(model: Mapping[str, Any], config: Config) -> dict[str, float]:
+    """How many times as large a result is, where a request doesn't say, by action."""
+    usual = {
+        action.name.value: config.options_for(action.name, {"model": model["name"]}).get("scale")
+        for action in ACTIONS.values()
+        if action.kind == "upscale"
+    }
+    return {name: scale or model["scale"] for name, scale in usual.items()}
 
 
 @router.get("/healthz", tags=["Health"], openapi_extra=_OPEN)

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from sakuga_core.networks.choices import choices
 from sakuga_gateway import fields
 from sakuga_gateway.context import Context, Here, Known
 
@@ -25,7 +26,7 @@ _FAILURES = fields.failures(fields.FASTAPI_ERROR)
 
 async def networks(here: Context) -> dict[str, dict[str, Any]]:
     """The super-resolution networks that the server has, by our names."""
-    found = await here.images.triton.networks()
+    found = choices(await here.images.triton.networks())
     return {
         name: facts
         for name, facts in found.items()

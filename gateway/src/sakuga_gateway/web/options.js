@@ -4,7 +4,7 @@
 const DRAWN = ["mask", "regions"];
 /** What is shown first of each action; the rest is under More. */
 const FIRST = {
-  upscale: ["model", "scale", "format"],
+  upscale: ["model", "scale", "denoise_level", "format"],
   enhance: ["model", "scale", "format"],
   rembg: ["model", "alpha_matting", "background_color", "format"],
   fix_artifacts: ["model", "scale", "detector", "restore", "inpaint", "format"],
@@ -51,11 +51,13 @@ export function isSame({ mask, regions, ...given }, asked) {
 export function resultSize(action, values, model, width, height) {
   if (!action.results.includes("upscaled")) return [width, height];
   if ((values.result ?? "upscaled") !== "upscaled") return [width, height];
-  const factor = factorOf(values, width, height) ?? fallbackScale(action) ?? model?.scale ?? 1;
+  const factor = factorOf(values, width, height) ?? defaultScale(action, model) ?? 1;
   return [Math.round(width * factor), Math.round(height * factor)];
 }
 
-const fallbackScale = (action) => action.options.properties.scale?.default;
+/** How many times larger a result is where nothing says so. */
+export const defaultScale = (action, model) =>
+  model?.default_scales?.[action.name] ?? action.options.properties.scale?.default ?? model?.scale;
 
 /** How many times larger a result is, where the values say so. */
 function factorOf({ scale, width: w, height: h, max_side, megapixels }, width, height) {

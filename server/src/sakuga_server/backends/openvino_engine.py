@@ -179,6 +179,9 @@ class Compiled:
         if missing := inputs - feed.keys():  # OpenVINO would make them up
             raise ValueError(f"inputs are missing: {', '.join(missing)}")
         self._count_shape(feed)
+        if protocol.NET_MEANS in feed and self.current not in (None, request):
+            # One output after the other is asked for, and each would keep gigabytes.
+            self.current.get_compiled_model().release_memory()
         self.current = request
         # Not `infer`, which can't be cancelled where a single thread computes.
         request.start_async(feed, share_inputs=True)

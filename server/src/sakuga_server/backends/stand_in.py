@@ -65,8 +65,12 @@ def lost() -> Any:
 
 def unfinished(names: Iterable[str]) -> Any:
     """The response to a call that is to be repeated: results without a pixel."""
-    dtypes = {protocol.NET_RESULT: np.uint8, protocol.NET_RESULT_16: np.int32}
-    return answer({name: np.zeros((1, 0, 0, 3), dtypes[name]) for name in names})
+    share = np.zeros((1, 0), np.float32)
+    empty: dict[str, Array] = {
+        protocol.NET_RESULT: np.zeros((1, 0, 0, 3), np.uint8),
+        protocol.NET_RESULT_16: np.zeros((1, 0, 0, 3), np.int32),
+    }
+    return answer({name: empty.get(name, share) for name in names})
 
 
 def failed(requests: list[Any], backend: str, error: Exception) -> list[Any]:

@@ -98,6 +98,16 @@ def _shrunk(span: Span, found: Array, padding: int, step: int, block: int) -> Sp
     )
 
 
+def padded(span: Span, padding: int, length: int) -> Span:
+    """What a tile keeps, in a window that sees no more beyond it than the padding.
+
+    Args:
+        length: of the picture.
+    """
+    start, stop = max(span.keep_start - padding, 0), min(span.keep_stop + padding, length)
+    return Span(start, stop, span.keep_start, span.keep_stop)
+
+
 def inner_sides(rows: Span, columns: Span, height: int, width: int) -> Inner:
     """Of a window of a picture, which sides lie inside of it."""
     return rows.start > 0, rows.stop < height, columns.start > 0, columns.stop < width

@@ -9,9 +9,11 @@ from typing import Any, Generic, TypeVar
 from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.options import UpscaleOptions
 from sakuga_core.progress import Progress
+from sakuga_core.protocol import LONGER
 from sakuga_server.caller import NOBODY, Caller
 from sakuga_server.imaging import blending, tiling
 from sakuga_server.imaging.sequence import Sequence
+from sakuga_server.pipelines.family import Networks
 from sakuga_server.pipelines.report import Stages
 from sakuga_server.pipelines.reuse import Memory
 from sakuga_server.pipelines.tile_size import tile_sizes
@@ -52,20 +54,36 @@ class UpscaleRequest(Generic[Options]):
 
     options: Options
     model: str
+    """As it was asked for: a network, or a family."""
+    network: str
     facts: NetworkFacts
+    """Of the network."""
     tile_size: int
     notes: list[str]
     caller: Caller = NOBODY
     stages: Stages = field(default_factory=Stages)
     memory: Memory | None = None
     """Of frames and pages; None for a single picture."""
+    family: Networks = field(default_factory=dict)
+    """Where a family was asked for, and no picture has chosen yet: its networks."""
     scales: list[float] = field(default_factory=list)
     """Of the passes, where there are several."""
 
     def __post_init__(self) -> None:
-        self.alpha_tile_size = self.tile_size
         self.tiles = Tiles(self.caller)
-        self.slots = asyncio.Semaphore(self.in_flight)
+        self._fit_tiles()
+
+    def _fit_tiles(self) -> None:
+        """To what the network's memory allows."""
+        size = min(self.tile_size, self.facts.tile_size or self.tile_size)
+        self.use_tiles_of(size, size)
+
+    def choose(self, network: str, notes: list[str]) -> None:
+        """Takes a network of the family for all pictures of the request."""
+        self.network, self.facts = network, self.family[network]
+        self.notes.extend(notes)
+        self.family = {}
+        self._fit_tiles()
 
     def expect(self, source: Sequence) -> int:
         """Prepares for several pictures; how many of them are worked on at once."""
@@ -89,6 +107,11 @@ class UpscaleRequest(Generic[Options]):
     ) -> list[tuple[tiling.Span, tiling.Span]]:
         """The tiles of a picture, as (rows, columns), of the request's size or another one."""
         facts, size = self.facts, size or self.tile_size
+        # Whole, a picture has its means at once; so it may be longer than other tiles, not larger.
+        side = size + 2 * facts.receptive_field
+        longest = LONGER * side
+        if facts.means and height * width <= side**2 and max(height, width) <= longest:
+            size = max(height, width)
         return list(tiling.split(height, width, size, facts.receptive_field, facts.multiple))
 
     def layout(self, height: int, width: int, side: int) -> blending.Layout:
@@ -122,6 +145,7 @@ class UpscaleRequest(Generic[Options]):
             "tiles_computed": self.tiles.computed,
             "tile_size": self.tile_size,
             "padding": self.facts.receptive_field,
+            **({"network": self.network} if self.network != self.model else {}),
             **({"passes": self.scales} if len(self.scales) > 1 else {}),
         }
 
@@ -150,7 +174,8 @@ def notes_on(
     notes = []
     if facts.side is None and (options.tile_size or 0) > tile_size:
         notes.append(f"tile_size is {options.tile_size}; this server allows {tile_size}")
-    idle = {"denoise_strength": not facts.denoise and given.get("denoise_strength") is not None}
+    denoises = {"denoise_strength": facts.denoise or facts.family, "denoise_level": facts.family}
+    idle = {n: not denoises[n] and given.get(n) is not None for n in denoises}
     idle["tile_size"] = facts.side is not None and "tile_size" in given
     overlaps = ("overlapping_tiles", "overlap")
     idle |= {name: facts.side is None and name in given for name in overlaps}

@@ -10,6 +10,7 @@ from sakuga_core.config.server import Limits
 from sakuga_core.errors import BadOption
 from sakuga_core.networks.facts import InpainterFacts, NetworkFacts, SegmenterFacts
 from sakuga_core.protocol import canonical
+from sakuga_server.pipelines import family
 
 Facts = TypeVar("Facts", NetworkFacts, SegmenterFacts)
 
@@ -23,6 +24,8 @@ class Settings(BaseModel, Generic[Facts]):
     defaults: dict[str, Any]
     """Options of requests that name none."""
     limits: Limits
+    refused: dict[str, str] = {}
+    """The licences of networks that may not be used because of them, by name."""
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, Mapping[str, str]]) -> Self:
@@ -34,23 +37,52 @@ class Settings(BaseModel, Generic[Facts]):
     def unusual(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What of a request's options differs from the defaults: clients send those of their
         configuration with every request."""
-        return {
-            name: given[name] for name in given if (name, given[name]) not in self.defaults.items()
-        }
+        return differing(given, self.defaults)
 
     def network(self, model: str) -> Facts:
         """
         Raises:
-            BadOption: no network has that name.
+            BadOption: no network has that name, or its licence isn't wanted.
         """
+        if licence := self.refused.get(canonical(model)):
+            raise BadOption(
+                f"option 'model' is {model!r}, whose licence is {licence!r}; allowed: permissive "
+                "licences (server.licences)"
+            )
         try:
             return self.networks[canonical(model)]
         except KeyError:
-            allowed = ", ".join(self.networks)
+            called = (getattr(f, "family", None) or name for name, f in self.networks.items())
+            allowed = ", ".join(dict.fromkeys(called))
             raise BadOption(f"option 'model' is {model!r}; allowed: {allowed}") from None
 
 
-class FixSettings(Settings[NetworkFacts]):
+def differing(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """What of `given` isn't as the defaults have it."""
+    return {name: each for name, each in given.items() if (name, each) not in defaults.items()}
+
+
+class UpscaleSettings(Settings[NetworkFacts]):
+    """Those of pipelines that upscale."""
+
+    blocks: dict[str, dict[str, Any]] = {}
+    """The same, by the block of config.yaml that applies to the network; empty the name of none."""
+
+    def candidates(self, model: str) -> dict[str, NetworkFacts]:
+        """The networks that a name stands for: those of a family, or one.
+
+        Raises:
+            BadOption: there is none.
+        """
+        found = family.members(self.networks, model)
+        return dict(found) or {canonical(model): self.network(model)}
+
+    def defaults_for(self, facts: NetworkFacts) -> dict[str, Any]:
+        """Options of requests to a network that name none; of the model those don't tell."""
+        return self.blocks.get(facts.block or "", self.defaults)
+
+
+class FixSettings(UpscaleSettings):
     """Those of `fix_artifacts`, which also knows inpainting networks."""
 
     inpainters: dict[str, InpainterFacts]

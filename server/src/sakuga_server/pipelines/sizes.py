@@ -51,9 +51,9 @@ def plan(width: int, height: int, options: UpscaleOptions, native: int, most: in
             larger.
         TooLarge: a pass gives more than `most` pixels; nothing has been done yet.
     """
-    factor = _factor(width, height, options, native)
-    result = max(1, int(width * factor)), max(1, int(height * factor))
-    count = 1 if options.reference_resize else _passes(factor, native)
+    times = factor(width, height, options, native)
+    result = max(1, int(width * times)), max(1, int(height * times))
+    count = 1 if options.reference_resize else _passes(times, native)
     sizes = [(-(-result[0] // n), -(-result[1] // n)) for n in _later(count, native)]
     _check(width, height, sizes, native, most)
     return Plan(tuple(sizes))
@@ -71,20 +71,28 @@ def _passes(factor: float | Fraction, native: int) -> int:
     return count
 
 
-def _factor(width: int, height: int, options: UpscaleOptions, native: int) -> float | Fraction:
-    """The scale factor of a picture; exact where a side was asked for."""
+def factor(width: int, height: int, options: UpscaleOptions, native: int) -> float | Fraction:
+    """The scale factor of a picture; exact where a side was asked for.
+
+    Args:
+        native: the factor where nothing was asked for.
+
+    Raises:
+        BadOption: the size that was asked for is smaller than the picture, or too many times
+            larger.
+    """
     if options.megapixels is not None:
-        factor: float | Fraction = math.sqrt(options.megapixels * 1e6 / (width * height))
+        times: float | Fraction = math.sqrt(options.megapixels * 1e6 / (width * height))
     elif options.max_side is not None:
-        factor = Fraction(options.max_side, max(width, height))
+        times = Fraction(options.max_side, max(width, height))
     elif options.width is not None or options.height is not None:
         sides = ((options.width, width), (options.height, height))
-        factor = min(Fraction(wanted, side) for wanted, side in sides if wanted is not None)
+        times = min(Fraction(wanted, side) for wanted, side in sides if wanted is not None)
     else:
         return options.scale or native
-    if not 1 <= factor <= LARGEST:
-        raise BadOption(_wrong(width, height, options, factor))
-    return factor
+    if not 1 <= times <= LARGEST:
+        raise BadOption(_wrong(width, height, options, times))
+    return times
 
 
 def _wrong(width: int, height: int, options: UpscaleOptions, factor: float | Fraction) -> str:

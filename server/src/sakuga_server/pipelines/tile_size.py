@@ -51,7 +51,7 @@ def tile_sizes(pictures: Iterable[Picture], count: int, request: Request) -> tup
         pictures: the first frames of an animation, all of one size; or a still picture.
         count: how many frames there are.
     """
-    if request.facts.side is not None:
+    if request.facts.side is not None or request.facts.means:  # which have to see all of it
         return request.tile_size, request.tile_size
     colours, alphas = zip(*_blocks(pictures), strict=True)
     return _cheapest(colours, count, request), _cheapest(alphas, count, request)

@@ -1,16 +1,17 @@
 """Arrays of any size through a network: tile by tile, each once."""
 
 from contextlib import aclosing
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from sakuga_core.options import UpscaleOptions
-from sakuga_core.protocol import Inner
 from sakuga_server.imaging import blending, tiling
 from sakuga_server.imaging.alpha import boundary
 from sakuga_server.imaging.picture import Array
-from sakuga_server.networks import Net
+from sakuga_server.networks import Net, Tile
+from sakuga_server.pipelines import means
 from sakuga_server.pipelines.concurrency import all_or_none, in_order
 from sakuga_server.pipelines.request import SMALL_TILES_IN_FLIGHT, UpscaleRequest
 from sakuga_server.pipelines.reuse import FrameMemory, Seen
@@ -49,7 +50,7 @@ class Tiled:
         tiles = self._tiles(pixels, wanted)
         nothing = np.zeros if wanted is not None else np.empty
         whole = nothing(self._larger(pixels), pixels.dtype)
-        return await self._filled(whole, pixels, tiles, wanted)
+        return await self._filled(whole, pixels, tiles, wanted=wanted)
 
     async def alpha(self, pixels: Array) -> Array:
         """The same for transparency, (H, W), of which nobody needs exact values where a pixel and
@@ -62,7 +63,7 @@ class Tiled:
         tiles = self._tiles(pixels, boundary(pixels).view(np.uint8), size)
         height, width = self._larger(pixels)
         whole = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
-        return await self._filled(whole, pixels, tiles)
+        return await self._filled(whole, pixels, tiles, size)
 
     def _larger(self, pixels: Array) -> tuple[int, ...]:
         """The shape of a result."""
@@ -81,6 +82,8 @@ class Tiled:
         if wanted is None:
             return tiles
         facts = self.request.facts
+        if facts.means and len(tiles) == 1 and wanted.any():
+            return tiles  # whole it has its means by itself
         seen = [
             tiling.around(rows, columns, wanted, facts.receptive_field, facts.multiple)
             for rows, columns in tiles
@@ -102,11 +105,13 @@ class Tiled:
         whole: Array,
         pixels: Array,
         tiles: list[tuple[tiling.Span, tiling.Span]],
+        size: int | None = None,
         wanted: Array | None = None,
     ) -> Array:
-        """`whole` with the results of tiles of `pixels`, 0 where `wanted` is."""
+        """`whole` with the results of tiles of `pixels`, of that size, 0 where `wanted` is."""
         facts, scale = self.request.facts, self.request.facts.scale
         height, width = pixels.shape[:2]
+        known = await self._means(pixels, size) if tiles else None
 
         async def one(rows: tiling.Span, columns: tiling.Span) -> None:
             target = whole[rows.target(scale), columns.target(scale)]
@@ -115,18 +120,38 @@ class Tiled:
             mask = None if wanted is None else wanted[rows.kept, columns.kept]
 
             async def compute() -> None:
+                tile = Tile(_packed(window), inner=inner if facts.trims else None, means=known)
                 async with self.request.slots:
-                    result = await self._run(window, inner if facts.trims else None)
+                    result = (await self._run(tile))[0]
                 top, _, left, _ = (facts.receptive_field * side * facts.trims for side in inner)
                 kept = result[rows.inner(scale, top), columns.inner(scale, left)]
                 target[...] = _masked(_as_kind_of(pixels, kept), mask)
 
             sides = (*inner, _ends(rows), _ends(columns))
-            await self.memory.fill(Seen([window, mask], sides), target, compute)
+            await self.memory.fill(Seen([window, mask, known], sides), target, compute)
             self.request.tiles.finish()
 
         await all_or_none(one(*spans) for spans in tiles)
         return whole
+
+    async def _means(self, pixels: Array, size: int | None) -> Array | None:
+        """The means of all pixels, for a network that takes them."""
+        facts = self.request.facts
+        height, width = pixels.shape[:2]
+        tiles = self.request.split(height, width, size)
+        if not facts.means or len(tiles) == 1:
+            return means.unknown(facts.means) if facts.means else None
+        self.request.tiles.total += len(facts.means) * len(tiles)
+
+        async def share(rows: tiling.Span, columns: tiling.Span, known: Array, layer: int) -> Array:
+            inner = tiling.inner_sides(rows, columns, height, width)
+            window = _packed(pixels[rows.window, columns.window])
+            async with self.request.slots:
+                result = await self._run(Tile(window, inner=inner, means=known, share=layer))
+            self.request.tiles.finish()
+            return result
+
+        return await means.gathered(tiles, facts.receptive_field, facts.means, share)
 
     async def _blended(self, pixels: Array, side: int) -> Array:
         """The same for a network of one size of tiles, which overlap."""
@@ -147,17 +172,17 @@ class Tiled:
         target = np.empty((len(window) * scale, window.shape[1] * scale, 3), np.uint16)
 
         async def compute() -> None:
-            target[...] = await self._run(window)
+            target[...] = (await self._run(Tile(_packed(window))))[0]
 
         await self.memory.fill(Seen([window]), target, compute)
         return target
 
-    async def _run(self, window: Array, inner: Inner | None = None) -> Array:
-        """The network's result for one tile, (scale·H, scale·W, 3)."""
+    async def _run(self, tile: Tile) -> Array:
+        """The network's result for one tile."""
         self.request.caller.stop_if_gone()
-        results = await self.net(self.request.model, _packed(window), self.request.strength, inner)
+        tile = replace(tile, denoise=self.request.strength)
+        result = await self.net(self.request.network, tile)
         self.request.tiles.computed += 1
-        result: Array = results[0]
         return result
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
-from sakuga_core.networks.facts import NetworkFacts
 from sakuga_core.options import UpscaleOptions, overridden, parse_options
 from sakuga_core.protocol import canonical
 from sakuga_server.caller import NOBODY, Caller
@@ -14,12 +13,12 @@ from sakuga_server.imaging.alpha import bleed, pin, seen
 from sakuga_server.imaging.picture import Picture
 from sakuga_server.imaging.resize import resize
 from sakuga_server.networks import Net, Networks
-from sakuga_server.pipelines import sizes
+from sakuga_server.pipelines import family, sizes
 from sakuga_server.pipelines.concurrency import all_or_none
 from sakuga_server.pipelines.files import Work, from_file_to_file
 from sakuga_server.pipelines.request import Options, UpscaleRequest, notes_on
 from sakuga_server.pipelines.reuse import FrameMemory, Memory
-from sakuga_server.pipelines.settings import Settings
+from sakuga_server.pipelines.settings import UpscaleSettings, differing
 from sakuga_server.pipelines.tile_size import tile_sizes
 from sakuga_server.pipelines.tiles import Tiled
 
@@ -32,7 +31,7 @@ class Upscale:
         settings: networks, default options and limits.
     """
 
-    def __init__(self, net: Net, settings: Settings[NetworkFacts]) -> None:
+    def __init__(self, net: Net, settings: UpscaleSettings) -> None:
         self.net = net
         self.settings = settings
 
@@ -41,7 +40,7 @@ class Upscale:
         cls, networks: Networks, parameters: Mapping[str, Mapping[str, str]]
     ) -> Self:
         """From the parameters of its config.pbtxt."""
-        return cls(networks.upscale, Settings[NetworkFacts].from_parameters(parameters))
+        return cls(networks.upscale, UpscaleSettings.from_parameters(parameters))
 
     async def __call__(
         self, data: bytes, options: Mapping[str, Any], caller: Caller = NOBODY
@@ -81,13 +80,17 @@ class Upscale:
             BadOption: an option is unknown or not allowed.
         """
         given = parse_options(kind, values).model_dump(exclude_unset=True)
-        options = parse_options(kind, overridden(self.settings.defaults, given))
-        model = canonical(options.model or "")
-        facts = self.settings.network(model)
+        model = canonical(given.get("model") or self.settings.defaults.get("model", ""))
+        networks = self.settings.candidates(model)
+        network, facts = next(iter(networks.items()))
+        defaults = self.settings.defaults_for(facts)
+        options = parse_options(kind, {**overridden(defaults, given), "model": model})
         most = self.settings.limits.tile_size
         tile_size = facts.side or min(options.tile_size or most, most)
-        notes = notes_on(options, self.settings.unusual(given), model, facts, tile_size)
-        return UpscaleRequest(options, model, facts, tile_size, notes, caller)
+        notes = notes_on(options, differing(given, defaults), model, facts, tile_size)
+        request = UpscaleRequest(options, model, network, facts, tile_size, notes, caller)
+        request.family = networks if facts.family == model else {}
+        return request
 
     async def upscaled(self, picture: Picture, request: UpscaleRequest[Any]) -> Picture:
         """One picture, or frame, at the size that the request asks for."""
@@ -116,6 +119,10 @@ class Upscale:
         Raises:
             BadOption, TooLarge: see `sizes.plan`.
         """
+        if request.family:  # the first picture chooses
+            scale = family.native(request.family)
+            factor = sizes.factor(width, height, request.options, scale)
+            request.choose(*family.chosen(request.family, factor, request.options))
         most = self.settings.limits.output_pixels
         return sizes.plan(width, height, request.options, request.facts.scale, most)
 

@@ -22,6 +22,7 @@ from sakuga_core.errors import (
 )
 from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.networks import Tile
 from sakuga_server.triton.model import cancelled, text_tensor, trace
 
 log = logging.getLogger("sakuga")
@@ -35,18 +36,20 @@ NONE: Mapping[str, str] = MappingProxyType({})
 class BLSNetworks:
     """The networks of this server; see `pipelines.networks.Networks`."""
 
-    async def upscale(
-        self, model: str, tile: Array, denoise: float | None, inner: protocol.Inner | None
-    ) -> Array:
+    async def upscale(self, model: str, tile: Tile) -> Array:
         """One tile through a super-resolution network."""
-        output = protocol.NET_RESULT if tile.shape[-1] == 3 else protocol.NET_RESULT_16
-        inputs = [pb.Tensor(protocol.NET_IMAGE, tile)]
-        if denoise is not None:
-            strength = np.zeros((1, protocol.denoise_length(denoise)), np.uint8)
+        output = protocol.NET_RESULT if tile.pixels.shape[-1] == 3 else protocol.NET_RESULT_16
+        if tile.share is not None:
+            output = protocol.shares(tile.share)
+        inputs = [pb.Tensor(protocol.NET_IMAGE, tile.pixels)]
+        if tile.denoise is not None:
+            strength = np.zeros((1, protocol.denoise_length(tile.denoise)), np.uint8)
             inputs.append(pb.Tensor(protocol.NET_DENOISE, strength))
-        if inner is not None:
-            sides = np.zeros((1, *protocol.inner_shape(inner)), np.uint8)
+        if tile.inner is not None:
+            sides = np.zeros((1, *protocol.inner_shape(tile.inner)), np.uint8)
             inputs.append(pb.Tensor(protocol.NET_INNER, sides))
+        if tile.means is not None:
+            inputs.append(pb.Tensor(protocol.NET_MEANS, tile.means))
         return await _until_computed(model, inputs, output)
 
     async def inpaint(self, model: str, image: Array, hole: Array) -> Array:

@@ -1,7 +1,7 @@
 /** <option-controls>: a control for each option of an action, made from its JSON Schema. */
 
 import { html, live, nothing } from "../vendor/lit.js";
-import { described } from "../options.js";
+import { defaultScale, described } from "../options.js";
 import { text } from "../text.js";
 import { Element } from "./element.js";
 
@@ -21,7 +21,7 @@ export class Controls extends Element {
   };
 
   render() {
-    const options = described(this.action);
+    const options = this.#options();
     const rest = options.filter((option) => !option.isFirst);
     const changed = rest.filter(({ name }) => this.values[name] != null).length;
     return html`
@@ -31,6 +31,18 @@ export class Controls extends Element {
         <div class="options">${rest.map(this.#row)}</div>
       </details>
     `;
+  }
+
+  /** The options; denoise levels of networks that have some, and those alone. */
+  #options() {
+    const levels = Object.values(this.#model()?.denoise_levels ?? {}).flat();
+    return described(this.action)
+      .map((option) =>
+        option.name === "denoise_level"
+          ? { ...option, allowed: option.allowed.filter((level) => levels.includes(level)) }
+          : option,
+      )
+      .filter(({ name, allowed }) => name !== "denoise_level" || allowed.length);
   }
 
   #row = (option) => {
@@ -66,7 +78,7 @@ export class Controls extends Element {
 
   /** What an option is where nothing is set: its default, or the network's. */
   automatic({ name, fallback }) {
-    const usual = fallback ?? (name === "scale" ? this.#model()?.scale : null);
+    const usual = name === "scale" ? defaultScale(this.action, this.#model()) : fallback;
     return usual ?? text.options.automatic;
   }
 

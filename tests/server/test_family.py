@@ -1,0 +1,193 @@
+"""Which network of a family a request gets."""
+
+import numpy as np
+import pytest
+
+from pictures import encoded, gradient
+from sakuga import BadOption, Config
+from sakuga_core import actions
+from sakuga_core.networks.families import CustomUpscaler
+from sakuga_core.networks.registry import FAMILIES, MEMBERS, UPSCALERS
+from sakuga_core.options import UpscaleOptions
+from sakuga_core.repository.pipelines import action_pipelines
+from sakuga_server.networks import Tile
+from sakuga_server.pipelines import family
+from sakuga_server.pipelines.settings import UpscaleSettings
+from sakuga_server.pipelines.upscale import Upscale
+
+FACTS = {row.name: row.facts for row in MEMBERS}
+
+
+def chosen(name: str, factor: float, **options: object) -> str:
+    found, _ = family.chosen(family.members(FACTS, name), factor, UpscaleOptions(**options))  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "network"),
+    [
+        ("waifu2x-cunet", 1, "waifu2x-cunet-1x-denoise0"),
+        ("waifu2x-cunet", 1.01, "waifu2x-cunet-2x-denoise0"),
+        ("waifu2x-cunet", 2, "waifu2x-cunet-2x-denoise0"),
+        ("waifu2x-cunet", 3, "waifu2x-cunet-2x-denoise0"),
+        ("waifu2x-upconv-photo", 1, "waifu2x-upconv-photo-2x-denoise0"),
+        ("realcugan-se", 1, "realcugan-se-2x-conservative"),
+        ("realcugan-se", 2.5, "realcugan-se-3x-conservative"),
+        ("realcugan-se", 3.01, "realcugan-se-4x-conservative"),
+        ("realcugan-se", 16, "realcugan-se-4x-conservative"),
+        ("realcugan-pro", 4, "realcugan-pro-3x-conservative"),
+    ],
+)
+def test_the_smallest_scale_that_reaches_is_taken(name: str, factor: float, network: str) -> None:
+    assert chosen(name, factor) == network
+
+
+@pytest.mark.parametrize("row", FAMILIES, ids=lambda row: row.name)
+def test_every_network_of_a_family_can_be_asked_for(row: object) -> None:
+    for facts in row.members:  # type: ignore[attr-defined]
+        asked = chosen(facts.family, facts.scale, denoise_level=facts.denoise_level)
+        assert asked == facts.name
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "level", "there_are"),
+    [
+        ("waifu2x-cunet", 1, "none", "waifu2x-cunet has at 1x: 0, 1, 2, 3"),
+        ("realcugan-se", 4, 2, "realcugan-se has at 4x: conservative, none, 3"),
+        ("realcugan-se", 2, 0, "realcugan-se has at 2x: conservative, none, 1, 2, 3"),
+        ("waifu2x-cunet", 2, "conservative", "waifu2x-cunet has at 2x: none, 0, 1, 2, 3"),
+    ],
+)
+def test_a_level_that_there_is_not_is_named_with_those_there_are(
+    name: str, factor: float, level: object, there_are: str
+) -> None:
+    with pytest.raises(BadOption, match=f"option 'denoise_level' is '{level}'; {there_are}$"):
+        chosen(name, factor, denoise_level=level)
+
+
+def test_another_word_is_no_level() -> None:
+    with pytest.raises(ValueError, match="denoise_level"):
+        UpscaleOptions(denoise_level="4")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "strength", "network"),
+    [
+        ("waifu2x-cunet", 0, "waifu2x-cunet-2x-none"),
+        ("waifu2x-cunet", 0.3, "waifu2x-cunet-2x-denoise0"),
+        ("waifu2x-cunet", 0.7, "waifu2x-cunet-2x-denoise2"),
+        ("waifu2x-cunet", 1, "waifu2x-cunet-2x-denoise3"),
+        ("realcugan-pro", 0.4, "realcugan-pro-2x-conservative"),
+        ("realcugan-pro", 0.9, "realcugan-pro-2x-denoise3"),
+    ],
+)
+def test_a_strength_is_the_nearest_level(name: str, strength: float, network: str) -> None:
+    assert chosen(name, 2, denoise_strength=strength) == network
+
+
+def test_a_level_goes_before_a_strength() -> None:
+    assert chosen("waifu2x-cunet", 2, denoise_strength=1, denoise_level="none").endswith("none")
+
+
+class Enlarging:
+    """Any network, by repeating pixels; knows which were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def __call__(self, model: str, tile: Tile) -> np.ndarray:
+        self.asked.append(model)
+        scale = FACTS[model].scale if model in FACTS else 4
+        return tile.pixels.repeat(scale, axis=1).repeat(scale, axis=2)
+
+
+def pipeline(config: Config) -> tuple[Enlarging, Upscale]:
+    """Of a server with that configuration."""
+    action = actions.find("upscale")
+    assert action.program
+    model, _ = action_pipelines(action, action.program, config)
+    net = Enlarging()
+    return net, Upscale(net, UpscaleSettings.from_parameters(model["parameters"]))
+
+
+@pytest.mark.parametrize(
+    ("options", "network", "size"),
+    [
+        ({}, "waifu2x-cunet-2x-denoise0", (20, 14)),
+        ({"scale": 1}, "waifu2x-cunet-1x-denoise0", (10, 7)),
+        ({"max_side": 15}, "waifu2x-cunet-2x-denoise0", (15, 10)),
+        ({"max_side": 10, "denoise_level": 3}, "waifu2x-cunet-1x-denoise3", (10, 7)),
+        ({"scale": 4}, "waifu2x-cunet-2x-denoise0", (40, 28)),
+        ({"model": "waifu2x-cunet-2x-none"}, "waifu2x-cunet-2x-none", (20, 14)),
+    ],
+)
+async def test_requests_name_families(
+    options: dict[str, object], network: str, size: tuple[int, int]
+) -> None:
+    net, upscale = pipeline(Config())
+    values = {"model": "waifu2x-cunet", **options}
+    _, report = await upscale(encoded(gradient(7, 10)), values)
+    assert {*net.asked} == {network}
+    assert (report["output"]["width"], report["output"]["height"]) == size
+    assert report["model"] == values["model"]
+    assert report.get("network", report["model"]) == network
+
+
+async def test_the_report_says_which_level_a_strength_is() -> None:
+    _, upscale = pipeline(Config())
+    options = {"model": "waifu2x-cunet", "denoise_strength": 0.7}
+    _, report = await upscale(encoded(gradient(7, 10)), options)
+    assert report["notes"] == ["denoise_strength 0.7 is denoise_level 2 here"]
+
+
+async def test_a_level_does_nothing_for_a_network_without() -> None:
+    _, upscale = pipeline(Config())
+    options = {"model": "realesr-animevideov3", "denoise_level": 2}
+    _, report = await upscale(encoded(gradient(7, 10)), options)
+    assert report["notes"] == ["denoise_level has no effect on realesr-animevideov3"]
+
+
+async def test_the_options_of_another_block_do_not_apply() -> None:
+    config = Config()
+    config.realesrgan.scale, config.realesrgan.tile_size = 3, 64
+    _, upscale = pipeline(config)
+    _, report = await upscale(encoded(gradient(7, 10)), {"model": "waifu2x-cunet"})
+    assert (report["output"]["width"], report["tile_size"]) == (20, 1024)
+    _, report = await upscale(encoded(gradient(7, 10)), {"model": "realesr-animevideov3"})
+    assert (report["output"]["width"], report["tile_size"]) == (30, 64)
+    assert "scale" not in config.options_for("upscale", {"model": "waifu2x-cunet"})
+
+
+async def test_a_family_may_be_the_default() -> None:
+    config = Config()
+    config.providers.image.upscale.model = "realcugan-se"
+    net, upscale = pipeline(config)
+    await upscale(encoded(gradient(7, 10)), {"scale": 3})
+    assert {*net.asked} == {"realcugan-se-3x-conservative"}
+
+
+async def test_an_unknown_network_is_named_with_families_in_place_of_their_networks() -> None:
+    _, upscale = pipeline(Config())
+    with pytest.raises(BadOption, match="allowed: ") as raised:
+        await upscale(encoded(gradient(7, 10)), {"model": "waifu2x"})
+    names = str(raised.value).partition("allowed: ")[2].split(", ")
+    assert names[: len(UPSCALERS) + len(FAMILIES)] == [
+        *(row.name for row in UPSCALERS),
+        *(row.name for row in FAMILIES),
+    ]
+
+
+async def test_a_licence_that_is_not_wanted_is_refused_by_name() -> None:
+    config = Config()
+    config.server.licences = "permissive"
+    mine = CustomUpscaler(
+        name="mine", title="", weights=(), licence="CC-BY-NC-SA-4.0", architecture="X", scale=2,
+        receptive_field=3,
+    )  # fmt: skip
+    action = actions.find("upscale")
+    assert action.program
+    model, _ = action_pipelines(action, action.program, config, [mine])
+    upscale = Upscale(Enlarging(), UpscaleSettings.from_parameters(model["parameters"]))
+    with pytest.raises(BadOption, match=r"'mine', whose licence is 'CC-BY-NC-SA-4\.0'"):
+        await upscale(encoded(gradient(7, 10)), {"model": "mine"})
+    await upscale(encoded(gradient(7, 10)), {"model": "realesr-animevideov3"})
