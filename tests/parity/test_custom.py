@@ -15,7 +15,6 @@ from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config
 from sakuga_core.networks.families import CustomUpscaler, Segmenter, Upscaler
 from sakuga_core.networks.registry import by_name
-from sakuga_core.protocol import inner_shape
 from sakuga_export.custom import add, checkpoint, fitted
 from sakuga_export.custom import upscalers as custom_upscalers
 from sakuga_export.custom.add import CustomOptions
@@ -59,10 +58,7 @@ class Mine:
 
     async def net(self, model: str, tile: Tile) -> Array:
         assert (model, tile.denoise) == (self.row.name, None)
-        feed = {"IMAGE": tile.pixels}
-        if tile.inner:
-            feed["INNER"] = np.zeros((1, *inner_shape(tile.inner)), np.uint8)
-        return np.asarray(self.session.run([graph.RESULTS[tile.pixels.shape[-1] == 6]], feed)[0])
+        return np.asarray(self.session.run([tile.output], tile.inputs)[0])
 
     def expected(self, pixels: np.ndarray) -> np.ndarray:
         """What spandrel makes of a picture, (H, W, 3)."""

@@ -11,10 +11,10 @@ from families_for_tests import CUNET, Exported, Forgetful, by_ncnn, member
 from networks_for_tests import Engine
 from pictures import encoded, encoded_16, off, pixels_of, sample
 from sakuga import Config
-from sakuga_core import protocol
 from sakuga_core.networks.registry import MEMBERS
 from sakuga_export.families import graph
 from sakuga_export.output import ONNX
+from sakuga_server.networks import Tile
 from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
 from slow import some
@@ -60,21 +60,15 @@ def test_the_servers_engine_gives_the_same_whatever_is_asked_in_turn(
     exact, engine = graph.session(family_export(name) / ONNX), Engine(family_export(name) / ONNX)
     picture = sample("heroine", (100, 150, 190, 211))
     outputs = [tensor.name for tensor in exact.get_outputs()]  # type: ignore[attr-defined]
-    feed = _feed(name, picture)
+    channels = member(name).means
+    means = np.zeros((1, 1 + sum(channels)), np.float32) if channels else None
+    feed = Tile(picture[None], inner=(True, False, False, True), means=means).inputs
     for output in (*outputs, *reversed(outputs)):
         (expected,), (found,) = exact.run([output], feed), engine.run([output], feed)
         if output.startswith("SHARES"):
             assert np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
         else:
             assert off(found, expected) <= (1 if found.dtype == np.uint8 else 128)
-
-
-def _feed(name: str, picture: np.ndarray) -> dict[str, np.ndarray]:
-    inner = protocol.inner_shape((True, False, False, True))
-    feed = {"IMAGE": picture[None], "INNER": np.zeros((1, *inner), np.uint8)}
-    if channels := member(name).means:
-        feed["MEANS"] = np.zeros((1, 1 + sum(channels)), np.float32)
-    return feed
 
 
 async def upscaled(

@@ -1,26 +1,32 @@
 """Which network of a family a request gets."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from pictures import encoded, gradient
 from sakuga import BadOption, Config
 from sakuga_core import actions
+from sakuga_core.config.check import unknown_networks
+from sakuga_core.config.server import NetworkSettings
 from sakuga_core.networks.families import CustomUpscaler
-from sakuga_core.networks.registry import FAMILIES, MEMBERS, UPSCALERS
+from sakuga_core.networks.registry import FAMILIES, MEMBERS, UPSCALERS, names
 from sakuga_core.options import UpscaleOptions
-from sakuga_core.repository.pipelines import action_pipelines
+from sakuga_core.repository import writer
+from sakuga_core.repository.networks import settings_of
+from sakuga_core.repository.pipelines import action_pipelines, listings
 from sakuga_server.networks import Tile
 from sakuga_server.pipelines import family
 from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
+from sakuga_server.runtime.placement import wanted
 
 FACTS = {row.name: row.facts for row in MEMBERS}
 
 
 def chosen(name: str, factor: float, **options: object) -> str:
-    found, _ = family.chosen(family.members(FACTS, name), factor, UpscaleOptions(**options))  # type: ignore[arg-type]
-    return found
+    return family.chosen(family.members(FACTS, name), factor, UpscaleOptions(**options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +144,51 @@ async def test_the_report_says_which_level_a_strength_is() -> None:
     options = {"model": "waifu2x-cunet", "denoise_strength": 0.7}
     _, report = await upscale(encoded(gradient(7, 10)), options)
     assert report["notes"] == ["denoise_strength 0.7 is denoise_level 2 here"]
+
+
+async def test_what_the_configuration_asks_of_all_is_no_note() -> None:
+    config = Config()
+    config.providers.image.upscale.denoise_strength = 0.7
+    net, upscale = pipeline(config)
+    options = {"model": "waifu2x-cunet", "denoise_strength": 0.7}
+    _, report = await upscale(encoded(gradient(7, 10)), options)
+    assert ({*net.asked}, report["notes"]) == ({"waifu2x-cunet-2x-denoise2"}, [])
+
+
+async def test_a_tile_that_takes_too_much_memory_is_made_smaller_with_a_note() -> None:
+    _, upscale = pipeline(Config())
+    options = {"model": "realcugan-se", "scale": 3, "tile_size": 1024}
+    _, report = await upscale(encoded(gradient(7, 10)), options)
+    assert report["tile_size"] == 640
+    assert report["notes"] == ["tile_size is 1024; realcugan-se-3x-conservative allows 640"]
+
+
+def test_config_yaml_may_name_a_family_wherever_it_names_a_network(tmp_path: Path) -> None:
+    config = Config()
+    config.providers.image.upscale.model = "waifu2x-cunet"
+    config.server.preload = ["realcugan-pro"]
+    config.server.networks = {
+        "waifu2x-cunet": NetworkSettings(batch=2, instances=3),
+        "waifu2x-cunet-2x-none": NetworkSettings(batch=5),
+    }
+    assert list(unknown_networks(config, listings(config))) == []
+    settings = {row.name: settings_of(row, config) for row in MEMBERS}
+    own, other = settings["waifu2x-cunet-2x-none"], settings["waifu2x-cunet-1x-denoise0"]
+    assert [(own.batch, own.instances), (other.batch, other.instances)] == [(5, 3), (2, 3)]
+    writer.write(tmp_path, config)
+    folders = {row.family: row.folder for row in MEMBERS}
+    for folder in folders.values():
+        (tmp_path / folder / "1").mkdir()
+        (tmp_path / folder / "1" / "model.onnx").touch()
+    loaded = {name for name in wanted(config, tmp_path) if name in folders.values()}
+    assert loaded == {folders["waifu2x-cunet"], folders["realcugan-pro"]}
+
+
+def test_an_unknown_name_in_config_yaml_is_told_with_families() -> None:
+    config = Config()
+    config.server.preload = ["waifu2x"]
+    ((_, problem),) = unknown_networks(config, listings(config))
+    assert problem.endswith(f"allowed: {', '.join(names())}")
 
 
 async def test_a_level_does_nothing_for_a_network_without() -> None:

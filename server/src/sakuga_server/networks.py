@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
+
+from sakuga_core import protocol
 from sakuga_core.protocol import Inner
 from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array, Picture
@@ -23,6 +26,28 @@ class Tile:
     """float32 (1, 1 + channels): means over the whole picture; see `protocol.shares`."""
     share: int | None = None
     """The layer of which the window's share of these is wanted, in place of the result."""
+
+    @property
+    def inputs(self) -> dict[str, Array]:
+        """The network's tensors by name, IMAGE first; see `protocol`."""
+        found = {protocol.NET_IMAGE: self.pixels}
+        if self.denoise is not None:
+            length = protocol.denoise_length(self.denoise)
+            found[protocol.NET_DENOISE] = np.zeros((1, length), np.uint8)
+        if self.inner is not None:
+            sides = protocol.inner_shape(self.inner)
+            found[protocol.NET_INNER] = np.zeros((1, *sides), np.uint8)
+        if self.means is not None:
+            found[protocol.NET_MEANS] = self.means
+        return found
+
+    @property
+    def output(self) -> str:
+        """The name of the tensor that is wanted."""
+        if self.share is not None:
+            return protocol.shares(self.share)
+        is_deep = self.pixels.shape[-1] > 3
+        return protocol.NET_RESULT_16 if is_deep else protocol.NET_RESULT
 
 
 class Net(Protocol):

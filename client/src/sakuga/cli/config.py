@@ -36,8 +36,7 @@ def check(settings: Settings) -> None:
 def _problems(config: Config) -> Iterator[str]:
     """What reading the file can't see: networks and providers that don't exist."""
     place = config.source.place if config.source else str
-    kinds = {name: row.kind for name, row in known(config).items()}
-    for path, problem in unknown_networks(config, kinds):
+    for path, problem in unknown_networks(config, known(config)):
         yield f"{place(path)}: {problem}"
     for action in ACTIONS:
         if config.block(action).provider:

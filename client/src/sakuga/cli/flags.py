@@ -80,16 +80,16 @@ class ModelType(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: Any, parameter: Any, context: Any) -> str:
-        from sakuga_core.networks.registry import NETWORKS, names
+        from sakuga_core.networks.registry import NETWORKS
 
         plain = _plain(value)
         files = {
             _plain(PurePosixPath(weights.file).stem): row.name
             for row in NETWORKS
-            if row.name in names()  # files of families aren't called by their family
+            if row.called == row.name  # files of families aren't called by their family
             for weights in reversed(row.weights)
         }
-        known = {name: name for name in (*names(), *(row.name for row in NETWORKS))}
+        known = {name: name for row in NETWORKS for name in (row.called, row.name)}
         return (files | known).get(plain, str(value))
 
 

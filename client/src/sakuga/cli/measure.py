@@ -14,8 +14,8 @@ REGION = [SIDE // 4, SIDE // 4, SIDE // 3, SIDE // 3]
 
 
 async def measure(triton: Triton, name: str, facts: Mapping[str, Any]) -> str:
-    """How long a network takes for one picture of 256², after another one to warm up: milliseconds
-    a megapixel of the picture, or each time, where its size doesn't matter.
+    """How long a network takes for a picture of 256², after another one to warm up: of an upscaler
+    in milliseconds a megapixel, of others, which see pictures at one size, a picture.
 
     Args:
         name: of a network that is loaded.

@@ -1,24 +1,35 @@
 """What reading config.yaml alone can't see: names of networks that don't exist."""
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from sakuga_core.actions import ACTIONS
 from sakuga_core.config.schema import Config
 from sakuga_core.protocol import Kind, canonical
 
 
-def unknown_networks(config: Config, networks: Mapping[str, Kind]) -> Iterator[tuple[str, str]]:
+class Listed(Protocol):
+    """A network, as far as has to be known here; see `networks.facts.Listing`."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def family(self) -> str | None: ...
+
+
+def unknown_networks(config: Config, networks: Mapping[str, Listed]) -> Iterator[tuple[str, str]]:
     """The settings that name a network which doesn't exist, or does something else.
 
     Args:
-        networks: what each network does, by its name; see `repository.writer.known`.
+        networks: by name; see `repository.writer.known`.
 
     Returns:
         The path of each such setting, and what is wrong, as a sentence.
     """
     for path, model, kind in _named(config):
-        allowed = [name for name in networks if kind in (None, networks[name])]
-        if canonical(model) not in allowed:
+        fitting = {name: row for name, row in networks.items() if kind in (None, row.kind)}
+        allowed = dict.fromkeys(row.family or name for name, row in fitting.items())
+        if canonical(model) not in {*fitting, *allowed}:
             yield path, f"{path!r} is {model!r}; allowed: {', '.join(allowed)}"
 
 

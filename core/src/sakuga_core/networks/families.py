@@ -14,8 +14,7 @@ from sakuga_core.protocol import Kind, folder
 FILES: dict[Backend, str] = {"onnxruntime": "model.onnx", "pytorch": "model.pt"}
 HALF_FILE = "model.fp16.onnx"  # beside model.onnx: the same network in half precision, for GPUs
 
-
-CUNET_MEANS = (64, 128, 128, 64)
+CUNET_MEANS = (64, 128, 128, 64)  # of CUNet, see `facts.NetworkFacts.means`
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,11 @@ class Network:
     title: str
     weights: tuple[Weights, ...]
     licence: str
+
+    @property
+    def called(self) -> str:
+        """What requests name it by: its family, if it has one."""
+        return self.name
 
     @property
     def is_custom(self) -> bool:
@@ -148,6 +152,10 @@ class Upscaler(Network):
     @property
     def half(self) -> bool:
         return True
+
+    @property
+    def called(self) -> str:
+        return self.family or self.name
 
     @property
     def bf16(self) -> bool:

@@ -215,19 +215,14 @@ def by_name(name: str) -> Network:
     raise KeyError(f"network {name!r} is unknown; there are: {', '.join(names())}")
 
 
-def called(network: Network) -> str:
-    """What requests name it by: its family, if it has one."""
-    return getattr(network, "family", None) or network.name
-
-
 def names() -> list[str]:
     """What requests may name: networks, and families in place of their networks."""
-    return list(dict.fromkeys(map(called, NETWORKS)))
+    return list(dict.fromkeys(network.called for network in NETWORKS))
 
 
 def purposes(network: Network) -> tuple[str, ...]:
     """What it is a good choice for."""
-    return tuple(each for each, good in PURPOSES.items() if called(network) in good)
+    return tuple(each for each, good in PURPOSES.items() if network.called in good)
 
 
 def members(name: str) -> list[str]:

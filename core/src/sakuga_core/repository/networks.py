@@ -182,11 +182,13 @@ def _batched(
 
 
 def settings_of(network: Network, config: Config) -> NetworkSettings:
-    """The settings of a network: what names it goes before what holds for all."""
+    """The settings of a network: what names it goes before what names its family, and that before
+    what holds for all."""
     by_name = {protocol.canonical(name): each for name, each in config.server.networks.items()}
-    specific = by_name.get(network.name, NetworkSettings())
-    common = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
-    return NetworkSettings(**(common | specific.model_dump(exclude_none=True)))
+    merged = {name: getattr(config.server, name) for name in NetworkSettings.model_fields}
+    for name in (network.called, network.name):
+        merged |= by_name.get(name, NetworkSettings()).model_dump(exclude_none=True)
+    return NetworkSettings(**merged)
 
 
 def _engine(
@@ -240,9 +242,12 @@ def tensor(name: str, data_type: str, dims: list[int]) -> dict[str, Any]:
 
 # Their shapes are what counts; see `protocol`.
 INNER = Input(protocol.NET_INNER, (1,) * 4, (1,) * 4, (2,) * 4)
-STRENGTHS = (protocol.denoise_length(0), protocol.denoise_length(0.5), protocol.denoise_length(1))
-LEAST, USUAL, MOST = ((length,) for length in STRENGTHS)
-STRENGTH = Input(protocol.NET_DENOISE, LEAST, USUAL, MOST)
+STRENGTH = Input(
+    protocol.NET_DENOISE,
+    least=(protocol.denoise_length(0),),
+    usual=(protocol.denoise_length(0.5),),
+    most=(protocol.denoise_length(1),),
+)
 
 
 def parameters(**values: Any) -> dict[str, dict[str, str]]:

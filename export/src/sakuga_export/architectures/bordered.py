@@ -94,10 +94,3 @@ class Bordered(nn.Module):
         """The layers' result without what only fills a multiple."""
         rows, columns = (self.scale * axis.result(self.border) for axis in axes(x, inner))
         return result[:, :, :rows, :columns]
-
-    def core(self, x: Tensor, inner: Tensor | None) -> Tensor:
-        """What of a window there is a result of."""
-        rows, columns = axes(x, inner)
-        top, left = (self.border.padding * axis.first for axis in (rows, columns))
-        height, width = rows.result(self.border), columns.result(self.border)
-        return x[:, :, top : top + height, left : left + width]

@@ -16,8 +16,6 @@ from sakuga_core.networks.families import CUNET_MEANS
 from sakuga_export.architectures.bordered import Border, Bordered, conv3x3, leaky
 from sakuga_export.architectures.rrdb import without
 
-MEANS = CUNET_MEANS  # channels of the layers that weigh them
-
 # By scale: what the layers lose on each side, and what their strides ask for.
 BORDERS = {1: (28, 4), 2: (18, 2), 3: (14, 4), 4: (19, 2)}
 
@@ -34,8 +32,8 @@ class Means:
     """Of a batch, the means over the whole picture that are known, and the shares of a window.
 
     Args:
-        known: (B, 1 + sum(MEANS)): how many layers' means are known, then the means. None: a window
-            is a whole picture, whose means are its own.
+        known: (B, 1 + sum(CUNET_MEANS)): how many layers' means are known, then the means. None: a
+            window is a whole picture, whose means are its own.
         inner: of the windows, see `protocol.inner_shape`.
     """
 
@@ -56,8 +54,8 @@ class Means:
         layer = len(self.shares)
         self.shares.append(torch.cat((mean * count, count), dim=1))
         if self.known is not None:
-            first = 1 + sum(MEANS[:layer])
-            given = self.known[:, first : first + MEANS[layer]]
+            first = 1 + sum(CUNET_MEANS[:layer])
+            given = self.known[:, first : first + CUNET_MEANS[layer]]
             mean = torch.where(self.known[:, :1] > layer, given, mean)
         return mean[:, :, None, None]
 
@@ -116,7 +114,7 @@ def last(scale: int, outputs: int) -> nn.Module:
 
 
 class FirstUNet(nn.Module):
-    """One level deep; enlarges."""
+    """One level deep; upscales."""
 
     def __init__(self, scale: int, outputs: int, overlap: int) -> None:
         super().__init__()
@@ -226,5 +224,6 @@ class CUNet(Bordered):
             result = F.pixel_shuffle(cropped(self.shuffled(result), 1), 2)
         result = self.cut(result, x, inner)
         if self.shuffled is not None:
-            result = result + F.interpolate(self.core(x, inner), scale_factor=4, mode="nearest")
+            own = without(inner, self.receptive_field, x)
+            result = result + F.interpolate(own, scale_factor=4, mode="nearest")
         return result, means.shares

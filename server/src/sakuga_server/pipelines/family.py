@@ -19,15 +19,13 @@ def members(networks: Networks, family: str) -> Networks:
 
 
 def native(family: Networks) -> int:
-    """The scale of requests that name none: the smallest one that enlarges."""
+    """The scale of requests that name none: the smallest one that upscales."""
     return min(facts.scale for facts in family.values() if facts.scale > 1)
 
 
-def chosen(
-    family: Networks, factor: float | Fraction, options: UpscaleOptions
-) -> tuple[str, list[str]]:
-    """The network for a scale factor, and notes on the choice: of the smallest scale that reaches
-    the factor, else of the largest.
+def chosen(family: Networks, factor: float | Fraction, options: UpscaleOptions) -> str:
+    """The network for a scale factor: of the smallest scale that reaches the factor, else of the
+    largest.
 
     Raises:
         BadOption: the family has no such denoise level at that scale.
@@ -39,15 +37,13 @@ def chosen(
     wanted: str | None = options.denoise_level
     if wanted is None and options.denoise_strength is not None:
         wanted = nearest(options.denoise_strength, filter(None, levels))
-        note = f"denoise_strength {options.denoise_strength:g} is denoise_level {wanted} here"
-        return levels[wanted], [note]
     if (wanted or usual) not in levels:
         name = next(iter(family.values())).family
         raise BadOption(
             f"option 'denoise_level' is {wanted!r}; {name} has at {scale}x: "
             f"{', '.join(filter(None, levels))}"
         )
-    return levels[wanted or usual], []
+    return levels[wanted or usual]
 
 
 def nearest(strength: float, levels: Iterable[str]) -> str:

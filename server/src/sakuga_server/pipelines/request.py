@@ -61,11 +61,13 @@ class UpscaleRequest(Generic[Options]):
     tile_size: int
     notes: list[str]
     caller: Caller = NOBODY
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What of the options differs from the server's defaults."""
+    family: Networks = field(default_factory=dict)
+    """Where a family was asked for, and no picture has chosen yet: its networks."""
     stages: Stages = field(default_factory=Stages)
     memory: Memory | None = None
     """Of frames and pages; None for a single picture."""
-    family: Networks = field(default_factory=dict)
-    """Where a family was asked for, and no picture has chosen yet: its networks."""
     scales: list[float] = field(default_factory=list)
     """Of the passes, where there are several."""
 
@@ -76,14 +78,18 @@ class UpscaleRequest(Generic[Options]):
     def _fit_tiles(self) -> None:
         """To what the network's memory allows."""
         size = min(self.tile_size, self.facts.tile_size or self.tile_size)
+        if size < min(self.tile_size, self.asked.get("tile_size") or 0):
+            self.notes.append(f"tile_size is {self.tile_size}; {self.network} allows {size}")
         self.use_tiles_of(size, size)
 
-    def choose(self, network: str, notes: list[str]) -> None:
+    def choose(self, network: str) -> None:
         """Takes a network of the family for all pictures of the request."""
         self.network, self.facts = network, self.family[network]
-        self.notes.extend(notes)
         self.family = {}
         self._fit_tiles()
+        strength, level = self.asked.get("denoise_strength"), self.facts.denoise_level
+        if strength is not None and self.options.denoise_level is None:
+            self.notes.append(f"denoise_strength {strength:g} is denoise_level {level} here")
 
     def expect(self, source: Sequence) -> int:
         """Prepares for several pictures; how many of them are worked on at once."""

@@ -74,8 +74,8 @@ class UpscaleSettings(Settings[NetworkFacts]):
         Raises:
             BadOption: there is none.
         """
-        found = family.members(self.networks, model)
-        return dict(found) or {canonical(model): self.network(model)}
+        names = [*family.members(self.networks, model)] or [canonical(model)]
+        return {name: self.network(name) for name in names}
 
     def defaults_for(self, facts: NetworkFacts) -> dict[str, Any]:
         """Options of requests to a network that name none; of the model those don't tell."""

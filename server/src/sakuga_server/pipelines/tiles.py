@@ -137,10 +137,12 @@ class Tiled:
     async def _means(self, pixels: Array, size: int | None) -> Array | None:
         """The means of all pixels, for a network that takes them."""
         facts = self.request.facts
+        if not facts.means:
+            return None
         height, width = pixels.shape[:2]
         tiles = self.request.split(height, width, size)
-        if not facts.means or len(tiles) == 1:
-            return means.unknown(facts.means) if facts.means else None
+        if len(tiles) == 1:
+            return means.unknown(facts.means)
         self.request.tiles.total += len(facts.means) * len(tiles)
 
         async def share(rows: tiling.Span, columns: tiling.Span, known: Array, layer: int) -> Array:

@@ -87,10 +87,12 @@ class Upscale:
         options = parse_options(kind, {**overridden(defaults, given), "model": model})
         most = self.settings.limits.tile_size
         tile_size = facts.side or min(options.tile_size or most, most)
-        notes = notes_on(options, differing(given, defaults), model, facts, tile_size)
-        request = UpscaleRequest(options, model, network, facts, tile_size, notes, caller)
-        request.family = networks if facts.family == model else {}
-        return request
+        asked = differing(given, defaults)
+        notes = notes_on(options, asked, model, facts, tile_size)
+        candidates = networks if facts.family == model else {}
+        return UpscaleRequest(
+            options, model, network, facts, tile_size, notes, caller, asked, candidates
+        )
 
     async def upscaled(self, picture: Picture, request: UpscaleRequest[Any]) -> Picture:
         """One picture, or frame, at the size that the request asks for."""
@@ -122,7 +124,7 @@ class Upscale:
         if request.family:  # the first picture chooses
             scale = family.native(request.family)
             factor = sizes.factor(width, height, request.options, scale)
-            request.choose(*family.chosen(request.family, factor, request.options))
+            request.choose(family.chosen(request.family, factor, request.options))
         most = self.settings.limits.output_pixels
         return sizes.plan(width, height, request.options, request.facts.scale, most)
 

@@ -5,11 +5,10 @@ from pathlib import Path
 
 from sakuga_core.actions import ACTIONS, programs
 from sakuga_core.config.schema import Config
-from sakuga_core.networks.registry import INPAINTERS
+from sakuga_core.networks.registry import INPAINTERS, members
 from sakuga_core.protocol import (
     NETWORKS,
     REMBG_PREPARE,
-    canonical,
     ensemble,
     folder,
     streaming,
@@ -68,8 +67,8 @@ def _named(config: Config) -> list[str]:
         for action in ACTIONS
         if config.block(action).provider is None
     ]
-    models += [canonical(model) for model in config.server.preload]
-    models += _inpainters(config)
+    models += [*config.server.preload, *_inpainters(config)]
+    models = [network for model in models for network in members(model)]
     return [*map(folder, models), *map(ensemble, models)]
 
 

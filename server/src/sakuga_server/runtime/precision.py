@@ -43,9 +43,10 @@ def _chosen(config: Config) -> Iterator[tuple[str, NetworkSettings, Network | No
     None: of all."""
     common = NetworkSettings(**{n: getattr(config.server, n) for n in NetworkSettings.model_fields})
     yield "server.precision", common, None
-    rows = {row.name: row for row in (*NETWORKS, *custom.rows(config.server.repository))}
+    rows = (*NETWORKS, *custom.rows(config.server.repository))
+    by_name = {row.called: row for row in rows} | {row.name: row for row in rows}
     for name, own in config.server.networks.items():
-        row = rows.get(canonical(name))
+        row = by_name.get(canonical(name))
         if own.precision and row:
             settings = settings_of(row, config)
             yield f"server.networks.{name}.precision", settings, row

@@ -38,19 +38,8 @@ class BLSNetworks:
 
     async def upscale(self, model: str, tile: Tile) -> Array:
         """One tile through a super-resolution network."""
-        output = protocol.NET_RESULT if tile.pixels.shape[-1] == 3 else protocol.NET_RESULT_16
-        if tile.share is not None:
-            output = protocol.shares(tile.share)
-        inputs = [pb.Tensor(protocol.NET_IMAGE, tile.pixels)]
-        if tile.denoise is not None:
-            strength = np.zeros((1, protocol.denoise_length(tile.denoise)), np.uint8)
-            inputs.append(pb.Tensor(protocol.NET_DENOISE, strength))
-        if tile.inner is not None:
-            sides = np.zeros((1, *protocol.inner_shape(tile.inner)), np.uint8)
-            inputs.append(pb.Tensor(protocol.NET_INNER, sides))
-        if tile.means is not None:
-            inputs.append(pb.Tensor(protocol.NET_MEANS, tile.means))
-        return await _until_computed(model, inputs, output)
+        inputs = [pb.Tensor(name, value) for name, value in tile.inputs.items()]
+        return await _until_computed(model, inputs, tile.output)
 
     async def inpaint(self, model: str, image: Array, hole: Array) -> Array:
         """One window through an inpainting network."""
