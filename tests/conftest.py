@@ -16,11 +16,14 @@ import lama
 from families_for_tests import CUNET
 from networks_for_tests import (
     EXPORTED,
-    PROJECT,
     Bare,
+    Once,
+    add,
     generated_aura,
     generated_isnet,
     generated_states,
+    is_exported,
+    link,
 )
 from sakuga import Config, Images, connect
 from sakuga_core.atomic import locked
@@ -144,9 +147,6 @@ def general_states() -> list[upscalers.State]:
     return generated_states(by_name("realesr-general-x4v3"))
 
 
-Once = Callable[[str, Callable[[Path], object]], Path]
-
-
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Once:
     """What takes long to make: of several processes one makes the folder, and all read it."""
@@ -213,10 +213,9 @@ def served(once: Once, request: pytest.FixtureRequest) -> Path:
         _fill(folder, states)
         for name in SEGMENTED:
             _segmenter(folder, name, weights[name])
-        member = request.getfixturevalue("family_export")(CUNET)
-        (folder / by_name(CUNET).folder / "1").symlink_to(member)
+        add(folder, CUNET, request.getfixturevalue("family_export")(CUNET))
         enhancer = request.getfixturevalue("exported_aura")(ENHANCERS[0])
-        (folder / ENHANCERS[0].folder / "1").symlink_to(enhancer.parent)
+        add(folder, ENHANCERS[0].name, enhancer.parent)
         _inpainters(folder, once("lama", lambda target: lama.write(lama.small(), target)))
 
     return once("repository", fill)
@@ -238,9 +237,7 @@ def _fill(folder: Path, states: list[upscalers.State]) -> None:
     exact = Config()
     exact.server.precision = "fp32"  # most tests ask for what the reference gives, to the level
     writer.write(folder, exact)
-    for name in (*EXPORTED, "u2net"):
-        source = PROJECT / "model_repository" / by_name(name).folder / "1"
-        (folder / by_name(name).folder / "1").symlink_to(source, target_is_directory=True)
+    link(folder, *EXPORTED, "u2net")
     general = by_name("realesr-general-x4v3")
     upscalers.convert(general, states, folder / general.folder / "1" / ONNX)
 
@@ -248,9 +245,8 @@ def _fill(folder: Path, states: list[upscalers.State]) -> None:
 def _inpainters(folder: Path, weights: Path) -> None:
     """MI-GAN as it was exported, where its weights could be had, and LaMa."""
     migan, drawn = by_name("migan"), by_name("lama-anime")
-    source = PROJECT / "model_repository" / migan.folder / "1"
-    if (source / migan.file).exists():
-        (folder / migan.folder / "1").symlink_to(source, target_is_directory=True)
+    if is_exported(migan.name):
+        link(folder, migan.name)
     assert isinstance(drawn, Inpainter)
     target = folder / drawn.folder / "1" / drawn.file
     inpainters.convert(drawn, weights / drawn.weights[0].file, target)

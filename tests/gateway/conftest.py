@@ -1,6 +1,6 @@
 """A real Triton with two networks, and `sakuga web` before it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,36 @@ from playwright.sync_api import Browser
 import chromium
 import page_for_tests
 import postgres
+from families_for_tests import CUNET
 from gateway_for_tests import U2NET, VIDEO, NewWeb, Web
-from networks_for_tests import EXPORTED, PROJECT
+from networks_for_tests import EXPORTED, Once, add, is_exported, link
 from page_for_tests import Sakuga
 from pictures import encoded, gradient
 from sakuga import Config, Images, SyncImages, connect, connect_sync
+from sakuga_core.repository import writer
 from sakuga_server.runtime.embedded import free_port, run_triton
 
 assert VIDEO in EXPORTED
 
 
 @pytest.fixture(scope="session")
-def triton() -> Iterator[str]:
-    """host:port of the server, which has the networks that the project exported."""
+def repository(once: Once, family_export: Callable[[str], Path]) -> Path:
+    """What `make run` exports, and a network of a family: the same on every machine, whatever else
+    was exported into the project's own repository."""
+
+    def fill(folder: Path) -> None:
+        writer.write(folder, Config())
+        link(folder, *EXPORTED, U2NET, *filter(is_exported, ("migan",)))
+        add(folder, CUNET, family_export(CUNET))
+
+    return once("web-repository", fill)
+
+
+@pytest.fixture(scope="session")
+def triton(repository: Path) -> Iterator[str]:
+    """host:port of the server."""
     config = Config()
-    config.server.repository = PROJECT / "model_repository"
+    config.server.repository = repository
     config.server.precision = "fp32"
     config.server.upscale_workers = 2
     config.server.matting_workers = config.server.fix_artifacts_workers = 1

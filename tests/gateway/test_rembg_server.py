@@ -156,7 +156,7 @@ def limit(field: FieldInfo, end: str) -> Any:
         ({"bgc": "1,2,3,256"}, "bgc", "allowed: red,green,blue,alpha, each of 0 to 255"),
         ({"extras": "{"}, "extras", "allowed: a JSON object with options of /v1/rembg"),
         ({"extras": '{"sam_prompt": []}'}, None, "option 'sam_prompt' is unknown"),
-        ({"model": "silueta"}, None, "'silueta'; allowed: isnet-anime,"),
+        ({"model": "u2net_cloth_seg"}, None, "'u2net_cloth_seg'; allowed: isnet-anime,"),
         ({"alpha": "1"}, "alpha", "'alpha' is unknown; allowed: model, a, af"),
     ],
     ids=str,

@@ -12,7 +12,7 @@ from PIL import Image
 
 from calls import raw
 from drawn import jpeg, opaque, psnr, resaved
-from networks_for_tests import PROJECT
+from networks_for_tests import is_exported
 from pictures import encoded, off, pixels_of, sample
 from sakuga import (
     ArtifactFixProvider,
@@ -35,10 +35,7 @@ from slow import full
 
 VIDEO = {"model": "realesr-animevideov3"}
 DAMAGED = jpeg(sample("heroine", (60, 100, 260, 300)), 25)
-MIGAN = pytest.mark.skipif(
-    not (PROJECT / "model_repository" / "migan" / "1" / "model.onnx").exists(),
-    reason="MI-GAN's weights couldn't be had",
-)
+MIGAN = pytest.mark.skipif(not is_exported("migan"), reason="MI-GAN's weights couldn't be had")
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,6 +34,7 @@ AURA = {
     "skip_connect_scale": 0.4,
 }  # the published config.json
 SMALL_AURA = AURA | {"dim": 8, "style_network": {"dim_in": 128, "dim_out": 64, "depth": 4}}
+Once = Callable[[str, Callable[[Path], object]], Path]  # makes a folder of a name, once
 EXPORTED = ("realesrgan-x4plus-anime", "realesr-animevideov3")
 
 
@@ -134,6 +135,23 @@ class Bare:
     def __call__(self, pixels: np.ndarray, strength: float | None = None) -> np.ndarray:
         found = graph.run_file(self.session, pixels[None], strength)[0]
         return found.astype(pixels.dtype)
+
+
+def is_exported(name: str) -> bool:
+    """Whether the project's own repository has a network: its weights can't be had everywhere."""
+    row = by_name(name)
+    return (PROJECT / "model_repository" / row.folder / "1" / row.file).exists()
+
+
+def add(repository: Path, name: str, exported: Path) -> None:
+    """Gives a repository a network that was exported into a folder."""
+    (repository / by_name(name).folder / "1").symlink_to(exported, target_is_directory=True)
+
+
+def link(repository: Path, *names: str) -> None:
+    """Gives a repository networks that the project exported."""
+    for name in names:
+        add(repository, name, PROJECT / "model_repository" / by_name(name).folder / "1")
 
 
 def repository_of(served: Path, folder: Path) -> Path:
