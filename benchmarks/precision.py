@@ -1,7 +1,8 @@
-"""What half precision changes: each network's float16 graph against its float32 one, on drawings.
+"""What half precision changes: each network's float16 graph against its float32 one, on drawings,
+and bfloat16, of upscalers.
 
-`python benchmarks/precision.py`; about three minutes on two cores. The graphs are calculated on the
-CPU as a GPU would: every result of a node is rounded to float16.
+`python benchmarks/precision.py`; about ten minutes on two cores. The graphs are calculated on any
+CPU as a GPU would: every result of a node is rounded to float16. So is bfloat16.
 """
 
 import tempfile
@@ -14,10 +15,18 @@ import numpy as np
 import onnx
 from measure import store
 
+import bfloat16
 from drawn import varied
-from networks_for_tests import AURA, PROJECT, generated_aura, generated_isnet, generated_states
+from networks_for_tests import (
+    AURA,
+    EXPORTED,
+    PROJECT,
+    generated_aura,
+    generated_isnet,
+    generated_states,
+)
 from sakuga_core.networks.families import HALF_FILE, Segmenter, Upscaler
-from sakuga_core.networks.registry import ENHANCERS, SEGMENTERS, UPSCALERS
+from sakuga_core.networks.registry import ENHANCERS, MEMBERS, SEGMENTERS, UPSCALERS, by_name
 from sakuga_export.families import enhancers, graph, half, segmenters, upscalers
 from sakuga_export.output import ONNX
 
@@ -31,6 +40,8 @@ NOTES = [
     "biases.",
     "Where weights are generated, they are of the published architecture and size; real ones are "
     "compared when they are exported.",
+    "bfloat16 is calculated in torch: weights and what goes in and out of every layer are rounded. "
+    "`used`: whether `precision: auto` takes it on a CPU that has it.",
 ]
 
 
@@ -67,6 +78,18 @@ def layers(file: Path) -> str:
     halves = half.of_type(model, half.HALF)
     nodes = [node for node in model.graph.node if node.op_type in half.CONVOLUTIONS]
     return f"{sum(node.output[0] in halves for node in nodes)} of {len(nodes)}"
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """One network in bfloat16."""
+
+    network: str
+    levels: float
+    decibels: float
+    worst: float
+    """PSNR of the worst square."""
+    used: bool
 
 
 Run = Callable[[graph.Session], np.ndarray]
@@ -135,7 +158,22 @@ def rows(temporary: Path) -> Iterator[Row]:
     yield compared(enhancer.name, "generated", folder, lambda s: in_parts(s, tiles), 65535)
 
 
-def table(found: list[Row]) -> list[str]:
+def rounded() -> Iterator[Rounded]:
+    """Of published weights, and of families the usual denoise level."""
+    single = [by_name(name) for name in EXPORTED]
+    pictures = squares(SIDE)[::3]
+    for network in (*single, *(row for row in MEMBERS if row.is_usual)):
+        assert isinstance(network, Upscaler)
+        exact, rough = (bfloat16.results(network, pictures, each) for each in (False, True))
+        off = rough.astype(np.float64) - exact
+        worst = min(map(graph.psnr, off))
+        most = float(np.abs(off).max())
+        row = Rounded(network.name, most, graph.psnr(off), worst, network.bf16)
+        print(row, flush=True)
+        yield row
+
+
+def table(found: list[Row], others: list[Rounded]) -> list[str]:
     return [
         "| network | weights | file, MB | layers in float16 | most levels off | PSNR, dB |",
         "|---|---|---|---|---|---|",
@@ -144,11 +182,20 @@ def table(found: list[Row]) -> list[str]:
             f"| {r.decibels:.1f} |"
             for r in found
         ),
+        "",
+        "| network, in bfloat16 | most levels off | PSNR, dB | of the worst square | used |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {r.network} | {r.levels:.0f} | {r.decibels:.1f} | {r.worst:.1f} "
+            f"| {'yes' if r.used else 'no'} |"
+            for r in others
+        ),
     ]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         found = list(rows(Path(temporary)))
-    data = {"rows": [asdict(row) for row in found]}
-    store("precision", "Half precision against float32", data, table(found), NOTES)
+    others = list(rounded())
+    data = {"rows": [asdict(row) for row in found], "bfloat16": [asdict(row) for row in others]}
+    store("precision", "Half precision against float32", data, table(found, others), NOTES)

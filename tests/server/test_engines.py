@@ -1,8 +1,10 @@
 """The engines of the stand-in for Triton's onnxruntime backend, on the real networks."""
 
+import os
 import shutil
 from itertools import product
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import onnxruntime
@@ -17,7 +19,7 @@ from sakuga_core.networks.registry import by_name
 from sakuga_export.architectures import rrdb
 from sakuga_export.families import graph
 from sakuga_export.output import ONNX
-from sakuga_server.backends import engines
+from sakuga_server.backends import engines, openvino_engine
 from sakuga_server.backends.engines import EngineOptions, OnnxRuntime, engine
 from sakuga_server.backends.openvino_engine import OpenVINO, tail_strips
 from slow import some
@@ -120,6 +122,34 @@ def test_a_network_in_two_parts_gives_the_whole(bf16: bool) -> None:
     wanted = graph.run_file(session, pixels[None], inner=inner)[0]
     assert result.shape == wanted.shape == (4 * (360 - 94), 4 * (110 - 94), 3)
     assert psnr(result, wanted) >= 50 if bf16 else off(result, wanted) <= 1
+
+
+def resident() -> int:
+    """Bytes of memory that this process has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_memory_goes_back_when_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what comes afterwards is as before."""
+    monkeypatch.setattr(openvino_engine, "IDLE", 0.05)
+    engine = OpenVINO(exported("realesr-animevideov3"), 0, bf16=False)
+    release, released, at_most = engine.idle.action, Event(), []
+
+    def counted() -> None:
+        at_most.append(resident())
+        release()
+        released.set()
+
+    engine.idle.action = counted
+    pixels = np.tile(PICTURE, (5, 5, 1))
+    tensors = feed("realesr-animevideov3", pixels)
+    for _ in range(2):
+        result = engine([protocol.NET_RESULT], tensors)[protocol.NET_RESULT].copy()
+        assert released.wait(60)
+        released.clear()
+        assert resident() < at_most.pop() - 64 * pixels.size  # it has 64 channels, of 4 bytes each
+        assert off(result[0], expected("realesr-animevideov3", pixels)) <= 1
 
 
 def test_its_two_parts_go_first(tmp_path: Path) -> None:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, Timer
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ import openvino  # noqa: E402
 TAIL_ROWS = 128
 
 SHAPES = 64  # of inputs, after which a network is loaded again
+IDLE = 5.0  # seconds without a call, after which memory goes back to the system
 KEPT = 32  # compiled networks in the cache; the least recently used one goes first
 
 
@@ -48,19 +50,26 @@ class OpenVINO:
         in_parts = body.exists() and tail.exists()
         self.network = Compiled(body if in_parts else file, threads, bf16, cache)
         self.tail = Compiled(tail, threads, bf16, cache) if in_parts else None
+        self.parts = [part for part in (self.network, self.tail) if part]
         self.cancelled = False
+        self.idle = Idle(self._release)
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
-        self.cancelled = False
-        if self.tail is None:
-            return {name: self.network(name, feed) for name in names}
-        return {name: self._by_parts(name, self.tail, feed) for name in names}
+        with self.idle.use():
+            self.cancelled = False
+            if self.tail is None:
+                return {name: self.network(name, feed) for name in names}
+            return {name: self._by_parts(name, self.tail, feed) for name in names}
 
     def cancel(self) -> None:
         self.cancelled = True
-        for part in (self.network, self.tail):
-            if part and part.current:
+        for part in self.parts:
+            if part.current:
                 part.current.cancel()
+
+    def _release(self) -> None:
+        for part in self.parts:
+            part.release()
 
     def prepare(self, name: str) -> None:
         """Compiles what an output of pictures without alpha in 8 bits needs, in the background.
@@ -138,6 +147,39 @@ def tail_strips(rows: int, inner: protocol.Inner) -> Iterator[Strip]:
         yield Strip(seen, (above, below, left, right), start - first, stop - first)
 
 
+class Idle:
+    """Has something done once nothing has been in use for `IDLE` seconds."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+        self.lock = Lock()
+        self.last = 0.0
+        self.timer: Timer | None = None
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """While this lasts, the action waits."""
+        with self.lock:
+            yield
+            self.last = time.monotonic()
+            if self.timer is None:
+                self._wait(IDLE)
+
+    def _wait(self, seconds: float) -> None:
+        self.timer = Timer(seconds, self._look)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def _look(self) -> None:
+        with self.lock:
+            self.timer = None
+            rest = self.last + IDLE - time.monotonic()
+            if rest > 0:
+                self._wait(rest)
+            else:
+                self.action()
+
+
 class Variant(NamedTuple):
     """What is compiled by itself. Of an image in 8 and in 16 bits one alone is ever wanted, and
     they differ in precision; free channels would keep OpenVINO's best convolutions away."""
@@ -179,9 +221,8 @@ class Compiled:
         if missing := inputs - feed.keys():  # OpenVINO would make them up
             raise ValueError(f"inputs are missing: {', '.join(missing)}")
         self._count_shape(feed)
-        if protocol.NET_MEANS in feed and self.current not in (None, request):
-            # One output after the other is asked for, and each would keep gigabytes.
-            self.current.get_compiled_model().release_memory()
+        if self.current is not request:  # each output's would stay
+            self.release()
         self.current = request
         # Not `infer`, which can't be cancelled where a single thread computes.
         request.start_async(feed, share_inputs=True)
@@ -197,6 +238,12 @@ class Compiled:
             self.shapes.clear()
             with self.lock:
                 self.requests.clear()
+
+    def release(self) -> None:
+        """Gives the memory of the latest inputs back, which OpenVINO keeps for the next: up to
+        gigabytes for each network, and as much time to get it again as a hundredth of a tile."""
+        if self.current:
+            self.current.get_compiled_model().release_memory()
 
     def request(self, variant: Variant) -> Any:
         """OpenVINO's inference request of a variant, which is compiled if need be."""
