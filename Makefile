@@ -19,6 +19,7 @@ CHECKERS := .venv-deploy
 TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://download.pytorch.org/whl/cpu)
 
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
+FAMILIES := waifu2x-cunet waifu2x-upconv-anime waifu2x-upconv-photo realcugan-se realcugan-pro
 # The last one puts what the others wrote into one table. About two and a half hours on two cores.
 BENCHMARKS := upscale families quality animation matting background enhance fix swap codecs load gateway page start memory \
 	sizing precision perf_analyzer summary
@@ -64,7 +65,7 @@ check: $(DONE)/reference
 		{ echo "config.schema.json isn't up to date: sakuga config schema > config.schema.json"; exit 1; }
 
 bench: $(DONE)/bench
-	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS) $(FAMILIES)
 	for each in $(BENCHMARKS); do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
 

@@ -91,7 +91,8 @@ def difference(first: np.ndarray, second: np.ndarray) -> str:
     apart = first.astype(np.float64) - second
     error = float(np.mean(apart**2))
     decibels = f"{10 * np.log10(255**2 / error):.1f} dB" if error else "identical"
-    return f"at most {int(np.abs(apart).max())} level apart, {decibels}"
+    most = int(np.abs(apart).max())
+    return f"at most {most} level{'s' * (most != 1)} apart, {decibels}"
 
 
 def machine() -> dict[str, str]:

@@ -60,7 +60,7 @@ NOTES = [
     "Time is the median of clean inputs, once compiled, in seconds of processor time, all cores "
     "together: other work on the machine hardly changes it. A fixed part of each request, such as "
     "encoding, weighs more in pictures as small as these.",
-    "Memory is in [memory.md](memory.md).",
+    "Memory is in [memory.md](memory.md) and [families.md](families.md).",
 ]
 
 

@@ -231,6 +231,7 @@ def test_a_failed_export_leaves_the_one_before_it(project: Path, bad: Path) -> N
     [
         *("My-Model", "my_model", "my.model", "-x", "x-", "x--y", "../x", "ü", " "),
         *("u2net", "realesrgan-anime-6b", "realesr-animevideov3", "migan", "lama-anime"),
+        *("waifu2x-cunet", "realcugan-pro", "waifu2x-cunet-2x-none"),
         *("upscale", "fix-artifacts", "rembg-prepare", "alpha-matting", "rembg-u2net", "rembg-x"),
         *("letterbox", "picture", "context"),
     ],

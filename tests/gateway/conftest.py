@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 import chromium
 import page_for_tests
 import postgres
-from families_for_tests import CUNET
+from families_for_tests import CUNETS
 from gateway_for_tests import U2NET, VIDEO, NewWeb, Web
 from networks_for_tests import EXPORTED, Once, add, is_exported, link
 from page_for_tests import Sakuga
@@ -25,13 +25,14 @@ assert VIDEO in EXPORTED
 
 @pytest.fixture(scope="session")
 def repository(once: Once, family_export: Callable[[str], Path]) -> Path:
-    """What `make run` exports, and a network of a family: the same on every machine, whatever else
-    was exported into the project's own repository."""
+    """What `make run` exports, and two networks of a family: the same on every machine, whatever
+    else was exported into the project's own repository."""
 
     def fill(folder: Path) -> None:
         writer.write(folder, Config())
         link(folder, *EXPORTED, U2NET, *filter(is_exported, ("migan",)))
-        add(folder, CUNET, family_export(CUNET))
+        for name in CUNETS:
+            add(folder, name, family_export(name))
 
     return once("web-repository", fill)
 

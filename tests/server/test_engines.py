@@ -150,6 +150,16 @@ def test_memory_goes_back_when_nothing_comes(monkeypatch: pytest.MonkeyPatch, pl
         assert off(result[0], expected("realesr-animevideov3", pixels)) <= 1
 
 
+def test_memory_goes_back_after_what_failed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 0)
+    monkeypatch.setattr(openvino_engine, "IDLE", 0.05)
+    released = Event()
+    idle = Idle(released.set)
+    with pytest.raises(RuntimeError, match="cancelled"), idle.use():
+        raise RuntimeError("cancelled")
+    assert released.wait(60)
+
+
 def test_memory_stays_as_long_as_there_is_plenty(monkeypatch: pytest.MonkeyPatch) -> None:
     looked, released = Event(), Event()
 

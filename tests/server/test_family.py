@@ -8,7 +8,7 @@ import pytest
 from pictures import encoded, gradient
 from sakuga import BadOption, Config
 from sakuga_core import actions
-from sakuga_core.config.check import unknown_networks
+from sakuga_core.config.check import missing_levels, unknown_networks
 from sakuga_core.config.server import NetworkSettings
 from sakuga_core.networks.families import CustomUpscaler
 from sakuga_core.networks.registry import FAMILIES, MEMBERS, UPSCALERS, names
@@ -18,7 +18,8 @@ from sakuga_core.repository.networks import settings_of
 from sakuga_core.repository.pipelines import action_pipelines, listings
 from sakuga_server.networks import Tile
 from sakuga_server.pipelines import family
-from sakuga_server.pipelines.settings import UpscaleSettings
+from sakuga_server.pipelines.fix_artifacts import FixArtifacts
+from sakuga_server.pipelines.settings import FixSettings, UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
 from sakuga_server.runtime.placement import wanted
 
@@ -41,7 +42,10 @@ def chosen(name: str, factor: float, **options: object) -> str:
         ("realcugan-se", 2.5, "realcugan-se-3x-conservative"),
         ("realcugan-se", 3.01, "realcugan-se-4x-conservative"),
         ("realcugan-se", 16, "realcugan-se-4x-conservative"),
-        ("realcugan-pro", 4, "realcugan-pro-3x-conservative"),
+        ("realcugan-pro", 4, "realcugan-pro-2x-conservative"),  # twice 2x, nothing resampled
+        ("realcugan-pro", 5, "realcugan-pro-3x-conservative"),
+        ("realcugan-pro", 8, "realcugan-pro-3x-conservative"),  # in two passes, not three
+        ("realcugan-se", 9, "realcugan-se-3x-conservative"),
     ],
 )
 def test_the_smallest_scale_that_reaches_is_taken(name: str, factor: float, network: str) -> None:
@@ -58,7 +62,8 @@ def test_every_network_of_a_family_can_be_asked_for(row: object) -> None:
 @pytest.mark.parametrize(
     ("name", "factor", "level", "there_are"),
     [
-        ("waifu2x-cunet", 1, "none", "waifu2x-cunet has at 1x: 0, 1, 2, 3"),
+        ("waifu2x-cunet", 1, "conservative", "waifu2x-cunet has at 1x: 0, 1, 2, 3"),
+        ("realcugan-se", 16, 2, "realcugan-se has at 4x: conservative, none, 3"),
         ("realcugan-se", 4, 2, "realcugan-se has at 4x: conservative, none, 3"),
         ("realcugan-se", 2, 0, "realcugan-se has at 2x: conservative, none, 1, 2, 3"),
         ("waifu2x-cunet", 2, "conservative", "waifu2x-cunet has at 2x: none, 0, 1, 2, 3"),
@@ -69,6 +74,11 @@ def test_a_level_that_there_is_not_is_named_with_those_there_are(
 ) -> None:
     with pytest.raises(BadOption, match=f"option 'denoise_level' is '{level}'; {there_are}$"):
         chosen(name, factor, denoise_level=level)
+
+
+def test_a_level_that_a_larger_scale_has_is_taken_from_there() -> None:
+    """So `none` holds for a folder whose pictures are partly large enough already."""
+    assert chosen("waifu2x-cunet", 1, denoise_level="none") == "waifu2x-cunet-2x-none"
 
 
 def test_another_word_is_no_level() -> None:
@@ -139,6 +149,22 @@ async def test_requests_name_families(
     assert report.get("network", report["model"]) == network
 
 
+async def uncalled(model: str, image: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    raise AssertionError(model)
+
+
+async def test_a_family_that_was_not_needed_has_no_network_in_the_report() -> None:
+    config = Config()
+    action = actions.find("fix_artifacts")
+    assert action.program
+    model, _ = action_pipelines(action, action.program, config)
+    fix = FixArtifacts(Enlarging(), uncalled, FixSettings.from_parameters(model["parameters"]))
+    options = {"model": "waifu2x-cunet", "result": "restored"}
+    _, report = await fix(encoded(gradient(7, 10)), options)
+    assert report["model"] == "waifu2x-cunet"
+    assert "network" not in report
+
+
 async def test_the_report_says_which_level_a_strength_is() -> None:
     _, upscale = pipeline(Config())
     options = {"model": "waifu2x-cunet", "denoise_strength": 0.7}
@@ -191,11 +217,59 @@ def test_an_unknown_name_in_config_yaml_is_told_with_families() -> None:
     assert problem.endswith(f"allowed: {', '.join(names())}")
 
 
-async def test_a_level_does_nothing_for_a_network_without() -> None:
+@pytest.mark.parametrize("model", ["realesr-animevideov3", "waifu2x-cunet-2x-denoise0"])
+@pytest.mark.parametrize("option", [{"denoise_level": 2}, {"denoise_strength": 0.75}])
+async def test_a_level_does_nothing_for_a_single_network(
+    model: str, option: dict[str, object]
+) -> None:
     _, upscale = pipeline(Config())
-    options = {"model": "realesr-animevideov3", "denoise_level": 2}
+    _, report = await upscale(encoded(gradient(7, 10)), {"model": model, **option})
+    assert report["notes"] == [f"{next(iter(option))} has no effect on {model}"]
+
+
+async def test_a_networks_own_level_needs_no_note() -> None:
+    _, upscale = pipeline(Config())
+    options = {"model": "waifu2x-cunet-2x-denoise1", "denoise_level": 1}
     _, report = await upscale(encoded(gradient(7, 10)), options)
-    assert report["notes"] == ["denoise_level has no effect on realesr-animevideov3"]
+    assert report["notes"] == []
+
+
+@pytest.mark.parametrize("by_client", [False, True])
+@pytest.mark.parametrize(
+    ("request_", "network"),
+    [
+        ({}, "waifu2x-cunet-2x-denoise1"),
+        ({"denoise_level": "none"}, "waifu2x-cunet-2x-none"),
+        ({"denoise_strength": 1}, "waifu2x-cunet-2x-denoise3"),
+        ({"model": "realcugan-pro"}, "realcugan-pro-2x-conservative"),
+        ({"model": "waifu2x-upconv-anime"}, "waifu2x-upconv-anime-2x-denoise0"),
+    ],
+)
+async def test_a_configured_level_is_that_of_the_configured_model(
+    request_: dict[str, object], network: str, by_client: bool
+) -> None:
+    """And gives way to a request's level or strength."""
+    config = Config()
+    upscale_block = config.providers.image.upscale
+    upscale_block.model, upscale_block.denoise_level = "waifu2x-cunet", "1"
+    net, upscale = pipeline(config)
+    options = config.options_for("upscale", request_) if by_client else request_
+    await upscale(encoded(gradient(7, 10)), options)
+    assert {*net.asked} == {network}
+
+
+@pytest.mark.parametrize(
+    ("model", "level"), [("waifu2x-cunet", "conservative"), ("realcugan-pro", "2")]
+)
+def test_a_configured_level_that_the_model_lacks_is_found(model: str, level: str) -> None:
+    config = Config()
+    block = config.providers.image.upscale
+    block.model, block.denoise_level = model, level
+    ((path, problem),) = missing_levels(config, listings(config))
+    assert path == "providers.image.upscale.denoise_level"
+    assert problem.startswith(f"{path!r} is {level!r}; allowed for {model}: ")
+    block.denoise_level = "3"
+    assert list(missing_levels(config, listings(config))) == []
 
 
 async def test_the_options_of_another_block_do_not_apply() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sakuga import Config, ConfigError
+from sakuga_core.networks.registry import MEMBERS
 from sakuga_server import cuda
 from sakuga_server.runtime import precision
 from sakuga_server.runtime.repository import bring_up
@@ -82,3 +83,17 @@ def test_bfloat16_needs_openvino(monkeypatch: Patch) -> None:
         precision.check(config(precision="bf16", accelerator="none"))
     with pytest.raises(ConfigError, match=r"^server\.networks\.u2net\.precision is 'bf16'"):
         precision.check(config(accelerator="none", networks={"u2net": {"precision": "bf16"}}))
+
+
+def test_a_familys_precision_is_checked_though_one_of_its_networks_has_another(
+    monkeypatch: Patch,
+) -> None:
+    machine(monkeypatch)
+    networks = {
+        "waifu2x-cunet": {"precision": "fp16"},
+        "waifu2x-cunet-2x-denoise3": {"precision": "fp32"},
+    }
+    with pytest.raises(ConfigError, match=r"^server\.networks\.waifu2x-cunet\.precision is 'fp16'"):
+        precision.check(config(networks=networks))
+    names = {row.name: {"precision": "fp32"} for row in MEMBERS}
+    precision.check(config(networks={"waifu2x-cunet": {"precision": "fp16"}, **names}))

@@ -14,6 +14,7 @@ from sakuga_export.output import ONNX
 from sakuga_server.networks import Tile
 
 CUNET = "waifu2x-cunet-2x-denoise0"  # served in tests
+CUNETS = (CUNET, "waifu2x-cunet-2x-denoise3")  # and behind the gateway
 
 # What ncnn's programs put around a picture, by architecture and scale, and what its sides become
 # multiples of (nihui/waifu2x-ncnn-vulkan and realcugan-ncnn-vulkan, prepadding).

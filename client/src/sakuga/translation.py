@@ -6,6 +6,7 @@ decides before the status does.
 
 from typing import Any
 
+from sakuga.local import AUTO
 from sakuga_core import errors, protocol
 from sakuga_core.errors import SakugaError
 
@@ -46,10 +47,14 @@ def late(url: str) -> SakugaError:
 
 
 def unreachable(url: str, tls: bool = False) -> SakugaError:
-    """For a server that doesn't answer."""
+    """For a server that doesn't answer; of `auto`, there is none on this machine."""
     if tls:
         return errors.ServerUnavailable(
             f"no server answers at {url}, or it doesn't accept the certificates of server.tls"
+        )
+    if url == AUTO:
+        return errors.ServerUnavailable(
+            "no server answers on this machine; start one with `sakuga serve`"
         )
     return errors.ServerUnavailable(
         f"no server answers at {url}; start one with `sakuga serve`, or set server.url to auto"

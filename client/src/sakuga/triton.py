@@ -189,7 +189,7 @@ class Triton(ModelTransport):
             return await asyncio.to_thread(self.local.url)
         found = await asyncio.to_thread(running)
         if found is None:
-            raise unreachable("this machine")
+            raise unreachable(AUTO)
         return found.url
 
     async def _connection(self, url: str) -> Connection[InferenceServerClient]:

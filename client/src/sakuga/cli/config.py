@@ -9,7 +9,7 @@ import click
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.settings import Settings
 from sakuga_core.actions import ACTIONS
-from sakuga_core.config.check import unknown_networks
+from sakuga_core.config.check import missing_levels, unknown_networks
 from sakuga_core.config.provenance import settings as settings_of
 from sakuga_core.config.schema import Config, json_schema
 from sakuga_core.errors import SakugaError
@@ -34,9 +34,11 @@ def check(settings: Settings) -> None:
 
 
 def _problems(config: Config) -> Iterator[str]:
-    """What reading the file can't see: networks and providers that don't exist."""
+    """What reading the file can't see: networks, levels and providers that don't exist."""
     place = config.source.place if config.source else str
-    for path, problem in unknown_networks(config, known(config)):
+    networks = known(config)
+    found = (*unknown_networks(config, networks), *missing_levels(config, networks))
+    for path, problem in found:
         yield f"{place(path)}: {problem}"
     for action in ACTIONS:
         if config.block(action).provider:

@@ -117,12 +117,18 @@ _FILE_FLAGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "pattern such as 'out/{stem}-{scale}x.{ext}'  [default: out]",
         },
     ),
-    (("--skip-existing",), {"is_flag": True, "help": "leave results as they are that are there"}),
+    (
+        ("--skip-existing",),
+        {"is_flag": True, "help": "keep results that exist, and make the others"},
+    ),
     (("--overwrite",), {"is_flag": True, "help": "replace results that are there"}),
     (("--json", "as_json"), {"is_flag": True, "help": "print a JSON object for each picture"}),
     (("--report",), {"is_flag": True, "help": "print the server's reports as JSON"}),
-    (("-q", "--quiet"), {"is_flag": True, "help": "print errors alone"}),
-    (("--embedded",), {"is_flag": True, "help": "start a server for this command in any case"}),
+    (("-q", "--quiet"), {"is_flag": True, "help": "print only errors"}),
+    (
+        ("--embedded",),
+        {"is_flag": True, "help": "start a server for this command, even if one is running"},
+    ),
 )
 
 # Options whose flags aren't plain values.

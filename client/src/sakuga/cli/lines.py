@@ -116,8 +116,9 @@ def complain(line: str) -> None:
 
 def _summary(report: Mapping[str, Any]) -> str:
     seconds = report["milliseconds"]["total"] / 1000
+    network = report.get("network", report["model"])  # of a family
     if "input" not in report:  # by a custom provider
-        return f"in {seconds:.2f} s by {report['model']}"
+        return f"in {seconds:.2f} s by {network}"
     before, after = report["input"], report["output"]
     sizes = [f"{side['width']}x{side['height']}" for side in (before, after)]
-    return f"{' to '.join(sizes)} in {seconds:.2f} s by {report['model']}"
+    return f"{' to '.join(sizes)} in {seconds:.2f} s by {network}"

@@ -1,31 +1,37 @@
 """`sakuga models`: the networks of the server."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import click
 
 from sakuga.cli.errors import plain_errors
+from sakuga.cli.lines import complain
 from sakuga.cli.measure import measure
 from sakuga.cli.server import ask, ask_any
 from sakuga.cli.settings import Settings
 from sakuga.transport import Transport
 from sakuga.triton import Triton
 from sakuga_core import protocol
-from sakuga_core.errors import ConfigError, ModelNotInstalled
+from sakuga_core.errors import ConfigError, ModelNotInstalled, ModelNotLoaded
 from sakuga_core.networks.choices import choices
-from sakuga_core.networks.licences import is_permissive
+from sakuga_core.networks.licences import fits
+from sakuga_core.networks.registry import PURPOSES
+
+Facts = dict[str, Any]
 
 OF_TRITON = ("device", "speed", "calls")  # of a network, which a gateway doesn't tell
 
 
 @click.group(invoke_without_command=True)
 @click.option("--measure", "measured", is_flag=True, help="measure the speed of loaded networks")
+@click.option("--licence", help="only of this licence: permissive, or an SPDX name such as MIT")
 @click.option(
-    "--licence", type=click.Choice(["permissive"]), help="only those of permissive licences"
+    "--for", "purpose", type=click.Choice(list(PURPOSES)), help="only good choices for it"
 )
-@click.option("--for", "purpose", help="only good choices for it, such as 2x-faithful")
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
 @click.pass_context
 def models(
@@ -35,9 +41,11 @@ def models(
     if context.invoked_subcommand:
         return
     with plain_errors():
-        networks = ask_any(context.obj.config, lambda server: _listed(server, measured))
-    chosen = {n: f for n, f in networks.items() if not licence or is_permissive(f["licence"])}
-    found = choices(_good_for(purpose, chosen))
+        wanted = partial(_wanted, licence=licence, purpose=purpose)
+        networks = ask_any(context.obj.config, lambda server: _listed(server, wanted, measured))
+    found = choices(networks)
+    if measured and not any(facts["speed"] for facts in networks.values()):
+        complain("nothing was measured, as none of these is loaded: `sakuga models load NAME`")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -48,20 +56,23 @@ def models(
             click.echo(f"{'':{width}}  {line}")
 
 
-def _good_for(purpose: str | None, networks: Mapping[str, Any]) -> dict[str, Any]:
+def _wanted(
+    networks: Mapping[str, Facts], licence: str | None, purpose: str | None
+) -> dict[str, Facts]:
     """
     Raises:
-        UsageError: no network is a good choice for it.
+        UsageError: no network has that licence.
     """
-    found = {n: f for n, f in networks.items() if not purpose or purpose in f["good_for"]}
-    if purpose and not found:
-        known = sorted({each for facts in networks.values() for each in facts["good_for"]})
-        raise click.UsageError(f"--for is {purpose!r}; allowed: {', '.join(known)}")
-    return found
+    found = {n: f for n, f in networks.items() if not licence or fits(f["licence"], licence)}
+    if not found:
+        there = sorted({facts["spdx"] for facts in networks.values() if facts["spdx"]})
+        raise click.UsageError(f"--licence is {licence!r}; allowed: permissive, {', '.join(there)}")
+    return {n: f for n, f in found.items() if not purpose or purpose in f["good_for"]}
 
 
 def _about(facts: Mapping[str, Any]) -> Iterator[str]:
-    """What it is good at, its denoise levels, its licence, and whether it was tried."""
+    """What it is good at, its denoise levels, its licence, whether it was tried, and the loaded
+    networks of a family."""
     good_for = f" (for {', '.join(facts['good_for'])})" if facts["good_for"] else ""
     yield facts["title"] + good_for
     levels = facts["denoise_levels"].items()
@@ -71,10 +82,15 @@ def _about(facts: Mapping[str, Any]) -> Iterator[str]:
     yield f"{facts['licence']}; commercial use: {commercial}; {facts['source']}"
     if not facts.get("tried", True):
         yield "not tried on its published weights"
+    for name, member in facts.get("networks", {}).items():
+        if member["loaded"]:
+            yield ", ".join([name, *_of_triton(member)])
 
 
-async def _listed(server: Transport, measured: bool) -> dict[str, dict[str, Any]]:
-    networks = await server.networks()
+async def _listed(
+    server: Transport, wanted: Callable[[Mapping[str, Facts]], dict[str, Facts]], measured: bool
+) -> dict[str, Facts]:
+    networks = wanted(await server.networks())
     if isinstance(server, Triton):
         await _complete(server, networks, measured)
         return networks
@@ -86,12 +102,14 @@ async def _listed(server: Transport, measured: bool) -> dict[str, dict[str, Any]
     return {name: {**facts, **dict.fromkeys(OF_TRITON)} for name, facts in networks.items()}
 
 
-async def _complete(triton: Triton, networks: dict[str, dict[str, Any]], measured: bool) -> None:
+async def _complete(triton: Triton, networks: dict[str, Facts], measured: bool) -> None:
     """Adds to networks what Triton alone tells."""
     for name, facts in networks.items():
-        loaded = facts["loaded"]
-        facts["device"] = await triton.device(protocol.folder(name)) if loaded else None
-        facts["speed"] = await measure(triton, name, facts) if loaded and measured else None
+        facts |= {"device": None, "speed": None}
+        if facts["loaded"]:
+            with suppress(ModelNotLoaded):  # any more
+                facts["device"] = await triton.device(protocol.folder(name))
+                facts["speed"] = await measure(triton, name, facts) if measured else None
     statistics = (await triton.status())["models"]
     for name, facts in networks.items():
         facts["calls"] = statistics.get(protocol.folder(name))
@@ -105,20 +123,21 @@ def _state(facts: Mapping[str, Any]) -> str:
     if not facts["loaded"]:
         return f"not loaded  {kind}, {facts['megabytes']} MB on disk"
     memory = [] if facts["memory"] is None else [f"{facts['memory']} MB"]
-    members = facts.get("networks", {"": facts})
-    return f"loaded  {', '.join([kind, *memory, *_of_triton(members)])}"
+    if members := facts.get("networks"):
+        loaded = sum(member["loaded"] for member in members.values())
+        return f"loaded  {', '.join([kind, *memory, f'{loaded} of {len(members)} networks'])}"
+    return f"loaded  {', '.join([kind, *memory, *_of_triton(facts)])}"
 
 
-def _of_triton(networks: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """What Triton tells of a network, or of those of a family that are loaded."""
-    for name, facts in networks.items():
-        calls, prefix = facts["calls"], f"{name} " if name else ""
-        if facts["device"]:
-            yield f"{prefix}on {facts['device']}"
-        if calls and calls["requests"]:
-            yield f"{calls['compute_ms']:.0f} ms a call over {calls['requests']} calls"
-        if facts["speed"]:
-            yield facts["speed"]
+def _of_triton(facts: Mapping[str, Any]) -> Iterator[str]:
+    """What Triton tells of a network that is loaded."""
+    calls = facts["calls"]
+    if facts["device"]:
+        yield f"on {facts['device']}"
+    if calls and calls["requests"]:
+        yield f"{calls['compute_ms']:.0f} ms a call over {calls['requests']} calls"
+    if facts["speed"]:
+        yield facts["speed"]
 
 
 @models.command()

@@ -1,4 +1,5 @@
-"""What reading config.yaml alone can't see: names of networks that don't exist."""
+"""What reading config.yaml alone can't see: names of networks that don't exist, and what
+networks lack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Protocol
@@ -15,6 +16,8 @@ class Listed(Protocol):
     def kind(self) -> Kind: ...
     @property
     def family(self) -> str | None: ...
+    @property
+    def denoise_level(self) -> str | None: ...
 
 
 def unknown_networks(config: Config, networks: Mapping[str, Listed]) -> Iterator[tuple[str, str]]:
@@ -31,6 +34,19 @@ def unknown_networks(config: Config, networks: Mapping[str, Listed]) -> Iterator
         allowed = dict.fromkeys(row.family or name for name, row in fitting.items())
         if canonical(model) not in {*fitting, *allowed}:
             yield path, f"{path!r} is {model!r}; allowed: {', '.join(allowed)}"
+
+
+def missing_levels(config: Config, networks: Mapping[str, Listed]) -> Iterator[tuple[str, str]]:
+    """As `unknown_networks`, of the denoise levels that the model of their block lacks."""
+    for action in ACTIONS.values():
+        block = config.block(action.name)
+        level = getattr(block, "denoise_level", None)
+        model = canonical(block.model or getattr(config, action.default_family).model or "")
+        levels = [row.denoise_level for row in networks.values() if row.family == model]
+        if level and levels and level not in levels:
+            path = f"providers.image.{action.name.value}.denoise_level"
+            listed = ", ".join(dict.fromkeys(filter(None, levels)))
+            yield path, f"{path!r} is {level!r}; allowed for {model}: {listed}"
 
 
 def _named(config: Config) -> Iterator[tuple[str, str, Kind | None]]:

@@ -179,10 +179,13 @@ class Config(Block):
         parsed = parse_options(row.options, request or {})
         requested = parsed.model_dump(mode="json", exclude_unset=True)
         default = getattr(self, row.default_family).model
-        chosen = requested.get("model") or block.model or default
+        usual = block.model or default
+        chosen = requested.get("model") or usual
         model = canonical(chosen or row.default_model)
-        family = self._family_options(row, row.family(model))
-        options = overridden(family, _set_options(block, row.options), requested)
+        family, own = self._family_options(row, row.family(model)), _set_options(block, row.options)
+        if model != canonical(usual or row.default_model):
+            own.pop("denoise_level", None)  # each family has others
+        options = overridden(family, own, requested)
         options.pop("model", None)
         return {**options, "model": model} if chosen else options
 

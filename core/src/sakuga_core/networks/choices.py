@@ -12,7 +12,8 @@ SHARED = ("kind", "title", "licence", "spdx", "commercial", "side", "good_for")
 
 def choices(networks: Mapping[str, Facts]) -> dict[str, dict[str, Any]]:
     """What `model` may name, in the networks' order, each with `scales`, the native ones, and
-    `denoise_levels`, by scale; of a family also `networks`, by their names."""
+    `denoise_levels`, by scale; of a family also `networks`, by their names. A family that is
+    exported in part has the scales and levels of that part."""
     families: dict[str, dict[str, Facts]] = {}
     for name, facts in networks.items():
         families.setdefault(facts.get("family") or name, {})[name] = facts
@@ -24,15 +25,16 @@ def _choice(name: str, members: Mapping[str, Facts]) -> dict[str, Any]:
     if not first.get("family"):
         scales = [first["scale"]] if first.get("scale") else []
         return {"scales": scales, "denoise_levels": {}, **first}
-    scales = sorted({facts["scale"] for facts in members.values()})
+    usable = {name: facts for name, facts in members.items() if facts.get("installed")} or members
+    scales = sorted({facts["scale"] for facts in usable.values()})
     sizes = [facts.get("megabytes") for facts in members.values()]
     memory = [facts.get("memory") for facts in members.values()]
     return {
         **{name: first.get(name) for name in SHARED},
         "source": _common([facts["source"] for facts in members.values()]),
-        "scale": min(scale for scale in scales if scale > 1),
+        "scale": min((scale for scale in scales if scale > 1), default=scales[0]),
         "scales": scales,
-        "denoise_levels": {str(scale): _levels(members, scale) for scale in scales},
+        "denoise_levels": {str(scale): _levels(usable, scale) for scale in scales},
         "installed": any(facts.get("installed") for facts in members.values()),
         "loaded": any(facts.get("loaded") for facts in members.values()),
         "megabytes": _sum(sizes),

@@ -23,6 +23,13 @@ def is_permissive(licence: str) -> bool:
     return spdx(licence) in PERMISSIVE
 
 
+def fits(licence: str, wanted: str) -> bool:
+    """Whether it is of a kind: `permissive`, or an SPDX identifier in any case."""
+    if wanted == "permissive":
+        return is_permissive(licence)
+    return (spdx(licence) or "").casefold() == wanted.casefold()
+
+
 def allows_commercial_use(licence: str) -> bool | None:
     """Whether results may be sold, say; None: its identifier doesn't say, or the
     training data has other terms."""

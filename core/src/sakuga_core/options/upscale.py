@@ -13,6 +13,7 @@ DenoiseLevel = Literal["conservative", "none", "0", "1", "2", "3"]
 
 # Options that say how large the result is; one of them does.
 SIZES = ("scale", "width", "height", "max_side", "megapixels")
+DENOISING = ("denoise_strength", "denoise_level")
 
 
 def _scale(value: object) -> object:
@@ -113,11 +114,12 @@ class UpscaleOptions(PictureOptions):
 
 
 def overridden(*levels: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of several levels, of which a later one wins: name by name, and a size of any kind
-    replaces a size of another kind."""
+    """Options of several levels, of which a later one wins: name by name, and what says the same in
+    another way, as a size of any kind does, replaces all of its kind."""
     merged: dict[str, Any] = {}
     for level in levels:
-        if any(name in level for name in SIZES):
-            merged = {name: value for name, value in merged.items() if name not in SIZES}
+        for alike in (SIZES, DENOISING):
+            if any(name in level for name in alike):
+                merged = {name: value for name, value in merged.items() if name not in alike}
         merged |= level
     return merged

@@ -22,7 +22,7 @@ from sakuga_core.networks.families import (
     Segmenter,
     Weights,
 )
-from sakuga_core.networks.registry import NETWORKS, SEGMENTERS
+from sakuga_core.networks.registry import NETWORKS, SEGMENTERS, names
 from sakuga_core.networks.segmenters import IMAGENET_MEAN, IMAGENET_STD
 from sakuga_export.errors import ExportError
 from sakuga_export.fetch import sha256
@@ -134,7 +134,11 @@ def check_name(name: str) -> None:
     """
     if not NAME.fullmatch(name):
         raise ExportError(f"--name is {name!r}; allowed: lower-case letters, digits and hyphens")
-    if name in protocol.ALIASES or protocol.folder(name) in _taken() or name.startswith("rembg-"):
+    if (
+        name in (*protocol.ALIASES, *names())
+        or protocol.folder(name) in _taken()
+        or name.startswith("rembg-")
+    ):
         raise ExportError(f"--name is {name!r}, which Sakuga itself uses; choose another")
 
 

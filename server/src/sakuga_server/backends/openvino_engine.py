@@ -163,10 +163,12 @@ class Idle:
     def use(self) -> Iterator[None]:
         """While this lasts, nothing is released."""
         with self.lock:
-            yield
-            self.last = time.monotonic()
-            if self.timer is None:
-                self._wait(IDLE)
+            try:
+                yield
+            finally:  # what was cancelled has its memory, too
+                self.last = time.monotonic()
+                if self.timer is None:
+                    self._wait(IDLE)
 
     def _wait(self, seconds: float) -> None:
         self.timer = Timer(seconds, self._look)

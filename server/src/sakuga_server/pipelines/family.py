@@ -24,26 +24,38 @@ def native(family: Networks) -> int:
 
 
 def chosen(family: Networks, factor: float | Fraction, options: UpscaleOptions) -> str:
-    """The network for a scale factor: of the smallest scale that reaches the factor, else of the
-    largest.
+    """The network for a scale factor and a denoise level.
 
     Raises:
-        BadOption: the family has no such denoise level at that scale.
+        BadOption: the family has no such denoise level at the scales for that factor.
     """
-    scales = {facts.scale for facts in family.values()}
-    scale = min((each for each in scales if each >= factor), default=max(scales))
-    levels = {f.denoise_level: name for name, f in family.items() if f.scale == scale}
-    usual = next(f.denoise_level for f in family.values() if f.is_usual)
+    scales = fitting({facts.scale for facts in family.values()}, factor)
+    at = {(f.scale, f.denoise_level): name for name, f in family.items()}
+    levels = [level for scale, level in at if level and scale == scales[0]]
     wanted: str | None = options.denoise_level
     if wanted is None and options.denoise_strength is not None:
-        wanted = nearest(options.denoise_strength, filter(None, levels))
-    if (wanted or usual) not in levels:
+        wanted = nearest(options.denoise_strength, levels)
+    wanted = wanted or next(f.denoise_level for f in family.values() if f.is_usual)
+    found = [at[scale, wanted] for scale in scales if (scale, wanted) in at]
+    if not found:
         name = next(iter(family.values())).family
         raise BadOption(
-            f"option 'denoise_level' is {wanted!r}; {name} has at {scale}x: "
-            f"{', '.join(filter(None, levels))}"
+            f"option 'denoise_level' is {wanted!r}; {name} has at {scales[0]}x: {', '.join(levels)}"
         )
-    return levels[wanted or usual]
+    return found[0]
+
+
+def fitting(scales: Iterable[int], factor: float | Fraction) -> list[int]:
+    """The native scales that serve a factor, the best one first: those that reach it, the smallest
+    first; else one that several passes reach exactly, and the largest."""
+    ordered = sorted(scales)
+    if reaching := [scale for scale in ordered if scale >= factor]:
+        return reaching
+    most, passes = ordered[-1], 2
+    while most**passes < factor:
+        passes += 1
+    exact = (scale for scale in ordered if scale**passes == factor)
+    return list(dict.fromkeys((*exact, most)))
 
 
 def nearest(strength: float, levels: Iterable[str]) -> str:

@@ -151,7 +151,7 @@ class UpscaleRequest(Generic[Options]):
             "tiles_computed": self.tiles.computed,
             "tile_size": self.tile_size,
             "padding": self.facts.receptive_field,
-            **({"network": self.network} if self.network != self.model else {}),
+            **({"network": self.network} if self.network != self.model and not self.family else {}),
             **({"passes": self.scales} if len(self.scales) > 1 else {}),
         }
 
@@ -180,8 +180,10 @@ def notes_on(
     notes = []
     if facts.side is None and (options.tile_size or 0) > tile_size:
         notes.append(f"tile_size is {options.tile_size}; this server allows {tile_size}")
-    denoises = {"denoise_strength": facts.denoise or facts.family, "denoise_level": facts.family}
-    idle = {n: not denoises[n] and given.get(n) is not None for n in denoises}
+    is_family = facts.family == model  # and not one of its networks, which has a level already
+    denoises = {"denoise_strength": facts.denoise or is_family, "denoise_level": is_family}
+    there = (None, facts.denoise_level)
+    idle = {n: not denoises[n] and given.get(n) not in there for n in denoises}
     idle["tile_size"] = facts.side is not None and "tile_size" in given
     overlaps = ("overlapping_tiles", "overlap")
     idle |= {name: facts.side is None and name in given for name in overlaps}

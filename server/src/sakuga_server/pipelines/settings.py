@@ -77,9 +77,13 @@ class UpscaleSettings(Settings[NetworkFacts]):
         names = [*family.members(self.networks, model)] or [canonical(model)]
         return {name: self.network(name) for name in names}
 
-    def defaults_for(self, facts: NetworkFacts) -> dict[str, Any]:
-        """Options of requests to a network that name none; of the model those don't tell."""
-        return self.blocks.get(facts.block or "", self.defaults)
+    def defaults_for(self, model: str, facts: NetworkFacts) -> dict[str, Any]:
+        """Options of requests for a model that name none; of the model those don't tell."""
+        options = self.blocks.get(facts.block or "", self.defaults)
+        if model == canonical(self.defaults.get("model", "")):
+            return options
+        # Each family has levels of its own.
+        return {name: value for name, value in options.items() if name != "denoise_level"}
 
 
 class FixSettings(UpscaleSettings):

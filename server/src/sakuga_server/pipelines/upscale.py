@@ -83,7 +83,7 @@ class Upscale:
         model = canonical(given.get("model") or self.settings.defaults.get("model", ""))
         networks = self.settings.candidates(model)
         network, facts = next(iter(networks.items()))
-        defaults = self.settings.defaults_for(facts)
+        defaults = self.settings.defaults_for(model, facts)
         options = parse_options(kind, {**overridden(defaults, given), "model": model})
         most = self.settings.limits.tile_size
         tile_size = facts.side or min(options.tile_size or most, most)

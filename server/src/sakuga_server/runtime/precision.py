@@ -44,12 +44,13 @@ def _chosen(config: Config) -> Iterator[tuple[str, NetworkSettings, Network | No
     common = NetworkSettings(**{n: getattr(config.server, n) for n in NetworkSettings.model_fields})
     yield "server.precision", common, None
     rows = (*NETWORKS, *custom.rows(config.server.repository))
-    by_name = {row.called: row for row in rows} | {row.name: row for row in rows}
     for name, own in config.server.networks.items():
-        row = by_name.get(canonical(name))
-        if own.precision and row:
+        for row in rows:
             settings = settings_of(row, config)
-            yield f"server.networks.{name}.precision", settings, row
+            # What is set for a family may be set otherwise for some of its networks.
+            applies = own.precision and settings.precision == own.precision
+            if applies and canonical(name) in (row.name, row.called):
+                yield f"server.networks.{name}.precision", settings, row
 
 
 def _possible(settings: NetworkSettings, network: Network | None) -> tuple[Precisions, str]:
