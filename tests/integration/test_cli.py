@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,21 @@ def test_models_and_status(folder: Path, url: str) -> None:
     status = sakuga(folder, "status", url=url)
     assert "ready" in status.stdout
     assert "upscale" in status.stdout
+
+
+def test_models_are_chosen_by_licence_and_purpose(folder: Path, url: str) -> None:
+    def listed(*options: str) -> dict[str, Any]:
+        return dict(json.loads(sakuga(folder, "models", "--json", *options, url=url).stdout))
+
+    assert {each["spdx"] for each in listed("--licence", "mit").values()} == {"MIT"}
+    assert list(listed("--for", "2x-fast")) == ["waifu2x-upconv-anime"]
+    assert set(listed("--licence", "BSD-3-Clause", "--for", "jpeg")) == {"realesr-animevideov3"}
+    wrong = sakuga(folder, "models", "--licence", "GPL", url=url)
+    assert wrong.returncode == 2
+    assert "--licence is 'GPL'; allowed: permissive, Apache-2.0, BSD-3-Clause, MIT" in wrong.stderr
+    assert "2x-faithful" in sakuga(folder, "models", "--for", "x", url=url).stderr
+    missing = sakuga(folder, "models", "--for", "2x-fast", "--measure", url=url)
+    assert "nothing was measured, as none of these is loaded" in missing.stderr
 
 
 def test_a_bad_config_is_one_line(folder: Path) -> None:
