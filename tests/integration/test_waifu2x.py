@@ -40,7 +40,7 @@ async def test_what_it_lacks_and_what_is_not_exported_are_told_apart(images: Ima
     data = encoded(sample("heroine", (60, 100, 90, 120)))
     with pytest.raises(BadOption, match="waifu2x-cunet has at 1x: 0, 1, 2, 3"):
         await images.process(
-            data, "upscale", {"model": FAMILY, "scale": 1, "denoise_level": "none"}
+            data, "upscale", {"model": FAMILY, "scale": 1, "denoise_level": "conservative"}
         )
     with pytest.raises(ModelNotInstalled, match="sakuga export waifu2x-cunet-2x-denoise3"):
         await images.process(data, "upscale", {"model": FAMILY, "denoise_level": 3})
