@@ -160,7 +160,7 @@ class Upscaler(Network):
     @property
     def bf16(self) -> bool:
         # CUNets multiply by means over the picture, which float32 alone keeps equal in tiles;
-        # Real-CUGAN falls to 24 dB, too.
+        # realcugan-pro falls to 27 dB, too.
         return self.architecture != "CUNet"
 
     @property
