@@ -45,11 +45,10 @@ def _chosen(config: Config) -> Iterator[tuple[str, NetworkSettings, Network | No
     yield "server.precision", common, None
     rows = (*NETWORKS, *custom.rows(config.server.repository))
     for name, own in config.server.networks.items():
-        for row in rows:
+        for row in (row for row in rows if canonical(name) in (row.name, row.called)):
             settings = settings_of(row, config)
             # What is set for a family may be set otherwise for some of its networks.
-            applies = own.precision and settings.precision == own.precision
-            if applies and canonical(name) in (row.name, row.called):
+            if own.precision and settings.precision == own.precision:
                 yield f"server.networks.{name}.precision", settings, row
 
 
