@@ -20,7 +20,7 @@ from sakuga_core.networks.registry import by_name
 from sakuga_server.pipelines.settings import UpscaleSettings
 from sakuga_server.pipelines.upscale import Upscale
 from sakuga_server.runtime.embedded import Embedded
-from sakuga_server.runtime.inventory import STUB
+from sakuga_server.runtime.processes import STUB
 
 NOTES = [
     "Both run the same weights in float32 on all cores. ncnn is the package `ncnn` on the CPU, the "

@@ -32,7 +32,7 @@ CHANNEL_ARGS: list[tuple[str, Any]] = [
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),  # which the one above doesn't shorten
     # A server that comes back is found again within seconds, not after gRPC's two minutes.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5000),
+    ("grpc.max_reconnect_backoff_ms", 2000),
 ]
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from sakuga.translation import late
-from sakuga_core.errors import SakugaError, is_retryable
+from sakuga_core.errors import SakugaError, ServerUnavailable, is_retryable
 
 T = TypeVar("T")
 
@@ -24,6 +24,11 @@ PER_REQUEST, MOST = 0.2, 10.0
 # Seconds: the longest pause before the first retry, which doubles each time, up to the last. The
 # pause is drawn from zero on, so that clients which failed together don't come back together.
 FIRST, LONGEST = 0.2, 5.0
+
+# A server that has answered before, and doesn't, is being started again, or a process of it is.
+# That is waited for so many seconds, with at most so many between two attempts: refused at once,
+# they cost it nothing.
+RECOVERY, AGAIN = 30.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -85,24 +90,39 @@ class Attempts:
     deadline: Deadline
     budget: Budget
     made: int = 0
+    failed: float | None = None
+    """When the first attempt failed."""
 
-    def pause(self) -> float | None:
-        """Seconds to wait before the next attempt; None if there is none."""
-        if self.made >= self.retries:
-            return None
+    def pause(self, recovers: bool = False) -> float | None:
+        """Seconds to wait before the next attempt; None if there is none.
+
+        Args:
+            recovers: whether the server is known, and should soon be there again.
+        """
+        self.failed = self.failed or time.monotonic()
         pause = random.uniform(0, min(LONGEST, FIRST * 2**self.made))
-        if pause >= self.deadline.left or not self.budget.spend():
-            return None
-        self.made += 1
-        return pause
+        if recovers and self.retries and time.monotonic() < self.failed + RECOVERY:
+            pause = min(pause, AGAIN)
+            allowed = pause < self.deadline.left
+        else:
+            allowed = self.made < self.retries and pause < self.deadline.left
+            allowed = allowed and self.budget.spend()
+        self.made += allowed
+        return pause if allowed else None
 
 
-async def repeated(call: Callable[[Deadline], Awaitable[T]], attempts: Attempts, url: str) -> T:
+async def repeated(
+    call: Callable[[Deadline], Awaitable[T]],
+    attempts: Attempts,
+    url: str,
+    is_known: Callable[[], bool] = lambda: False,
+) -> T:
     """What a call gives; it is made again, where another attempt may succeed.
 
     Args:
         call: takes the deadline.
         url: of the server, for the log.
+        is_known: whether that server has answered before.
 
     Raises:
         SakugaError: the last attempt's.
@@ -111,7 +131,8 @@ async def repeated(call: Callable[[Deadline], Awaitable[T]], attempts: Attempts,
         try:
             return await call(attempts.deadline)
         except SakugaError as error:
-            pause = attempts.pause() if is_retryable(error) else None
+            recovers = type(error) is ServerUnavailable and is_known()
+            pause = attempts.pause(recovers) if is_retryable(error) else None
             if pause is None:
                 raise
             log.info("attempt %d at %s: %s", attempts.made, url, error)

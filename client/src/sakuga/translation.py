@@ -73,6 +73,10 @@ def _by_text(text: str, model: str, url: str) -> SakugaError | None:
         )
     if QUEUE_FULL in text:
         return errors.Overloaded(f"the queue of {model} at {url} is full; try again later")
+    if errors.says_died(text):
+        return errors.ServerUnavailable(
+            f"a process of {model} at {url} died; the server starts it again"
+        )
     if errors.says_stopping(text, model):
         return errors.ServerUnavailable(f"the server at {url} is stopping")
     if errors.says_not_loaded(text):

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -59,6 +59,8 @@ class Triton(ModelTransport):
         self._url = url
         self._current: tuple[tuple[object, ...], Connection[InferenceServerClient]] | None = None
         self._twinless: set[tuple[str, str]] = set()  # servers, and models they can't stream
+        self._has_answered = False
+        """Whether the server of the current connection has."""
         self._budget = Budget()
         self._slots = Slots()
 
@@ -102,13 +104,18 @@ class Triton(ModelTransport):
         if on_progress and model in actions.programs():
             call = partial(self._streamed, model, inputs, on_progress)
         async with within(attempts.deadline, self.url), self._slots.one(self.server.in_flight):
-            result, report = await repeated(call, attempts, self.url)
+            result, report = await self._repeated(call, attempts)
         return Reply(result, json.loads(report))
 
     def _attempts(self, deadline: Deadline | None) -> Attempts:
         self._budget.earn()
         deadline = deadline or Deadline(self.server.timeout)
         return Attempts(self.server.retries, deadline, self._budget)
+
+    async def _repeated(
+        self, call: Callable[[Deadline], Awaitable[list[bytes]]], attempts: Attempts
+    ) -> list[bytes]:
+        return await repeated(call, attempts, self.url, lambda: self._has_answered)
 
     async def _call(
         self, model: str, inputs: Inputs, outputs: Iterable[str], deadline: Deadline
@@ -160,6 +167,7 @@ class Triton(ModelTransport):
         try:
             async with connection.used() as client:
                 yield client
+            self._has_answered = True
         except InferenceServerException as error:
             raise self._translated(error.status(), error.message(), model, url) from error
         except grpc.aio.AioRpcError as error:
@@ -200,6 +208,7 @@ class Triton(ModelTransport):
             return self._current[1]
         client = InferenceServerClient(url, creds=credentials(tls), channel_args=CHANNEL_ARGS)
         before, self._current = self._current, (key, connection := Connection(client))
+        self._has_answered = False
         if before:
             await before[1].replace()
         return connection
@@ -228,7 +237,7 @@ class Triton(ModelTransport):
         inputs = {protocol.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
         call = partial(self._call, protocol.NETWORKS, inputs, [protocol.REPORT])
         async with within(attempts.deadline, self.url):
-            await repeated(call, attempts, self.url)
+            await self._repeated(call, attempts)
 
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""

@@ -140,8 +140,10 @@ GONE = "no available versions"
 NOT_LOADED = ("unknown model", "not ready", "not at ready state", GONE)
 
 # Of a server that is stopping: its scheduler's message, and, soon after, that of unloaded models.
-# (Also of a model whose process died during a request; Triton starts it again.)
-STOPPING = ("has stopped accepting", "is not healthy")
+STOPPING = "has stopped accepting"
+
+# Of a model of which a process has died; the server loads it again.
+DIED = ("is not healthy", "health mutex")
 
 _MESSAGE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
@@ -167,12 +169,17 @@ def says_not_loaded(text: str) -> bool:
     return any(words in text for words in NOT_LOADED)
 
 
+def says_died(text: str) -> bool:
+    """Whether a message of Triton means that a process of a model has died."""
+    return any(words in text for words in DIED)
+
+
 def says_stopping(text: str, model: str) -> bool:
-    """Whether a message of Triton means that it is stopping, or that a process of it died.
+    """Whether a message of Triton means that it is stopping.
 
     Pipelines are never unloaded while it runs, so an unloaded one means that it is stopping.
     """
-    return any(words in text for words in STOPPING) or (GONE in text and model in PIPELINES)
+    return STOPPING in text or (GONE in text and model in PIPELINES)
 
 
 def is_retryable(error: SakugaError) -> bool:

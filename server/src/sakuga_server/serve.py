@@ -46,7 +46,8 @@ def _serve(config: "Config", port: int) -> None:
     with run_triton(config, port, finish=is_traced) as running, recorded(running):
         click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
         try:
-            follower = Follower(config, running.control, running.repository, click.echo)
+            restarting = running.supervisor.is_restarting
+            follower = Follower(config, running.control, running.repository, click.echo, restarting)
             status = asyncio.run(follower.follow(running.process))
             raise click.ClickException(f"Triton ended by itself, with status {status}")
         except KeyboardInterrupt:

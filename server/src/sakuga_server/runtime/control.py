@@ -48,10 +48,14 @@ class Control(NamedTuple):
         """Unloads a model: it takes no more requests, and ends after those in flight."""
         await self._call("POST", f"repository/models/{model}/unload")
 
+    async def states(self) -> dict[str, str]:
+        """Triton's word for the state of each model that was ever loaded: READY, UNLOADING, …"""
+        index = await self._call("POST", "repository/index")
+        return {model["name"]: model["state"] for model in index if model.get("state")}
+
     async def unloading(self) -> list[str]:
         """The models that were unloaded, and still have requests in flight."""
-        index = await self._call("POST", "repository/index")
-        return [model["name"] for model in index if model.get("state") == "UNLOADING"]
+        return [name for name, state in (await self.states()).items() if state == "UNLOADING"]
 
     async def _call(self, method: str, path: str) -> Any:
         """

@@ -30,6 +30,7 @@ from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.machine import free_port
 from sakuga_server.runtime.placement import optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up
+from sakuga_server.runtime.supervision import Supervisor
 from sakuga_server.runtime.workspace import Workspace, workspace
 
 __all__ = ["Embedded", "free_port", "run_triton"]
@@ -51,6 +52,8 @@ class Embedded:
     """The runtime repository."""
     control: Control = field(repr=False)
     """Of its administrative interfaces."""
+    supervisor: Supervisor
+    """Of its processes."""
 
     @property
     def key(self) -> str:
@@ -67,7 +70,8 @@ def run_triton(
     *,
     finish: bool = False,
 ) -> Iterator[Embedded]:
-    """Starts Triton, waits until it serves, and stops it when the block ends.
+    """Starts Triton, waits until it serves, and stops it when the block ends. Meanwhile what dies
+    of its processes is started again.
 
     Args:
         config: names the model repository, the ports and the GPUs.
@@ -95,12 +99,30 @@ def run_triton(
             reserved.close()
             url = machine.address(_near(config.server), launch.ports.grpc)
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
-            yield Embedded(url, list(launch.models), process, place.models, control)
+            supervised = (process.pid, control, place.models, config.server.exit_timeout)
+            supervisor = Supervisor(*supervised, relay.say)
+            with _supervised(process, supervisor):
+                models = list(launch.models)
+                yield Embedded(url, models, process, place.models, control, supervisor)
         finally:
             if finish:
                 _terminate(process)
             _kill(process)
             relay.join(MARGIN_SECONDS)
+
+
+@contextmanager
+def _supervised(process: "subprocess.Popen[bytes]", supervisor: Supervisor) -> Iterator[None]:
+    """From now on the guard starts Triton again if it ends, and the supervisor watches the rest."""
+    assert process.stdin
+    with suppress(OSError):  # it has ended
+        process.stdin.write(guard.SERVING)
+        process.stdin.flush()
+    supervisor.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
 
 
 def _launch(config: Config, place: Workspace, ports: Ports, models: Sequence[str]) -> Launch:
@@ -166,10 +188,17 @@ class _Relay(threading.Thread):
             line = raw.decode(errors="replace")
             if not any(word in line for word in self.HARMLESS):
                 self.last = line.strip() or self.last
-                # Whoever read the log may be gone; Triton's pipe is emptied all the same.
-                with suppress(OSError, ValueError):
-                    self.target.write(line)
-                    self.target.flush()
+                self._write(line)
+
+    def say(self, text: str) -> None:
+        """Adds a line to the log."""
+        self._write(f"{text}\n")
+
+    def _write(self, line: str) -> None:
+        # Whoever read the log may be gone; Triton's pipe is emptied all the same.
+        with suppress(OSError, ValueError):
+            self.target.write(line)
+            self.target.flush()
 
 
 def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay) -> None:

@@ -13,7 +13,7 @@ from watchfiles import awatch
 
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
-from sakuga_core.errors import SakugaError
+from sakuga_core.errors import SakugaError, ServerUnavailable
 from sakuga_core.protocol import NETWORKS, ensemble
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.placement import is_public, optional, servable, wanted
@@ -47,12 +47,19 @@ class Follower:
         control: the server.
         repository: the runtime repository.
         say: takes each event, as a line.
+        is_restarting: whether Triton is just being started again.
     """
 
     def __init__(
-        self, config: Config, control: Control, repository: Path, say: Callable[[str], object]
+        self,
+        config: Config,
+        control: Control,
+        repository: Path,
+        say: Callable[[str], object],
+        is_restarting: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config, self.control, self.repository, self.say = config, control, repository, say
+        self.is_restarting = is_restarting
         self.started = {
             (block, name): getattr(attrgetter(block)(config), name)
             for block, names in AT_START
@@ -62,6 +69,8 @@ class Follower:
         self.stamps = _stamps(repository)
         self.unwritten = self.due = False
         """Whether an edit has yet to reach the repository, and Triton."""
+        self.is_behind = False
+        """Whether Triton was started again, with the models of its first start."""
         self.wanted = wanted(config, repository)
         self.ever_wanted = set(self.wanted)
         self.optional = set(optional(repository))
@@ -74,11 +83,15 @@ class Follower:
         async for _ in self._looks():
             if process.poll() is not None:
                 break
+            if self.is_restarting():
+                self.is_behind = True
+                continue
             try:
                 await self.step()
                 self.problem = ""
             except (SakugaError, OSError) as error:
-                if process.poll() is None:
+                self.is_behind |= isinstance(error, ServerUnavailable)
+                if process.poll() is None and not self.is_behind:
                     self._report(f"the server can't follow config.yaml now: {error}")
         return int(process.wait())
 
@@ -111,11 +124,12 @@ class Follower:
             self._hold_what_needs_a_start()
         self._write_changes()
         stamps, images = _stamps(self.repository), await self.control.images()
-        if self.due or (stamps != self.stamps and _is_stable(stamps)):
+        is_changed = stamps != self.stamps and _is_stable(stamps)
+        if self.due or self.is_behind or is_changed:
             complete = await self._load(stamps, images)
             if self.due and complete:
                 self.say("config.yaml was edited; the edit is in effect")
-            self.stamps, self.due = stamps, False
+            self.stamps, self.due, self.is_behind = stamps, False, False
         else:
             await self._unload(images)
 

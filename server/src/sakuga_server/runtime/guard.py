@@ -8,6 +8,9 @@ ends Triton, and a second process, which waits for nothing else, does the rest: 
 Triton that waits for its answer holds the interpreter's lock, and can't end by itself.
 
 SIGTERM is passed on: Triton then finishes its requests, and ends.
+
+Once the supervisor has sent SERVING through the pipe, a Triton that ends by itself is started
+again, with the same arguments, unless it does so again and again.
 """
 
 import ctypes
@@ -15,10 +18,14 @@ import os
 import select
 import signal
 import sys
+import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = "/dev/shm"
 DONE = b"done"  # tells the second guard that nothing is left to do
+SERVING = b"serving"  # from the supervisor: Triton's first start went well
+# Triton is given up when it has ended by itself more than so many times in so many seconds.
+RESTARTS, WITHIN = 5, 60.0
 
 
 def main(prefix: str, folder: str, *command: str) -> int:
@@ -35,15 +42,49 @@ def main(prefix: str, folder: str, *command: str) -> int:
     libc = ctypes.CDLL(None)
     second = _second(prefix, folder)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # Triton's processes become ours when it is gone
-    triton = _started(libc, command)
-    os.write(second, b"%d\n" % triton)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(triton, signal.SIGTERM))
-    _wait_for_either(sys.stdin.fileno(), os.pidfd_open(triton))
-    os.killpg(triton, signal.SIGKILL)
-    status = _reaped(triton)
+    state = _State()
+    while True:
+        status = _run(libc, command, second, state)
+        if not state.starts_again():
+            break
+        print(f"Triton ended by itself, with status {status}; it is started again", flush=True)
+        _remove_segments(prefix)
+        # A network may have gone since the first start; the others are served.
+        command = (*command, "--exit-on-error=false")
     _remove(prefix, folder)
     os.write(second, DONE)
-    code = os.waitstatus_to_exitcode(status)
+    return status
+
+
+class _State:
+    """What is known besides Triton itself."""
+
+    def __init__(self) -> None:
+        self.has_served = False
+        self.is_ending = False
+        """Whether it was told to end."""
+        self.ends: list[float] = []
+        """When it last ended by itself."""
+
+    def starts_again(self) -> bool:
+        now = time.monotonic()
+        self.ends = [*(end for end in self.ends if end > now - WITHIN), now]
+        return self.has_served and not self.is_ending and len(self.ends) <= RESTARTS
+
+
+def _run(libc: ctypes.CDLL, command: tuple[str, ...], second: int, state: _State) -> int:
+    """Runs Triton until it ends, or the supervisor's pipe closes; its exit status."""
+    triton = _started(libc, command)
+    os.write(second, b"%d\n" % triton)
+
+    def terminate(*_: object) -> None:
+        state.is_ending = True
+        os.kill(triton, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, terminate)
+    _wait(sys.stdin.fileno(), os.pidfd_open(triton), state)
+    os.killpg(triton, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(_reaped(triton))
     return code if code >= 0 else 128 - code
 
 
@@ -73,8 +114,8 @@ def _second(prefix: str, folder: str) -> int:
     """Starts the second guard, which isn't this one's child: what is waited for is Triton's.
 
     Returns:
-        A pipe for the number of Triton's group, then for DONE. That it closes without it is the
-        sign.
+        A pipe for the number of Triton's group, each time it is started, then for DONE. That it
+        closes without it is the sign.
     """
     reading, writing = os.pipe()
     if os.fork():
@@ -89,10 +130,10 @@ def _second(prefix: str, folder: str) -> int:
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
     with open(reading, "rb") as pipe:
-        group, _, end = pipe.read().partition(b"\n")
+        *groups, end = pipe.read().split(b"\n")
     if end != DONE:
-        if group:
-            _end_group(int(group))
+        if groups:
+            _end_group(int(groups[-1]))
         _remove(prefix, folder)
     os._exit(0)
 
@@ -104,11 +145,19 @@ def _end_group(group: int) -> None:
         return  # all of it has ended
 
 
-def _wait_for_either(*descriptors: int) -> None:
+def _wait(pipe: int, triton: int, state: _State) -> None:
+    """Until Triton, a pidfd, ends, or the supervisor's pipe closes."""
     poll = select.poll()
-    for descriptor in descriptors:
+    for descriptor in (pipe, triton):
         poll.register(descriptor, select.POLLIN)
-    poll.poll()
+    while True:
+        ready = dict(poll.poll())
+        if pipe in ready:
+            state.has_served = os.read(pipe, len(SERVING)) == SERVING
+            state.is_ending |= not state.has_served
+        if triton in ready or (state.is_ending and pipe in ready):
+            os.close(triton)
+            return
 
 
 def _reaped(triton: int) -> int:
@@ -124,14 +173,19 @@ def _reaped(triton: int) -> int:
 
 
 def _remove(prefix: str, folder: str) -> None:
-    import contextlib  # here, where they delay nothing
-    import shutil
+    import shutil  # here, where it delays nothing
 
+    _remove_segments(prefix)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_segments(prefix: str) -> None:
     for name in os.listdir(SHARED_MEMORY):
         if name.startswith(prefix):
-            with contextlib.suppress(FileNotFoundError):  # the supervisor was first
+            try:
                 os.unlink(os.path.join(SHARED_MEMORY, name))
-    shutil.rmtree(folder, ignore_errors=True)
+            except FileNotFoundError:  # the supervisor was first
+                continue
 
 
 if __name__ == "__main__":

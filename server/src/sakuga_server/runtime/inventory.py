@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,10 +13,8 @@ from sakuga_core import protocol
 from sakuga_core.errors import BadOption, ModelNotInstalled, ModelNotLoaded
 from sakuga_core.networks.facts import Listing
 from sakuga_core.protocol import Kind, canonical
+from sakuga_server.runtime import processes
 from sakuga_server.runtime.repository import take_over
-
-# How Triton's Python backend calls its processes, and where in their arguments the model is.
-STUB = "triton_python_backend_stub"
 
 
 class NetworksOptions(BaseModel):
@@ -107,22 +106,7 @@ def memory_of_stubs(server: int) -> dict[str, int]:
         server: the process that started them.
     """
     held: dict[str, int] = {}
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_text().split("\0")
-            if words[0].endswith(STUB) and _parent(process) == server:
-                model = Path(words[1]).parts[-3]  # …/MODEL/1/model.py
-                held[model] = held.get(model, 0) + _proportional(process / "smaps_rollup")
-        except (OSError, IndexError, ValueError):  # ended meanwhile, or another user's
-            continue
+    for stub in processes.stubs_of(server):
+        with suppress(OSError):  # ended meanwhile
+            held[stub.model] = held.get(stub.model, 0) + processes.proportional_kilobytes(stub.pid)
     return {model: kilobytes >> 10 for model, kilobytes in held.items()}
-
-
-def _parent(process: Path) -> int:
-    after_name = (process / "stat").read_text().rpartition(")")[2]
-    return int(after_name.split()[1])
-
-
-def _proportional(file: Path) -> int:
-    (line,) = (each for each in file.read_text().splitlines() if each.startswith("Pss:"))
-    return int(line.split()[1])

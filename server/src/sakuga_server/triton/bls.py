@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
@@ -18,6 +19,7 @@ from sakuga_core.errors import (
     ModelNotLoaded,
     ServerError,
     from_message,
+    says_died,
     says_not_loaded,
 )
 from sakuga_server.cancellation import stop_if
@@ -29,6 +31,9 @@ log = logging.getLogger("sakuga")
 
 # Times that a network is requested which is unloaded again and again.
 LOADS = 3
+
+# Seconds in which a network is loaded again of which a process has died, and between two attempts.
+HEALED, AGAIN = 30.0, 0.25
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -138,7 +143,7 @@ async def _answered(
     """The response of the Triton model that serves a network; if it isn't loaded, it is loaded
     first, should the server do that."""
     for _ in range(LOADS):
-        response = await _call(model, inputs, outputs, parameters)
+        response = await _from_the_living(model, inputs, outputs, parameters)
         if not response.has_error():
             return response
         # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
@@ -149,6 +154,20 @@ async def _answered(
             raise from_message(message) or _logged(network, message)
         await _load_on_demand(network)
     raise ModelNotLoaded.loadable(network)
+
+
+async def _from_the_living(
+    model: str, inputs: list[Any], outputs: Sequence[str], parameters: Mapping[str, str]
+) -> Any:
+    """The response of a Triton model. If a process of it dies, that of the one after it."""
+    end = monotonic() + HEALED
+    while True:
+        response = await _call(model, inputs, outputs, parameters)
+        died = response.has_error() and says_died(response.error().message())
+        if not died or monotonic() > end:
+            return response
+        stop_if(cancelled.get())
+        await asyncio.sleep(AGAIN)
 
 
 # What is being loaded for pictures of this process, by network.

@@ -1,0 +1,212 @@
+"""Watches the Python processes of a running Triton, and has it serve again when one has died.
+
+Triton notices nothing: a dead process's model still counts as ready, and whoever gets to it is
+refused, for ever. So the model is loaded again, which takes a second or two; the other processes of
+the one before finish what they have. A pipeline's process that dies while a network works for it
+leaves a thread in Triton waiting, so that the rest of its model can't end. Triton is then started
+again: as soon as nothing is in flight, or, after many of these, once it is drained.
+"""
+
+import asyncio
+import os
+import select
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from sakuga_core.errors import SakugaError
+from sakuga_server.runtime import processes
+from sakuga_server.runtime.control import Control
+from sakuga_server.runtime.following import drain
+from sakuga_server.runtime.machine import SHM_LEAST
+from sakuga_server.runtime.processes import Stub
+
+LOOK_SECONDS = 0.5  # between two looks for processes that are new
+REAPED_SECONDS = 0.3  # in which Triton takes notice of a process that it has ended itself
+LOADS = 3  # of a model, one after the other, before Triton is started again instead
+# A file in a model's version folder; Triton loads the model anew where its time has changed.
+MARK = "restarted"
+# Remains of models that may wait until nothing is in flight.
+MOST_REMAINS = 6
+# Nothing is in flight where all processes together take less than this share of a core, for so many
+# seconds.
+IDLE_SHARE, IDLE_SECONDS = 0.1, 3.0
+
+
+class Supervisor(threading.Thread):
+    """Supervises a Triton that serves, until `stop`.
+
+    Args:
+        guard: the process that runs Triton, and starts it again when it ends.
+        control: the server's administration.
+        repository: the runtime repository.
+        exit_timeout: seconds in which requests in flight may finish before Triton is started again.
+        say: takes each event, as a line.
+    """
+
+    def __init__(
+        self,
+        guard: int,
+        control: Control,
+        repository: Path,
+        exit_timeout: float,
+        say: Callable[[str], object],
+    ) -> None:
+        super().__init__(daemon=True, name="supervisor")
+        self.guard, self.control, self.repository = guard, control, repository
+        self.exit_timeout, self.say = exit_timeout, say
+        self.ended, self.serves = threading.Event(), threading.Event()
+        self.watched = Watched()
+        self.remains = Remains()
+        self.triton: int | None = None
+        self.serves.set()
+
+    def stop(self) -> None:
+        """Ends the supervision."""
+        self.ended.set()
+        self.join()
+
+    def is_restarting(self) -> bool:
+        """Whether Triton is being started again, or drained for that."""
+        return not self.serves.is_set()
+
+    def run(self) -> None:
+        while not self.ended.is_set():
+            with suppress(SakugaError, OSError):  # Triton may be ending; the next look tells
+                self._look()
+
+    def _look(self) -> None:
+        triton = processes.triton_of(self.guard)
+        if triton != self.triton:
+            if self.triton:
+                self.serves.clear()
+            self.watched, self.remains, self.triton = Watched(), Remains(), triton
+        if triton is None or not self._is_serving():
+            self.ended.wait(LOOK_SECONDS)
+            return
+        self.watched.update(processes.stubs_of(triton))
+        died = self.watched.wait(LOOK_SECONDS)
+        if died:
+            self.ended.wait(REAPED_SECONDS)
+        for model in sorted({stub.model for stub in died if processes.is_zombie(stub.pid)}):
+            self._heal(model)
+        if self.remains.count() and self._is_time():
+            self._restart(triton)
+
+    def _is_serving(self) -> bool:
+        if self.is_restarting():
+            asyncio.run(self.control.states())  # which fails until all models are loaded
+            self.serves.set()
+            self.say("Triton serves again")
+        return True
+
+    def _heal(self, model: str) -> None:
+        """Loads a model again of which a process has died, unless it is unloaded anyway."""
+        if asyncio.run(self.control.states()).get(model) != "READY":
+            return
+        start, before = time.monotonic(), self.watched.of(model)
+        for _ in range(LOADS):
+            try:
+                (self.repository / model / "1" / MARK).write_text(str(time.time_ns()))
+                asyncio.run(self.control.load(model))
+            except (SakugaError, OSError) as error:
+                self.say(f"a process of {model} died; the model wasn't loaded again: {error}")
+                continue
+            self.remains.add(before)
+            seconds = time.monotonic() - start
+            self.say(f"a process of {model} died; the model was loaded again in {seconds:.1f} s")
+            return
+        if self.triton:
+            self._restart(self.triton)
+
+    def _is_time(self) -> bool:
+        """Whether Triton has to be started again now, because of what is left of dead models."""
+        if self.remains.count() > MOST_REMAINS or _shared_memory_is_short():
+            self.serves.clear()
+            asyncio.run(drain(self.control, self.exit_timeout))
+            return True
+        return self.remains.are_stuck() and self.watched.is_idle()
+
+    def _restart(self, triton: int) -> None:
+        """Has the guard start Triton again."""
+        self.serves.clear()
+        self.say("Triton is started again, as some of its processes have died")
+        with suppress(ProcessLookupError):
+            os.kill(triton, signal.SIGKILL)
+
+
+def _shared_memory_is_short() -> bool:
+    return shutil.disk_usage("/dev/shm").free < SHM_LEAST
+
+
+class Watched:
+    """The Python processes of one Triton."""
+
+    def __init__(self) -> None:
+        self.stubs: dict[int, Stub] = {}
+        """By descriptor, a pidfd."""
+        self.poll = select.poll()
+        self.used = (time.monotonic(), 0.0)
+        """Seconds of computing at the last time that they weren't idle."""
+
+    def __del__(self) -> None:
+        for descriptor in self.stubs:
+            os.close(descriptor)
+
+    def update(self, found: Iterable[Stub]) -> None:
+        """Watches those that are new, too."""
+        known = {stub.pid for stub in self.stubs.values()}
+        for stub in found:
+            if stub.pid not in known:
+                with suppress(ProcessLookupError):
+                    descriptor = os.pidfd_open(stub.pid)
+                    self.stubs[descriptor] = stub
+                    self.poll.register(descriptor, select.POLLIN)
+
+    def wait(self, seconds: float) -> list[Stub]:
+        """Those that have ended, as soon as there are some; nobody watches them any more."""
+        ready = [descriptor for descriptor, _ in self.poll.poll(1000 * seconds)]
+        for descriptor in ready:
+            self.poll.unregister(descriptor)
+            os.close(descriptor)
+        return [self.stubs.pop(descriptor) for descriptor in ready]
+
+    def of(self, model: str) -> list[int]:
+        """The processes of a model."""
+        return [stub.pid for stub in self.stubs.values() if stub.model == model]
+
+    def is_idle(self) -> bool:
+        """Whether they have computed next to nothing of late."""
+        now, used = time.monotonic(), sum(map(processes.cpu_seconds, self._pids()))
+        since, before = self.used
+        if used - before > IDLE_SHARE * (now - since) or used < before:
+            self.used = now, used
+            return False
+        return now - since > IDLE_SECONDS
+
+    def _pids(self) -> list[int]:
+        return [stub.pid for stub in self.stubs.values()]
+
+
+class Remains:
+    """What is left of models that were loaded again: processes that should end by themselves."""
+
+    def __init__(self) -> None:
+        self.groups: list[tuple[float, list[int]]] = []
+
+    def add(self, pids: list[int]) -> None:
+        self.groups.append((time.monotonic(), pids))
+
+    def count(self) -> int:
+        """How many models have left something."""
+        alive = ((at, [pid for pid in pids if processes.exists(pid)]) for at, pids in self.groups)
+        self.groups = [(at, pids) for at, pids in alive if pids]
+        return len(self.groups)
+
+    def are_stuck(self) -> bool:
+        """Whether they have been there for too long to be finishing."""
+        return any(time.monotonic() - at > IDLE_SECONDS for at, _ in self.groups)
