@@ -11,8 +11,19 @@ from sakuga import (
     SakugaError,
     ServerError,
     ServerUnavailable,
+    retry,
 )
-from sakuga.retry import FIRST, LONGEST, MOST, Attempts, Budget, Deadline
+from sakuga.retry import (
+    AGAIN,
+    FIRST,
+    LONGEST,
+    MOST,
+    RECOVERY,
+    Attempts,
+    Budget,
+    Deadline,
+    repeated,
+)
 from sakuga_core.errors import is_retryable, says_stopping
 
 
@@ -50,6 +61,49 @@ def test_a_pause_that_would_outlast_the_deadline_costs_no_token() -> None:
     attempts = Attempts(100, Deadline(0), budget)
     assert [attempts.pause() for _ in range(5)] == [None] * 5
     assert (attempts.made, budget.tokens) == (0, MOST)
+
+
+def test_a_server_that_recovers_is_waited_for_and_costs_no_token() -> None:
+    attempts = Attempts(3, Deadline(600), budget := Budget())
+    pauses = [attempts.pause(recovers=True) for _ in range(40)]
+    assert all(pause is not None and pause <= AGAIN for pause in pauses)
+    assert budget.tokens == MOST
+    assert attempts.failed
+    attempts.failed -= RECOVERY
+    assert attempts.pause(recovers=True) is None
+
+
+def test_who_wants_no_retries_waits_for_no_recovery() -> None:
+    assert Attempts(0, Deadline(600), Budget()).pause(recovers=True) is None
+    assert Attempts(3, Deadline(0), Budget()).pause(recovers=True) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "known", "calls"),
+    [
+        (ServerUnavailable, True, 6),
+        (ServerUnavailable, False, 3),
+        (QueueTimeout, True, 3),
+        (Overloaded, True, 1),
+    ],
+)
+async def test_only_a_known_server_is_waited_for(
+    error: type[SakugaError], known: bool, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retry, "FIRST", 0)
+    made = 0
+
+    async def call(_: Deadline) -> None:
+        nonlocal made
+        made += 1
+        if made == 6:
+            monkeypatch.setattr(retry, "RECOVERY", 0)
+        raise error("")
+
+    attempts = Attempts(2, Deadline(600), Budget())
+    with pytest.raises(error):
+        await repeated(call, attempts, "", lambda: known)
+    assert made == calls
 
 
 @pytest.mark.parametrize(

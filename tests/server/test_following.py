@@ -147,6 +147,16 @@ async def test_an_edit_whose_writing_failed_is_tried_again(
     assert "realesr_general_x4v3" in followed.triton.loaded
 
 
+async def test_a_triton_that_was_started_again_gets_what_it_had(followed: Followed) -> None:
+    followed.write(GENERAL)
+    await followed.step()
+    del followed.triton.loaded["realesr_general_x4v3"]  # which its first start didn't have
+    assert await followed.step() == []
+    followed.follower.is_behind = True
+    assert await followed.step() == ["loaded realesr_general_x4v3 in 0.0 s"]
+    assert await followed.step() == []
+
+
 async def test_an_edit_that_triton_did_not_hear_of_is_tried_again(followed: Followed) -> None:
     followed.write(GENERAL)
     followed.triton.answers = False

@@ -1,0 +1,143 @@
+"""What happens when processes of a running server die: it serves again by itself, and whoever waits
+for a picture gets it."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from networks_for_tests import repository_of
+from pictures import encoded, gradient
+from sakuga import Images, ServerUnavailable, connect
+from sakuga_server.runtime import processes
+from sakuga_server.runtime.embedded import free_port
+from serving_for_tests import LONGEST, Serve, child, nothing_left, started
+
+VIDEO, SEGMENTER = "realesr-animevideov3", "u2netp"
+CLIENTS, PICTURES = 16, 300
+
+# One of each kind: pipelines, with and without a network behind them, steps of an ensemble,
+# networks, and Triton itself.
+KILLED = (
+    "upscale",
+    "realesr_animevideov3",
+    "networks",
+    "rembg_prepare",
+    "u2netp",
+    "alpha_matting",
+    "fix_artifacts",
+    "upscale_stream",
+    "tritonserver",
+)
+
+ACTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("upscale", {"model": VIDEO, "scale": 2}),
+    ("rembg", {"model": SEGMENTER}),
+    ("fix_artifacts", {"model": VIDEO, "scale": 1, "inpaint": "opencv"}),
+)
+
+
+@pytest.fixture
+async def serve(served: Path, tmp_path: Path) -> AsyncIterator[Serve]:
+    repository_of(served, tmp_path / "repository")
+    serve = Serve(tmp_path, free_port())
+    serve.write(VIDEO, preload=[VIDEO, SEGMENTER], upscale_workers=4)
+    await started(serve)
+    yield serve
+    serve.end()
+
+
+def triton(serve: Serve) -> int | None:
+    assert serve.process
+    return processes.triton_of(child(serve.process.pid))
+
+
+def kill(serve: Serve, name: str, most: int = 1) -> None:
+    """Kills processes of a model, or Triton."""
+    server = triton(serve)
+    assert server
+    stubs = [stub.pid for stub in processes.stubs_of(server) if stub.model == name]
+    for pid in [server] if name == "tritonserver" else stubs[:most]:
+        os.kill(pid, signal.SIGKILL)
+
+
+def healed(name: str) -> str:
+    """What the server then prints."""
+    return "Triton serves again" if name == "tritonserver" else f"a process of {name} died; the"
+
+
+def tasks() -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """An action, options, and whether progress is wanted."""
+    for number, (action, options) in enumerate(cycle(ACTIONS)):
+        yield action, options, number % 6 == 0
+
+
+async def test_of_300_pictures_none_is_lost_or_wrong_whatever_dies(serve: Serve) -> None:
+    data = encoded(gradient(40, 56))
+    todo = zip(range(PICTURES), tasks(), strict=False)
+    done = 0
+
+    async def client(images: Images, right: dict[str, bytes]) -> None:
+        nonlocal done
+        for _, (action, options, progress) in todo:
+            follow = (lambda _: None) if progress else None
+            reply = await images.run(data, action, options, on_progress=follow)
+            assert reply.result == right[action]
+            done += 1
+
+    async def killer() -> None:
+        for number, name in enumerate(KILLED):
+            while done < number * PICTURES // len(KILLED):
+                await asyncio.sleep(0.01)
+            serve.log.clear()
+            kill(serve, name)
+            await serve.until(lambda text, name=name: healed(name) in text)
+
+    async with connect(serve.file) as images:
+        right = {a: (await images.run(data, a, options)).result for a, options in ACTIONS}
+        async with asyncio.timeout(LONGEST), asyncio.TaskGroup() as group:
+            group.create_task(killer())
+            for _ in range(CLIENTS):
+                group.create_task(client(images, right))
+    assert done == PICTURES
+
+
+async def test_what_the_dead_left_is_cleared_away_once_nobody_waits(serve: Serve) -> None:
+    async with connect(serve.file) as images:
+        # A pipeline's process that dies while a network works for it leaves a part of Triton
+        # waiting for ever, so Triton itself has to be started again.
+        before = triton(serve)
+        large = encoded(gradient(400, 400))
+        begun = asyncio.Event()
+        call = images.run(large, "upscale", on_progress=lambda _: begun.set())
+        running = asyncio.create_task(call)
+        await begun.wait()
+        kill(serve, "upscale_stream")
+        assert (await running).report["output"]["width"] == 1600
+        await serve.until(lambda text: "Triton serves again" in text)
+        assert triton(serve) != before
+        assert (await images.run(encoded(gradient(8, 8)), "upscale")).result
+    models = [stub.model for stub in processes.stubs_of(triton(serve) or 0)]
+    assert models.count("upscale") == 4
+    with nothing_left(serve.folder / "cache"):
+        serve.end()
+    serve.process = None
+
+
+async def test_a_client_without_retries_is_told_what_happened(serve: Serve) -> None:
+    await serve.edit(VIDEO, retries=0)
+    data = encoded(gradient(200, 300))
+    async with connect(serve.file) as images:
+        await images.process(encoded(gradient(8, 8)), "upscale")
+        begun = asyncio.Event()
+        call = images.run(data, "upscale", {"tile_size": 32}, on_progress=lambda _: begun.set())
+        running = asyncio.create_task(call)
+        await begun.wait()
+        kill(serve, "upscale_stream", most=9)
+        with pytest.raises(ServerUnavailable, match=r"a process of upscale at .* died; the server"):
+            await running
