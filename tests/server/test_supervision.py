@@ -68,13 +68,14 @@ def test_what_served_is_started_again_with_its_arguments(tmp_path: Path) -> None
 
 
 def test_what_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
-    # It waits for the guard to know that it has served.
-    command = f"read _ < {tmp_path}/go; exit 7"
-    os.mkfifo(tmp_path / "go")
-    with guarded(tmp_path, "/bin/sh", "-c", command) as process:
+    ends, place = tmp_path / "ends", tmp_path / "place"
+    with guarded(
+        place, "/bin/sh", "-c", f"test -e {ends} && exit 7; echo up; sleep 600"
+    ) as process:
+        lines(process, 1)
         send(process, guard.SERVING)
-        for _ in range(guard.RESTARTS + 1):
-            (tmp_path / "go").write_text("\n")
+        ends.touch()  # from the second on they end
+        os.kill(*processes.children(process.pid), signal.SIGKILL)
         assert process.wait(60) == 7
         assert process.stdout
         assert process.stdout.read().count(b"it is started again") == guard.RESTARTS
