@@ -219,7 +219,7 @@ def test_liveness_outlasts_a_whole_shutdown_whatever_its_period() -> None:
     for period in (1, 7, 60):
         pod = pods(VALUES[0], f"probes.livenessPeriod={period}")["sakuga-servers"]
         failures = pod["containers"][0]["livenessProbe"]["failureThreshold"]
-        assert failures == math.ceil(pod["terminationGracePeriodSeconds"] / period) + 1
+        assert failures == math.ceil(pod["terminationGracePeriodSeconds"] / period) + 2
 
 
 def exporting(folder: Path, programs: Path) -> Callable[[], str]:

@@ -42,14 +42,20 @@ ACTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-@pytest.fixture
-async def serve(served: Path, tmp_path: Path) -> AsyncIterator[Serve]:
-    repository_of(served, tmp_path / "repository")
-    serve = Serve(tmp_path, free_port())
-    serve.write(VIDEO, preload=[VIDEO, SEGMENTER], upscale_workers=4)
+SETTINGS: dict[str, Any] = {"preload": [VIDEO, SEGMENTER], "upscale_workers": 4}
+
+
+@pytest.fixture(scope="module")
+async def serve(served: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serve]:
+    """One server for all of these tests. Whatever died, it ends in time, and leaves nothing."""
+    folder = tmp_path_factory.mktemp("supervision")
+    repository_of(served, folder / "repository")
+    serve = Serve(folder, free_port())
+    serve.write(VIDEO, **SETTINGS)
     await started(serve)
     yield serve
-    serve.end()
+    with nothing_left(folder / "cache"):
+        serve.end()
 
 
 def triton(serve: Serve) -> int | None:
@@ -57,12 +63,17 @@ def triton(serve: Serve) -> int | None:
     return processes.triton_of(child(serve.process.pid))
 
 
-def kill(serve: Serve, name: str, most: int = 1) -> None:
-    """Kills processes of a model, or Triton."""
+def processes_of(serve: Serve, name: str) -> list[int]:
+    """Those of a model, or Triton itself."""
     server = triton(serve)
     assert server
     stubs = [stub.pid for stub in processes.stubs_of(server) if stub.model == name]
-    for pid in [server] if name == "tritonserver" else stubs[:most]:
+    return [server] if name == "tritonserver" else stubs
+
+
+def kill(serve: Serve, name: str, most: int = 1) -> None:
+    """Kills processes of a model, or Triton."""
+    for pid in processes_of(serve, name)[:most]:
         os.kill(pid, signal.SIGKILL)
 
 
@@ -75,6 +86,26 @@ def tasks() -> Iterator[tuple[str, dict[str, Any], bool]]:
     """An action, options, and whether progress is wanted."""
     for number, (action, options) in enumerate(cycle(ACTIONS)):
         yield action, options, number % 6 == 0
+
+
+async def test_what_the_dead_left_is_cleared_away_once_nobody_waits(serve: Serve) -> None:
+    async with connect(serve.file) as images:
+        # A pipeline's process that dies while a network works for it leaves a part of Triton
+        # waiting for ever, so Triton itself has to be started again.
+        serve.log.clear()
+        before = triton(serve)
+        large = encoded(gradient(400, 400))
+        begun = asyncio.Event()
+        call = images.run(large, "upscale", on_progress=lambda _: begun.set())
+        running = asyncio.create_task(call)
+        await begun.wait()
+        kill(serve, "upscale_stream", most=4)
+        assert (await running).report["output"]["width"] == 1600
+        await serve.until(lambda text: "Triton serves again" in text)
+        assert triton(serve) != before
+        assert (await images.run(encoded(gradient(8, 8)), "upscale")).result
+    models = [stub.model for stub in processes.stubs_of(triton(serve) or 0)]
+    assert models.count("upscale") == 4
 
 
 async def test_of_300_pictures_none_is_lost_or_wrong_whatever_dies(serve: Serve) -> None:
@@ -107,30 +138,8 @@ async def test_of_300_pictures_none_is_lost_or_wrong_whatever_dies(serve: Serve)
     assert done == PICTURES
 
 
-async def test_what_the_dead_left_is_cleared_away_once_nobody_waits(serve: Serve) -> None:
-    async with connect(serve.file) as images:
-        # A pipeline's process that dies while a network works for it leaves a part of Triton
-        # waiting for ever, so Triton itself has to be started again.
-        before = triton(serve)
-        large = encoded(gradient(400, 400))
-        begun = asyncio.Event()
-        call = images.run(large, "upscale", on_progress=lambda _: begun.set())
-        running = asyncio.create_task(call)
-        await begun.wait()
-        kill(serve, "upscale_stream")
-        assert (await running).report["output"]["width"] == 1600
-        await serve.until(lambda text: "Triton serves again" in text)
-        assert triton(serve) != before
-        assert (await images.run(encoded(gradient(8, 8)), "upscale")).result
-    models = [stub.model for stub in processes.stubs_of(triton(serve) or 0)]
-    assert models.count("upscale") == 4
-    with nothing_left(serve.folder / "cache"):
-        serve.end()
-    serve.process = None
-
-
 async def test_a_client_without_retries_is_told_what_happened(serve: Serve) -> None:
-    await serve.edit(VIDEO, retries=0)
+    await serve.edit(VIDEO, **SETTINGS, retries=0)
     data = encoded(gradient(200, 300))
     async with connect(serve.file) as images:
         await images.process(encoded(gradient(8, 8)), "upscale")
@@ -138,6 +147,46 @@ async def test_a_client_without_retries_is_told_what_happened(serve: Serve) -> N
         call = images.run(data, "upscale", {"tile_size": 32}, on_progress=lambda _: begun.set())
         running = asyncio.create_task(call)
         await begun.wait()
-        kill(serve, "upscale_stream", most=9)
+        kill(serve, "upscale_stream", most=4)
         with pytest.raises(ServerUnavailable, match=r"a process of upscale at .* died; the server"):
             await running
+
+
+async def test_health_finds_the_one_process_that_does_not_answer(serve: Serve) -> None:
+    # Two of the seven models name a network that isn't there, which is no fault.
+    fine = await asyncio.to_thread(serve.run, "health")
+    assert (fine.returncode, fine.stdout.count("healthy, ")) == (0, 5), fine.stdout
+    stopped = processes_of(serve, "upscale")[2]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        ill = await asyncio.to_thread(serve.run, "health")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert ill.returncode == 1
+    assert "1 of 7 models can't do their work" in ill.stderr
+    assert "a process of upscale at" in ill.stdout
+    assert (await asyncio.to_thread(serve.run, "health")).returncode == 0
+
+
+async def test_a_server_that_is_merely_busy_is_healthy(serve: Serve) -> None:
+    begun = [asyncio.Event() for _ in range(4)]
+    large = encoded(gradient(800, 800))
+    async with connect(serve.file) as images:
+        calls = [
+            images.run(large, "upscale", on_progress=lambda _, event=event: event.set())
+            for event in begun
+        ]
+        running = [asyncio.create_task(call) for call in calls]
+        await asyncio.gather(*(event.wait() for event in begun))
+        busy = await asyncio.to_thread(serve.run, "health", "--timeout", "0.5")
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    assert busy.returncode == 0, busy.stdout
+    assert "busy: no result within 0.5 s" in busy.stdout
+
+
+async def test_health_of_no_server_is_a_fault(serve: Serve) -> None:
+    gone = await asyncio.to_thread(serve.run, "--url", f"127.0.0.1:{free_port()}", "health")
+    assert gone.returncode == 1
+    assert "no server answers" in gone.stderr

@@ -23,6 +23,7 @@ from sakuga.translation import activity, translated, unreachable
 from sakuga.transport import ModelTransport, is_http
 from sakuga_core import actions, errors, protocol
 from sakuga_core.config.server import Server
+from sakuga_core.progress import Progress
 
 # The part of a request's time left that it may wait in a server's queue. The rest is for its work
 # or, if the wait was in vain, for another server.
@@ -150,8 +151,12 @@ class Triton(ModelTransport):
                 stream_timeout=deadline.positive,
                 headers=tracing.headers(),
             )
+            def progressed(progress: Progress) -> None:
+                self._has_answered = True
+                on_progress(progress)
+
             try:
-                return _contents(await last_answer(answers, on_progress), REPLY, self.url)
+                return _contents(await last_answer(answers, progressed), REPLY, self.url)
             finally:
                 answers.cancel()  # so that the server stops; after the last answer nothing is left
 
@@ -169,7 +174,9 @@ class Triton(ModelTransport):
                 yield client
             self._has_answered = True
         except InferenceServerException as error:
-            raise self._translated(error.status(), error.message(), model, url) from error
+            known = self._translated(error.status(), error.message(), model, url)
+            self._has_answered |= not isinstance(known, errors.ServerUnavailable)
+            raise known from error
         except grpc.aio.AioRpcError as error:
             raise self._translated(str(error.code()), error.details(), model, url) from error
         except grpc.RpcError as error:
@@ -245,6 +252,15 @@ class Triton(ModelTransport):
             answer = await client.get_model_config(model, client_timeout=STATUS_SECONDS)
         gpus = sorted({gpu for group in answer.config.instance_group for gpu in group.gpus})
         return f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
+
+    async def instances(self, model: str) -> int:
+        """How many requests a loaded Triton model works on at once; an ensemble as many as any of
+        its steps."""
+        async with self._connected(model) as client:
+            answer = await client.get_model_config(model, client_timeout=STATUS_SECONDS)
+        steps = {step.model_name for step in answer.config.ensemble_scheduling.step}
+        counts = [int(group.count) for group in answer.config.instance_group]
+        return max([sum(counts), *[await self.instances(step) for step in steps]])
 
     async def load(self, model: str) -> None:
         """Loads a Triton model, or loads it again where its files changed; returns once it is

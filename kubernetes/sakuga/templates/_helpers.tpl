@@ -74,10 +74,11 @@ repositories/{{ join "\n" $made | sha256sum | trunc 16 }}
 {{- add .Values.shutdown.preStop (ceil .Values.config.server.exit_timeout) .Values.shutdown.margin -}}
 {{- end -}}
 
-{{/* HTTP closes with SIGTERM, so liveness fails from then on. The kubelet doesn't probe a pod that is being
-     deleted, but a server may be stopped by other means, too: it gets a whole grace period. */}}
+{{/* Liveness fails from SIGTERM on. The kubelet doesn't probe a pod that is being deleted, but a server may be
+     stopped by other means, too: it gets a whole grace period. Processes that die are started again by the server
+     itself, which may take as long as a probe. */}}
 {{- define "sakuga.livenessFailures" -}}
-{{- add 1 (ceil (divf (include "sakuga.grace" .) .Values.probes.livenessPeriod)) -}}
+{{- add 2 (ceil (divf (include "sakuga.grace" .) .Values.probes.livenessPeriod)) -}}
 {{- end -}}
 
 {{/* By then every connection has reached connectionAge, got GOAWAY 5 seconds later, and had `drain`. */}}

@@ -16,6 +16,7 @@ GROUP = "sakuga.commands"  # of entry points, by which other packages add comman
 COMMANDS = {
     "models": "List the networks of the server; load and unload them.",
     "status": "Show whether the server is ready, and what each model has done.",
+    "health": "Send each model tiny pictures; exit with 1 if one can't do its work.",
     "config": "Check config.yaml, show the settings in effect, print the JSON Schema.",
 }
 # Commands of other packages: what each does, and what to install for it.
@@ -83,6 +84,10 @@ def _command_of_ours(name: str) -> click.Command:
         from sakuga.cli.status import status
 
         return status
+    if name == "health":
+        from sakuga.cli.health import health
+
+        return health
     from sakuga.cli.config import config
 
     return config

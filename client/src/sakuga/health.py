@@ -1,0 +1,98 @@
+"""Whether a server still does its work: every pipeline is sent tiny pictures, one for each of its
+processes."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sakuga import arrays
+from sakuga.retry import Deadline
+from sakuga.triton import Triton
+from sakuga_core import errors, protocol
+from sakuga_core.actions import ACTIONS, programs
+from sakuga_core.config.schema import Config
+
+SIDE = 8
+TILE = 32  # the smallest there is, for little work
+# A model that is busy is as it should be, one that was unloaded meanwhile isn't missed, and who
+# refuses a picture is alive.
+FINE = (
+    errors.DeadlineExceeded,
+    errors.Overloaded,
+    errors.ModelNotLoaded,
+    errors.Cancelled,
+    errors.BadInput,
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a model did."""
+
+    model: str
+    """Triton's."""
+    seconds: float
+    error: errors.SakugaError | None = None
+    """Of the first of its processes that gave no picture."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the model can't do its work, not even later."""
+        return self.error is not None and not isinstance(self.error, FINE)
+
+
+async def check(triton: Triton, config: Config, seconds: float) -> list[Check]:
+    """Calls each public model that is loaded as often as it has processes, all at once.
+
+    Args:
+        triton: the server; its `retries` should be 0.
+        config: names the network of each action.
+        seconds: that each call may take.
+
+    Raises:
+        SakugaError: the server doesn't answer at all.
+    """
+    models = sorted(filter(_is_called, (await triton.status())["models"]))
+    calls = (_checked(triton, model, config, seconds) for model in models)
+    return await asyncio.gather(*calls)
+
+
+def _is_called(model: str) -> bool:
+    is_ensemble = model.startswith(protocol.ensemble("")) and model not in protocol.PIPELINES
+    return is_ensemble or model in (*programs(), *map(protocol.streaming, programs()))
+
+
+def _request(model: str, config: Config) -> tuple[bytes, dict[str, Any]]:
+    """A picture and options that cost a model little work."""
+    name = model.removesuffix(protocol.STREAM)
+    if name == protocol.REMBG:
+        return b"", {}  # refused: it would only pass the picture on to an ensemble, called already
+    action = next((each for each in ACTIONS.values() if each.name == name), None)
+    options = {**config.options_for(action.name), "tile_size": TILE} if action else {}
+    return _picture(), options
+
+
+async def _checked(triton: Triton, model: str, config: Config, seconds: float) -> Check:
+    start, deadline = time.monotonic(), Deadline(seconds)
+    name, request = model.removesuffix(protocol.STREAM), _request(model, config)
+    progress = (lambda _: None) if name != model else None
+    found: list[Any] = [None]
+    try:
+        count = await triton.instances(model)
+        calls = (triton.infer(name, *request, deadline, progress) for _ in range(count))
+        found = await asyncio.gather(*calls, return_exceptions=True)
+    except errors.SakugaError as error:
+        found = [error]
+    failed = [each for each in found if isinstance(each, errors.SakugaError)]
+    faults = [error for error in failed if not isinstance(error, FINE)]
+    late = [error for error in failed if not isinstance(error, errors.BadInput)]
+    return Check(model, time.monotonic() - start, next(iter([*faults, *late]), None))
+
+
+def _picture() -> bytes:
+    """A PNG of no single colour, which a network would be spared."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    return arrays.png(np.dstack((x, y, x ^ y)).astype(np.uint8) * (255 // SIDE))
