@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from networks_for_tests import PROJECT
 from sakuga import Config, ConfigError, load_config
 from sakuga.cli import main
+from sakuga_core.config import file
 from sakuga_core.config.file import STABLE_SECONDS, refresh
 from sakuga_core.config.provenance import settings
 from sakuga_core.config.schema import json_schema
@@ -287,3 +288,20 @@ def test_schema_and_classes_agree_on_bad_files(values: dict[str, object]) -> Non
         jsonschema.validate(values, json_schema())
     with pytest.raises(ConfigError):
         load_config(write(json.dumps(values)))
+
+
+def test_a_file_that_does_not_come_back_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("server: {retries: 1}")
+    config, now = load_config(path), [100.0]
+    monkeypatch.setattr(file.time, "monotonic", lambda: now[0])
+    path.unlink()
+    for seconds in (0, 1, 9, 9):
+        now[0] += seconds
+        assert not refresh(config)
+    assert [record.message for record in caplog.records] == [
+        f"{path}: is gone; what it said stays in effect"
+    ]
+    assert config.server.retries == 1

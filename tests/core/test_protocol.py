@@ -1,7 +1,11 @@
+import string
+from urllib.parse import quote
+
 import pytest
 
 from sakuga import BadOption
 from sakuga_core import errors, protocol
+from sakuga_core.errors import LONGEST, from_message
 from sakuga_core.options import (
     FixArtifactsOptions,
     Region,
@@ -116,3 +120,14 @@ def test_the_drawn_tree_is_the_tree() -> None:
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.SakugaError):
             assert error.__name__ in drawn
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "漢", "%"])
+def test_a_message_is_shortened_to_what_grpc_carries(letter: str) -> None:
+    short, long = BadOption(letter * 300), BadOption(letter * 20_000)
+    assert short.to_message() == f"BadOption: {short}"
+    message = long.to_message()
+    assert message.startswith(f"BadOption: {letter * 200}")
+    assert message.endswith(letter * 200)
+    assert LONGEST - 40 < len(quote(message, safe=string.printable.replace("%", ""))) <= LONGEST
+    assert isinstance(from_message(message), BadOption)

@@ -1,10 +1,11 @@
 """Everything a caller or the world can do wrong, against a real Triton that must stay up."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
-from tritonclient.grpc import InferInput
+from tritonclient.grpc import InferInput, InferRequestedOutput
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
@@ -46,6 +47,15 @@ BAD_REQUESTS = {
     "not loaded": (PICTURE, {"model": "realesrgan-x4plus"}, ModelNotLoaded, "sakuga export"),
     "no json": (PICTURE, b"{scale: 2", BadOption, "a JSON object"),
     "a list": (PICTURE, b"[1]", BadOption, "a JSON object"),
+    "nested": (PICTURE, b"[" * 5000, BadOption, "a JSON object"),
+    "true for a number": (
+        PICTURE,
+        {"scale": True},
+        BadOption,
+        "'scale' is True; allowed: a number",
+    ),
+    "200 unknown": (PICTURE, {f"{n}é" * 50: n for n in range(200)}, BadOption, "is unknown"),
+    "a long name": (PICTURE, {"model": "é" * 20_000}, BadOption, "allowed: realesrgan-x4plus"),
 }
 
 
@@ -80,6 +90,75 @@ async def test_errors_have_their_grpc_status(
     with pytest.raises(InferenceServerException) as caught:
         await client.infer("upscale", tensors)
     assert caught.value.status() == f"StatusCode.{code}"
+    await client.close()
+
+
+def tensors(**arrays: np.ndarray) -> list[InferInput]:
+    kinds = {"u": "UINT8", "f": "FP32", "O": "BYTES"}
+    made = []
+    for name, array in arrays.items():
+        made.append(InferInput(name, list(array.shape), kinds[array.dtype.kind]))
+        made[-1].set_data_from_numpy(array)
+    return made
+
+
+def text(value: bytes) -> np.ndarray:
+    return np.array([value], dtype=object)
+
+
+STEPS = {
+    "a network's pixels": (
+        NETWORK,
+        tensors(IMAGE=np.zeros((1, 2000, 2000, 3), np.uint8), INNER=np.ones((1, 1, 1, 1, 1), "u1")),
+        ["RESULT"],
+        "TooLarge: IMAGE has 2000x2000",
+    ),
+    "a step without its network": (
+        "rembg_prepare",
+        tensors(IMAGE=text(PICTURE)),
+        ["PICTURE"],
+        "BadInput: a request of rembg_prepare names",
+    ),
+    "a step with another one's context": (
+        "alpha_matting",
+        tensors(
+            MASK=np.zeros((1, 8, 8), "f4"),
+            PICTURE=np.zeros((8, 8, 3), np.uint8),
+            CONTEXT=text(b"{}"),
+        ),
+        ["RESULT"],
+        "BadInput: CONTEXT isn't what rembg_prepare gives",
+    ),
+    "a step with too many pixels": (
+        "alpha_matting",
+        tensors(
+            MASK=np.zeros((1, 8, 8), "f4"),
+            PICTURE=np.zeros((4200, 4200, 1), np.uint8),
+            CONTEXT=text(b"{}"),
+        ),
+        ["RESULT"],
+        "TooLarge: the image has 4200x4200",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+async def test_what_pipelines_call_holds_their_limits_for_others_too(url: str, case: str) -> None:
+    model, inputs, outputs, message = STEPS[case]
+    client = InferenceServerClient(url)
+    with pytest.raises(InferenceServerException, match=message):
+        await client.infer(model, inputs, outputs=[InferRequestedOutput(n) for n in outputs])
+    await client.close()
+
+
+async def test_an_error_of_any_length_reaches_a_stock_client(url: str) -> None:
+    client = InferenceServerClient(url)
+    options = text(json.dumps({f"{n}é" * 50: n for n in range(200)}).encode())
+    with pytest.raises(InferenceServerException) as caught:
+        await client.infer("upscale", tensors(IMAGE=text(PICTURE), OPTIONS=options))
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
+    assert "BadOption: option '0é" in str(caught.value.message())
+    assert " … " in str(caught.value.message())
     await client.close()
 
 
@@ -123,12 +202,14 @@ async def test_no_server_is_an_error_with_how_to_start_one() -> None:
 
 async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None:
     models = ["upscale", "networks", NETWORK]
+    impatient = config.model_copy(deep=True)
+    impatient.server.retries = 0
     with run_triton(config, models=models) as server:
-        async with connect(config, url=server.url) as images:
+        async with connect(impatient, url=server.url) as images:
             async with until_begun(images.triton, NETWORK):
                 picture, tiles = encoded(sample("heroine")), VIDEO | {"tile_size": 64}
                 work = asyncio.ensure_future(images.process(picture, "upscale", tiles))
-            server.process.kill()
+            server.process.kill()  # the guard, so that nobody starts Triton again
             with pytest.raises(ServerUnavailable):
                 await work
 

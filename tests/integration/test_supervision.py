@@ -54,6 +54,7 @@ async def serve(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
     serve.write(VIDEO, **SETTINGS)
     await started(serve)
     yield serve
+    Path(f"/tmp/w/printed-{os.getpid()}.txt").write_text(serve.printed)
     with nothing_left(folder / "cache"):
         serve.end()
 

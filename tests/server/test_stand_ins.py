@@ -44,6 +44,20 @@ class Tensor:
     def as_numpy(self) -> np.ndarray:
         return self.values
 
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+
+class TritonError(str):
+    INVALID_ARG = 3
+
+    def __new__(cls, text: str, code: int | None = None) -> "TritonError":
+        made = super().__new__(cls, text)
+        made.code = code
+        return made
+
+    code: int | None
+
 
 @dataclass
 class Request:
@@ -75,7 +89,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     parts = {
         "get_input_tensor_by_name": lambda each, name: Tensor(name, each.tensors[name]),
         "Tensor": Tensor,
-        "TritonError": str,
+        "TritonError": TritonError,
         "InferenceResponse": lambda output_tensors=(), error=None: SimpleNamespace(
             error=error, results={tensor.name: tensor.values for tensor in output_tensors}
         ),
@@ -95,7 +109,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         "name": "net",
         "input": [{"name": "IMAGE"}, {"name": "WEIGHT"}],
         "output": [{"name": "SUM"}, {"name": "SAME"}],
-        "parameters": {},
+        "parameters": {"image_pixels": {"string_value": "10000"}},
     }
     net = backend.TritonPythonModel()
     arguments = {"model_config": json.dumps(config), "model_repository": str(tmp_path)}
@@ -165,3 +179,16 @@ def test_a_failure_is_everybodys_and_its_reason_stays_in_the_log(
     assert capsys.readouterr().out
     (answered,) = model([Request(batch(1, 8, 0))])
     assert answered.error is None
+
+
+def test_an_image_larger_than_any_tile_is_refused_and_the_rest_of_the_batch_served(
+    model: Model,
+) -> None:
+    weight = np.ones((1, 1), np.float32)
+    large, small = (np.ones((1, side, 101, 3), np.uint8) for side in (100, 99))
+    requests = [Request({"IMAGE": image, "WEIGHT": weight}) for image in (small, large, small)]
+    first, refused, last = model(requests)
+    assert refused.error == "TooLarge: IMAGE has 101x100 = 10100 pixels; allowed: 10000"
+    assert refused.error.code == TritonError.INVALID_ARG
+    for response in (first, last):
+        np.testing.assert_array_equal(response.results["SUM"], [[99 * 101 * 3]])

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 10
 PROBLEM_BYTES = 64 * 1024  # that are read of an answer that isn't a success
+NO_HTTP = "illegal "  # request line, status line: what h11 says of an answer that isn't HTTP
 IDLE_CONNECTIONS = 8  # that are kept, for seconds
 
 
@@ -245,6 +246,11 @@ def _translated(url: str) -> Iterator[None]:
             f"no gateway answers at {url} ({_reason(error)}); start one with `sakuga web`, or set "
             "server.url to auto"
         ) from error
+    except httpx.RemoteProtocolError as error:
+        what = f"the connection to {url} broke ({_reason(error)})"
+        if NO_HTTP in str(error):
+            what = f"{url} doesn't speak HTTP; for Triton's gRPC, server.url is host:port"
+        raise errors.ServerUnavailable(what) from error
     except (httpx.TransportError, httpx.DecodingError) as error:
         raise errors.ServerUnavailable(
             f"the connection to {url} broke ({_reason(error)})"

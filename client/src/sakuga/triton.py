@@ -151,6 +151,7 @@ class Triton(ModelTransport):
                 stream_timeout=deadline.positive,
                 headers=tracing.headers(),
             )
+
             def progressed(progress: Progress) -> None:
                 self._has_answered = True
                 on_progress(progress)

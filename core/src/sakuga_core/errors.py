@@ -23,6 +23,7 @@ Triton's short list of statuses, and a client in any language can tell errors ap
 """
 
 import re
+from itertools import accumulate
 from typing import Self
 
 from sakuga_core.protocol import PIPELINES
@@ -35,8 +36,9 @@ class SakugaError(Exception):
     http_status = 500
 
     def to_message(self) -> str:
-        """The error as it travels: "ClassName: message"."""
-        return f"{type(self).__name__}: {self}"
+        """The error as it travels: "ClassName: message", shortened in the middle to what gRPC
+        carries."""
+        return _shortened(f"{type(self).__name__}: {self}")
 
 
 class ConfigError(SakugaError):
@@ -133,6 +135,26 @@ _BY_NAME: dict[str, type[SakugaError]] = {
         *(DetectorError, ServerError),
     )
 }
+
+# Bytes of a message in gRPC's trailers, of which clients take 8 kB, other trailers included.
+LONGEST = 6000
+
+
+def _shortened(text: str) -> str:
+    """What is left of a text so that it has at most LONGEST bytes as gRPC encodes it: three for
+    each byte that isn't a printable character of ASCII."""
+    sizes = [1 if " " <= c <= "~" and c != "%" else 3 * len(c.encode()) for c in text]
+    if sum(sizes) <= LONGEST:
+        return text
+    half = LONGEST // 2 - len(" … ".encode()) * 3
+    head, tail = _fitting(sizes, half), _fitting(sizes[::-1], half)
+    return f"{text[:head]} … {text[len(text) - tail :]}"
+
+
+def _fitting(sizes: list[int], most: int) -> int:
+    """How many of the first have together at most so much."""
+    return sum(total <= most for total in accumulate(sizes))
+
 
 # Triton's messages for a model that was never loaded, was unloaded, or is a step of an ensemble and
 # one of these.

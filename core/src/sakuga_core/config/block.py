@@ -86,6 +86,8 @@ class Source:
     trusted: bool = False
     """Whether it may name Python code to import: somebody named the file, or it lies in the user's
     own configuration folder. A file that merely lies in the current folder may be a stranger's."""
+    gone_since: float | None = None
+    """Since when it isn't there, by the monotonic clock; infinite once that was said."""
 
     @property
     def age(self) -> float:

@@ -6,6 +6,7 @@ server's administration, which belongs into no file, is read where it is needed.
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ URL, JOBS = "SAKUGA_URL", "SAKUGA_JOBS"
 
 # A younger file may still be being written; it is read at the next look.
 STABLE_SECONDS = 0.1
+GONE_SECONDS = 2.0  # in which an editor has put a new file in place
 
 log = logging.getLogger("sakuga")
 
@@ -61,9 +63,11 @@ def refresh(config: Config) -> bool:
         Whether the file was read again.
     """
     source = config.source
-    if source is None or (stamp := _stamp(source.file)) in (None, source.stamp):
+    if source is None:
         return False
-    if not is_stable(stamp[0]):
+    stamp = _stamp(source.file)
+    _say_if_gone(source, stamp)
+    if stamp in (None, source.stamp) or not is_stable(stamp[0]):
         return False
     source.stamp = stamp
     try:
@@ -75,6 +79,18 @@ def refresh(config: Config) -> bool:
     source.lines = new.source.lines
     config.take_over(new)
     return True
+
+
+def _say_if_gone(source: Source, stamp: tuple[int, ...] | None) -> None:
+    """Warns once of a file that doesn't come back; editors replace files, so not at once."""
+    now = time.monotonic()
+    if stamp is not None:
+        source.gone_since = None
+    elif source.gone_since is None:
+        source.gone_since = now
+    elif now - source.gone_since > GONE_SECONDS:
+        log.warning("%s: is gone; what it said stays in effect", source.file)
+        source.gone_since = math.inf
 
 
 def is_stable(changed: int) -> bool:

@@ -47,6 +47,7 @@ def net(network: Upscaler, config: Config) -> dict[str, Any]:
             *([_means(network.means)] if network.means else []),
         ],
         outputs=[*_results(-1), *_shares(network.means)],
+        image_pixels=_tile_side(network, config) ** 2,
     )
 
 
@@ -134,10 +135,14 @@ def inpainting_net(network: Inpainter, config: Config) -> dict[str, Any]:
     )
 
 
-def _largest_side(network: Upscaler, config: Config) -> int:
-    """Of the tiles of a network."""
+def _tile_side(network: Upscaler, config: Config) -> int:
+    """Of the largest tiles of a network, with their padding."""
     size = min(config.limits.tile_size, network.tile_size or config.limits.tile_size)
-    side = size + 2 * network.receptive_field
+    return size + 2 * network.receptive_field
+
+
+def _largest_side(network: Upscaler, config: Config) -> int:
+    side = _tile_side(network, config)
     return math.floor(protocol.LONGER * side) if network.means else side
 
 
@@ -160,8 +165,13 @@ def _batched(
     outputs: list[Any],
     backend: Backend = "onnxruntime",
     one_by_one: bool = False,
+    image_pixels: int | None = None,
 ) -> dict[str, Any]:
-    """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them."""
+    """A network, batched by Triton, as config.yaml wants it: by its name, or as all of them.
+
+    Args:
+        image_pixels: of the largest image; if unset, as `inputs` have it.
+    """
     settings = settings_of(network, config)
     batch = 1 if one_by_one else settings.batch or batch
     folder = gpu.engine_folder(network, config)
@@ -176,7 +186,10 @@ def _batched(
         # them on a machine without any, so `gpu_id` narrows what Triton sees instead.
         "instance_group": [{"kind": "KIND_AUTO", "count": settings.instances}],
         "dynamic_batching": {"max_queue_delay_microseconds": settings.max_queue_delay_us},
-        "parameters": _engine(network, backend, settings, config.server.cpu_threads),
+        "parameters": {
+            **_engine(network, backend, settings, config.server.cpu_threads),
+            **parameters(image_pixels=image_pixels or inputs[0].most[0] * inputs[0].most[1]),
+        },
         **(gpu.accelerated(settings, inputs, batch, folder) if backend == "onnxruntime" else {}),
     }
 

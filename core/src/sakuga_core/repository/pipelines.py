@@ -135,6 +135,7 @@ def alpha_matting(config: Config) -> Model:
         count=config.server.matting_workers,
         inputs=[tensor(protocol.NET_MASK, "TYPE_FP32", [-1, -1, -1]), *_passed_on()],
         outputs=_reply(),
+        limits=config.limits.model_dump(),
         # Before Triton 26.03 a request whose later step is refused is never answered.
         bounded=False,
     )

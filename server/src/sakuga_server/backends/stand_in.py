@@ -10,6 +10,7 @@ import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga_core import protocol
+from sakuga_core.errors import TooLarge
 from sakuga_server import cuda
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
@@ -33,6 +34,18 @@ def _chosen(config: Mapping[str, Any], args: Mapping[str, str]) -> str:
         if found := config.get("cc_model_filenames", {}).get(capability):
             return str(found)
     return str(config.get("default_model_filename", ""))
+
+
+def refused(request: Any, first_input: str, most: float) -> Any | None:
+    """The response to a request whose image has more pixels than a pipeline ever sends."""
+    shape = pb.get_input_tensor_by_name(request, first_input).shape()
+    height, width = shape[1:3]
+    if height * width <= most:
+        return None
+    text = f"{first_input} has {width}x{height} = {width * height} pixels; allowed: {most:.0f}"
+    return pb.InferenceResponse(
+        error=pb.TritonError(TooLarge(text).to_message(), pb.TritonError.INVALID_ARG)
+    )
 
 
 def joined(requests: list[Any], name: str) -> Array:

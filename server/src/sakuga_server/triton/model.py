@@ -94,7 +94,7 @@ def options_of(request: Any) -> dict[str, Any]:
     text = bytes_of(request, protocol.OPTIONS) or b"{}"
     try:
         options = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         options = None
     if not isinstance(options, dict):
         raise BadOption(f"{protocol.OPTIONS} is {text[:60]!r}; allowed: a JSON object")

@@ -5,10 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from sakuga_core import protocol
+from sakuga_core.config.server import Limits
+from sakuga_core.errors import BadInput
 from sakuga_core.networks.facts import SegmenterFacts
 from sakuga_server.imaging.picture import Array
+from sakuga_server.imaging.reading.checks import check_size
 from sakuga_server.pipelines.rembg_prepare import RembgContext, prepare
 from sakuga_server.pipelines.settings import Settings
 from sakuga_server.triton.model import PictureModel, array_of, bytes_of, options_of, text_tensor
@@ -23,7 +27,9 @@ class RembgPrepareModel(PictureModel):
 
     async def answer(self, request: Any) -> dict[str, Array]:
         wanted = request.requested_output_names()
-        name = next(n for n in wanted if n in self.outputs)
+        name = next((n for n in wanted if n in self.outputs), None)
+        if name is None:
+            raise BadInput(f"a request of {protocol.REMBG_PREPARE} names the output of a network")
         image, options = bytes_of(request, protocol.IMAGE), options_of(request)
         square, picture, context = prepare(image, options, self.outputs[name], self.settings)
         tensors = {
@@ -45,15 +51,24 @@ class AlphaMattingModel(PictureModel):
 
         closed_form.warm_up()
         self.finish = alpha_matting.finish
+        self.limits = Limits.model_validate_json(parameters["limits"]["string_value"])
 
     async def answer(self, request: Any) -> dict[str, Array]:
-        prediction, picture = (
-            array_of(request, protocol.NET_MASK)[0],
-            array_of(request, protocol.PICTURE),
-        )
-        context = RembgContext.model_validate_json(bytes_of(request, protocol.CONTEXT))
-        result, report = self.finish(prediction, picture, context)
+        mask, picture = (array_of(request, n) for n in (protocol.NET_MASK, protocol.PICTURE))
+        check_size(picture.shape[1], picture.shape[0], self.limits, protocol.PICTURE)
+        result, report = self.finish(mask[0], picture, _context(request))
         return {
             protocol.RESULT: text_tensor(result),
             protocol.REPORT: text_tensor(json.dumps(report).encode()),
         }
+
+
+def _context(request: Any) -> RembgContext:
+    """
+    Raises:
+        BadInput: somebody else than an ensemble made it.
+    """
+    try:
+        return RembgContext.model_validate_json(bytes_of(request, protocol.CONTEXT))
+    except ValidationError:
+        raise BadInput(f"{protocol.CONTEXT} isn't what {protocol.REMBG_PREPARE} gives") from None

@@ -6,6 +6,7 @@ serves both. Where the native library is installed, Triton finds that first.
 """
 
 import json
+import math
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from sakuga_server.backends.stand_in import (
     lost,
     opened,
     parted,
+    refused,
     unfinished,
 )
 
@@ -49,6 +51,7 @@ class TritonPythonModel:
             cache=cache_folder() / "openvino",
             output=config["output"][0]["name"],
         )
+        self.image_pixels = parameters.get("image_pixels", math.inf)
         name = config["name"]
         load = partial(engine, path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
         self.engine = load()
@@ -57,7 +60,11 @@ class TritonPythonModel:
         self.background = Background(load, kilomacs)
 
     def execute(self, requests):
-        responses = [self._in_background(request) for request in requests]
+        first = self.inputs[0]
+        responses = [
+            refused(request, first, self.image_pixels) or self._in_background(request)
+            for request in requests
+        ]
         others = [r for r, done in zip(requests, responses, strict=True) if done is None]
         answers = iter(self._together(others) if others else ())
         return [done or next(answers) for done in responses]

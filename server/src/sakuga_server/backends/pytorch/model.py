@@ -7,10 +7,11 @@ It needs torch, which the server's package doesn't bring.
 """
 
 import json
+import math
 
 import torch
 
-from sakuga_server.backends.stand_in import failed, joined, opened, parted
+from sakuga_server.backends.stand_in import failed, joined, opened, parted, refused
 
 
 class TritonPythonModel:
@@ -20,6 +21,7 @@ class TritonPythonModel:
 
     def initialize(self, args):
         path, parameters, self.inputs = opened(args, "model.pt")
+        self.image_pixels = parameters.get("image_pixels", math.inf)
         if threads := int(parameters.get("INTRA_OP_THREAD_COUNT", 0)):
             torch.set_num_threads(threads)
         torch._C._set_graph_executor_optimize(
@@ -31,6 +33,13 @@ class TritonPythonModel:
         self.outputs = [tensor["name"] for tensor in config["output"]]
 
     def execute(self, requests):
+        refusals = [refused(request, self.inputs[0], self.image_pixels) for request in requests]
+        others = [r for r, refusal in zip(requests, refusals, strict=True) if refusal is None]
+        answers = iter(self._together(others) if others else ())
+        return [refusal or next(answers) for refusal in refusals]
+
+    def _together(self, requests):
+        """The responses to requests that Triton batched."""
         try:
             results = self._run([joined(requests, name) for name in self.inputs])
         except Exception as error:
