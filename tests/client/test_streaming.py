@@ -300,6 +300,9 @@ async def test_an_answer_that_isnt_whole_is_asked_for_again(kind: str) -> None:
         server.damaged = [damaged()[kind]]
         assert (await triton.infer("upscale", b"a picture", {})).result == b"plain"
         assert len(server.plain) == 2
+        server.damaged = 5 * [damaged()[kind]]  # a server that has answered before is waited for
+        assert (await triton.infer("upscale", b"a picture", {})).result == b"plain"
+    async with connected(whole, retries=1) as (server, triton):
         server.damaged = 2 * [damaged()[kind]]
         with pytest.raises(ServerUnavailable, match="isn't whole"):
             await triton.infer("upscale", b"a picture", {})
