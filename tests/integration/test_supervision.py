@@ -54,7 +54,6 @@ async def serve(served: Path, tmp_path_factory: pytest.TempPathFactory) -> Async
     serve.write(VIDEO, **SETTINGS)
     await started(serve)
     yield serve
-    Path(f"/tmp/w/printed-{os.getpid()}.txt").write_text(serve.printed)
     with nothing_left(folder / "cache"):
         serve.end()
 
@@ -151,6 +150,7 @@ async def test_a_client_without_retries_is_told_what_happened(serve: Serve) -> N
         kill(serve, "upscale_stream", most=4)
         with pytest.raises(ServerUnavailable, match=r"a process of upscale at .* died; the server"):
             await running
+    await serve.until(lambda text: "Triton serves again" in text)
 
 
 async def test_health_finds_the_one_process_that_does_not_answer(serve: Serve) -> None:

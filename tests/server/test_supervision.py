@@ -7,16 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from sakuga_server.runtime import guard, processes, supervision
 from sakuga_server.runtime.processes import Stub
-from sakuga_server.runtime.supervision import Remains, Watched
+from sakuga_server.runtime.supervision import Remains, Supervisor, Watched
 
 PREFIX = "sakuga-test-of-the-guard-"
-WAITS = [sys.executable, "-c", "print('up', flush=True); import time; time.sleep(600)"]
+SAYS = [
+    *(sys.executable, "-c"),
+    "import sys, time; print(*sys.argv[1:], flush=True); time.sleep(600)",
+]
 
 
 @contextmanager
@@ -27,7 +32,10 @@ def guarded(folder: Path, *command: str) -> Iterator["subprocess.Popen[bytes]"]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
-        yield process
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def lines(process: "subprocess.Popen[bytes]", count: int) -> list[str]:
@@ -48,17 +56,17 @@ def test_what_ends_before_it_serves_is_not_started_again(tmp_path: Path) -> None
     assert not tmp_path.exists()
 
 
-def test_what_served_is_started_again_with_its_arguments(tmp_path: Path) -> None:
+def test_what_served_is_started_again_with_other_models(tmp_path: Path) -> None:
     segment = Path("/dev/shm", f"{PREFIX}1")
-    with guarded(tmp_path, *WAITS) as process:
-        assert lines(process, 1) == ["up"]
+    with guarded(tmp_path, *SAYS, "--load-model=a", "--load-model=b", "--other") as process:
+        assert lines(process, 1) == ["--load-model=a --load-model=b --other"]
         send(process, guard.SERVING)
         segment.touch()
         (running,) = processes.children(process.pid)
         os.kill(running, signal.SIGKILL)
-        said, up = lines(process, 2)
-        assert "status 137; it is started again" in said
-        assert up == "up"
+        assert lines(process, 1) == ["Triton ended by itself, with status 137"]
+        send(process, guard.AGAIN + b"b c\n")
+        assert lines(process, 1) == ["--other --load-model=b --load-model=c"]
         assert not segment.exists()  # which the one before left
         (second,) = processes.children(process.pid)
         assert second != running
@@ -67,22 +75,22 @@ def test_what_served_is_started_again_with_its_arguments(tmp_path: Path) -> None
     assert not tmp_path.exists()
 
 
-def test_what_ends_again_and_again_is_given_up(tmp_path: Path) -> None:
-    ends, place = tmp_path / "ends", tmp_path / "place"
-    with guarded(
-        place, "/bin/sh", "-c", f"test -e {ends} && exit 7; echo up; sleep 600"
-    ) as process:
+@pytest.mark.parametrize("word", [b"\n", b""])
+def test_what_nobody_wants_again_is_given_up(tmp_path: Path, word: bytes) -> None:
+    with guarded(tmp_path, *SAYS) as process:
         lines(process, 1)
         send(process, guard.SERVING)
-        ends.touch()  # from the second on they end
         os.kill(*processes.children(process.pid), signal.SIGKILL)
-        assert process.wait(60) == 7
-        assert process.stdout
-        assert process.stdout.read().count(b"it is started again") == guard.RESTARTS
+        lines(process, 1)
+        send(process, word)
+        if not word:
+            assert process.stdin
+            process.stdin.close()
+        assert process.wait(60) == 128 + signal.SIGKILL
 
 
 def test_sigterm_ends_what_served(tmp_path: Path) -> None:
-    with guarded(tmp_path, *WAITS) as process:
+    with guarded(tmp_path, *SAYS) as process:
         lines(process, 1)
         send(process, guard.SERVING)
         process.terminate()
@@ -90,11 +98,13 @@ def test_sigterm_ends_what_served(tmp_path: Path) -> None:
 
 
 def test_the_second_guard_ends_what_was_started_again(tmp_path: Path) -> None:
-    with guarded(tmp_path, *WAITS) as process:
+    with guarded(tmp_path, *SAYS) as process:
         lines(process, 1)
         send(process, guard.SERVING)
         os.kill(*processes.children(process.pid), signal.SIGKILL)
-        lines(process, 2)
+        lines(process, 1)
+        send(process, guard.AGAIN + b"\n")
+        lines(process, 1)
         (second,) = processes.children(process.pid)
         ended = os.pidfd_open(second)
         process.kill()
@@ -106,7 +116,7 @@ def test_the_second_guard_ends_what_was_started_again(tmp_path: Path) -> None:
 
 @pytest.fixture
 def stub() -> Iterator["subprocess.Popen[bytes]"]:
-    with subprocess.Popen(WAITS, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(SAYS, stdout=subprocess.PIPE) as process:
         lines(process, 1)
         yield process
         process.kill()
@@ -155,3 +165,62 @@ def test_processes_that_compute_are_not_idle(monkeypatch: pytest.MonkeyPatch) ->
         clock[1] += computed
         seen.append(watched.is_idle())
     assert seen == [False] * 5 + [True] * 3 + [False] * 2
+
+
+@dataclass
+class Guard:
+    """Stands for the guard's process: what it is told, and the Triton that it runs."""
+
+    pid: int = 0
+    stdin: BytesIO = field(default_factory=BytesIO)
+
+    def told(self) -> list[bytes]:
+        return self.stdin.getvalue().splitlines()
+
+
+class Control:
+    """Stands for the administration of a Triton that serves."""
+
+    async def states(self) -> dict[str, str]:
+        return {"upscale": "READY"}
+
+
+def test_a_triton_that_ends_again_and_again_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running: list[int | None] = [7]
+    monkeypatch.setattr(processes, "triton_of", lambda _: running[0])
+    monkeypatch.setattr(processes, "stubs_of", lambda _: [])
+    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
+    said: list[str] = []
+    models = iter("abcdefgh")
+    supervisor = Supervisor(
+        made := Guard(),  # type: ignore[arg-type]
+        Control(),  # type: ignore[arg-type]
+        tmp_path,
+        lambda: [next(models)],
+        0,
+        said.append,
+    )
+    supervisor._look()
+    assert not supervisor.is_restarting()
+    for number in range(supervision.RESTARTS + 1):
+        running[0] = None
+        supervisor._look()
+        supervisor._look()  # it is being started
+        assert supervisor.is_restarting()
+        running[0] = 8 + number
+        supervisor._look()
+        assert not supervisor.is_restarting()
+    assert made.told() == [b"again a", b"again b", b"again c", b"again d", b"again e", b""]
+    assert said[:2] == ["Triton is started again", "Triton serves again"]
+
+
+def test_a_triton_that_dies_before_the_first_look_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(processes, "triton_of", lambda _: None)
+    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
+    made, control = Guard(), Control()
+    Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
+    assert made.told() == [b"again a"]

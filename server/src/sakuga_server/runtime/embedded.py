@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -93,36 +94,25 @@ def run_triton(
         bring_up(place.models, config)
         launch = _launch(config, place, _ports(config.server, port, reserved), models)
         process = _started(config, launch)
-        relay = _Relay(process, log or sys.stderr)
+        relay, supervisor = _Relay(process, log or sys.stderr), None
         try:
             _wait(process, config.server, launch.ports.grpc, relay)
             reserved.close()
             url = machine.address(_near(config.server), launch.ports.grpc)
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
-            supervised = (process.pid, control, place.models, config.server.exit_timeout)
-            supervisor = Supervisor(*supervised, relay.say)
-            with _supervised(process, supervisor):
-                models = list(launch.models)
-                yield Embedded(url, models, process, place.models, control, supervisor)
+            again = partial(_models, config, place.models, models)
+            seconds = config.server.exit_timeout
+            supervisor = Supervisor(process, control, place.models, again, seconds, relay.say)
+            supervisor.start()
+            loaded = list(launch.models)
+            yield Embedded(url, loaded, process, place.models, control, supervisor)
         finally:
+            if supervisor:
+                supervisor.stop()
             if finish:
                 _terminate(process)
             _kill(process)
             relay.join(MARGIN_SECONDS)
-
-
-@contextmanager
-def _supervised(process: "subprocess.Popen[bytes]", supervisor: Supervisor) -> Iterator[None]:
-    """From now on the guard starts Triton again if it ends, and the supervisor watches the rest."""
-    assert process.stdin
-    with suppress(OSError):  # it has ended
-        process.stdin.write(guard.SERVING)
-        process.stdin.flush()
-    supervisor.start()
-    try:
-        yield
-    finally:
-        supervisor.stop()
 
 
 def _launch(config: Config, place: Workspace, ports: Ports, models: Sequence[str]) -> Launch:
@@ -131,10 +121,15 @@ def _launch(config: Config, place: Workspace, ports: Ports, models: Sequence[str
         raise ConfigError(
             f"the repository {config.server.repository} has no network; run `sakuga export` first"
         )
-    chosen = [name for name in possible if name in models] or wanted(config, place.models)
+    chosen = _models(config, place.models, models)
     place.backends.mkdir()
     key = os.environ.get(protocol.ADMIN_KEY) or secrets.token_urlsafe()
     return Launch(binary(place.backends), place, ports, chosen, key)
+
+
+def _models(config: Config, repository: Path, models: Sequence[str]) -> list[str]:
+    """Which to load: these, as far as they can be, or what config.yaml names."""
+    return [name for name in servable(repository) if name in models] or wanted(config, repository)
 
 
 def _ports(settings: Server, port: int, reserved: ExitStack) -> Ports:

@@ -18,14 +18,13 @@ import os
 import select
 import signal
 import sys
-import time
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = "/dev/shm"
 DONE = b"done"  # tells the second guard that nothing is left to do
-SERVING = b"serving"  # from the supervisor: Triton's first start went well
-# Triton is given up when it has ended by itself more than so many times in so many seconds.
-RESTARTS, WITHIN = 5, 60.0
+# Lines from the supervisor: Triton's first start went well; start it again, with these models.
+SERVING, AGAIN = b"serving\n", b"again "
+LOAD = "--load-model="
 
 
 def main(prefix: str, folder: str, *command: str) -> int:
@@ -42,47 +41,54 @@ def main(prefix: str, folder: str, *command: str) -> int:
     libc = ctypes.CDLL(None)
     second = _second(prefix, folder)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1)  # Triton's processes become ours when it is gone
-    state = _State()
+    supervisor = _Supervisor(sys.stdin.fileno())
     while True:
-        status = _run(libc, command, second, state)
-        if not state.starts_again():
+        status = _run(libc, command, second, supervisor)
+        models = supervisor.models(status)
+        if models is None:
             break
-        print(f"Triton ended by itself, with status {status}; it is started again", flush=True)
         _remove_segments(prefix)
-        # A network may have gone since the first start; the others are served.
-        command = (*command, "--exit-on-error=false")
+        others = (each for each in command if not each.startswith(LOAD))
+        command = (*others, *(LOAD + model for model in models))
     _remove(prefix, folder)
     os.write(second, DONE)
     return status
 
 
-class _State:
-    """What is known besides Triton itself."""
+class _Supervisor:
+    """The other end of the pipe."""
 
-    def __init__(self) -> None:
-        self.has_served = False
-        self.is_ending = False
-        """Whether it was told to end."""
-        self.ends: list[float] = []
-        """When it last ended by itself."""
+    def __init__(self, pipe: int) -> None:
+        self.pipe, self.lines = pipe, os.fdopen(pipe, "rb", buffering=0)
+        self.is_serving = self.has_gone = self.is_ending = False
 
-    def starts_again(self) -> bool:
-        now = time.monotonic()
-        self.ends = [*(end for end in self.ends if end > now - WITHIN), now]
-        return self.has_served and not self.is_ending and len(self.ends) <= RESTARTS
+    def read(self) -> bytes:
+        """The next line; none, and so nobody, at the end."""
+        line = self.lines.readline()
+        self.is_serving |= line == SERVING
+        self.has_gone |= not line
+        return line
+
+    def models(self, status: int) -> list[str] | None:
+        """What to start Triton again with; None: it isn't to be."""
+        if not self.is_serving or self.has_gone or self.is_ending:
+            return None
+        print(f"Triton ended by itself, with status {status}", flush=True)
+        line = self.read()
+        return line[len(AGAIN) :].decode().split() if line.startswith(AGAIN) else None
 
 
-def _run(libc: ctypes.CDLL, command: tuple[str, ...], second: int, state: _State) -> int:
+def _run(libc: ctypes.CDLL, command: tuple[str, ...], second: int, supervisor: _Supervisor) -> int:
     """Runs Triton until it ends, or the supervisor's pipe closes; its exit status."""
     triton = _started(libc, command)
     os.write(second, b"%d\n" % triton)
 
     def terminate(*_: object) -> None:
-        state.is_ending = True
+        supervisor.is_ending = True
         os.kill(triton, signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, terminate)
-    _wait(sys.stdin.fileno(), os.pidfd_open(triton), state)
+    _wait(supervisor, os.pidfd_open(triton))
     os.killpg(triton, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(_reaped(triton))
     return code if code >= 0 else 128 - code
@@ -145,19 +151,18 @@ def _end_group(group: int) -> None:
         return  # all of it has ended
 
 
-def _wait(pipe: int, triton: int, state: _State) -> None:
+def _wait(supervisor: _Supervisor, triton: int) -> None:
     """Until Triton, a pidfd, ends, or the supervisor's pipe closes."""
     poll = select.poll()
-    for descriptor in (pipe, triton):
+    for descriptor in (supervisor.pipe, triton):
         poll.register(descriptor, select.POLLIN)
-    while True:
+    while not supervisor.has_gone:
         ready = dict(poll.poll())
-        if pipe in ready:
-            state.has_served = os.read(pipe, len(SERVING)) == SERVING
-            state.is_ending |= not state.has_served
-        if triton in ready or (state.is_ending and pipe in ready):
-            os.close(triton)
-            return
+        if triton in ready:
+            break
+        if supervisor.pipe in ready:
+            supervisor.read()
+    os.close(triton)
 
 
 def _reaped(triton: int) -> int:

@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from sakuga_core.errors import SakugaError
 from sakuga_server.runtime import processes
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.following import drain
+from sakuga_server.runtime.guard import AGAIN, SERVING
 from sakuga_server.runtime.machine import SHM_LEAST
 from sakuga_server.runtime.processes import Stub
 
@@ -30,6 +32,8 @@ REAPED_SECONDS = 0.3  # in which Triton takes notice of a process that it has en
 LOADS = 3  # of a model, one after the other, before Triton is started again instead
 # A file in a model's version folder; Triton loads the model anew where its time has changed.
 MARK = "restarted"
+# Triton is given up when it has ended by itself more than so many times in so many seconds.
+RESTARTS, WITHIN = 5, 120.0
 # Remains of models that may wait until nothing is in flight.
 MOST_REMAINS = 6
 # Nothing is in flight where all processes together take less than this share of a core, for so many
@@ -41,34 +45,43 @@ class Supervisor(threading.Thread):
     """Supervises a Triton that serves, until `stop`.
 
     Args:
-        guard: the process that runs Triton, and starts it again when it ends.
+        guard: the process that runs Triton.
         control: the server's administration.
         repository: the runtime repository.
-        exit_timeout: seconds in which requests in flight may finish before Triton is started again.
+        models: what Triton has to load when it is started again.
+        exit_timeout: seconds in which requests in flight may finish before that.
         say: takes each event, as a line.
     """
 
     def __init__(
         self,
-        guard: int,
+        guard: "subprocess.Popen[bytes]",
         control: Control,
         repository: Path,
+        models: Callable[[], Iterable[str]],
         exit_timeout: float,
         say: Callable[[str], object],
     ) -> None:
         super().__init__(daemon=True, name="supervisor")
         self.guard, self.control, self.repository = guard, control, repository
-        self.exit_timeout, self.say = exit_timeout, say
+        self.models, self.exit_timeout, self.say = models, exit_timeout, say
         self.ended, self.serves = threading.Event(), threading.Event()
         self.watched = Watched()
         self.remains = Remains()
-        self.triton: int | None = None
+        self.triton: int | None = 0  # not yet seen
+        self.ends: list[float] = []
+        """When Triton last ended by itself."""
         self.serves.set()
+
+    def start(self) -> None:
+        """Begins it. From now on the guard waits for a word when Triton has ended."""
+        self.tell(SERVING)
+        super().start()
 
     def stop(self) -> None:
         """Ends the supervision."""
         self.ended.set()
-        self.join()
+        self.join(LOOK_SECONDS)  # it may be loading a model, for nobody
 
     def is_restarting(self) -> bool:
         """Whether Triton is being started again, or drained for that."""
@@ -80,10 +93,10 @@ class Supervisor(threading.Thread):
                 self._look()
 
     def _look(self) -> None:
-        triton = processes.triton_of(self.guard)
+        triton = processes.triton_of(self.guard.pid)
         if triton != self.triton:
-            if self.triton:
-                self.serves.clear()
+            if triton is None:
+                self._start_again()
             self.watched, self.remains, self.triton = Watched(), Remains(), triton
         if triton is None or not self._is_serving():
             self.ended.wait(LOOK_SECONDS)
@@ -95,7 +108,25 @@ class Supervisor(threading.Thread):
         for model in sorted({stub.model for stub in died if processes.is_zombie(stub.pid)}):
             self._heal(model)
         if self.remains.count() and self._is_time():
-            self._restart(triton)
+            self._end(triton)
+
+    def _start_again(self) -> None:
+        """Tells the guard, which waits for it, to start Triton again; but not again and again."""
+        self.serves.clear()
+        now = time.monotonic()
+        self.ends = [*(end for end in self.ends if end > now - WITHIN), now]
+        if len(self.ends) > RESTARTS:
+            self.tell(b"\n")
+            return
+        self.say("Triton is started again")
+        self.tell(AGAIN + " ".join(self.models()).encode() + b"\n")
+
+    def tell(self, line: bytes) -> None:
+        """Sends the guard a line."""
+        assert self.guard.stdin
+        with suppress(OSError, ValueError):  # it has ended
+            self.guard.stdin.write(line)
+            self.guard.stdin.flush()
 
     def _is_serving(self) -> bool:
         if self.is_restarting():
@@ -121,7 +152,7 @@ class Supervisor(threading.Thread):
             self.say(f"a process of {model} died; the model was loaded again in {seconds:.1f} s")
             return
         if self.triton:
-            self._restart(self.triton)
+            self._end(self.triton)
 
     def _is_time(self) -> bool:
         """Whether Triton has to be started again now, because of what is left of dead models."""
@@ -131,10 +162,10 @@ class Supervisor(threading.Thread):
             return True
         return self.remains.are_stuck() and self.watched.is_idle()
 
-    def _restart(self, triton: int) -> None:
-        """Has the guard start Triton again."""
+    def _end(self, triton: int) -> None:
+        """Ends Triton, so that it is started again."""
         self.serves.clear()
-        self.say("Triton is started again, as some of its processes have died")
+        self.say("Triton is ended, as some of its processes have died")
         with suppress(ProcessLookupError):
             os.kill(triton, signal.SIGKILL)
 
