@@ -28,7 +28,7 @@ FIRST, LONGEST = 0.2, 5.0
 # A server that has answered before, and doesn't, is being started again, or a process of it is.
 # That is waited for so many seconds, with at most so many between two attempts: refused at once,
 # they cost it nothing.
-RECOVERY, AGAIN = 30.0, 1.0
+RECOVERY, AGAIN = 60.0, 1.0
 
 
 @dataclass(frozen=True)
