@@ -158,10 +158,10 @@ def _wait(supervisor: _Supervisor, triton: int) -> None:
         poll.register(descriptor, select.POLLIN)
     while not supervisor.has_gone:
         ready = dict(poll.poll())
-        if triton in ready:
-            break
         if supervisor.pipe in ready:
             supervisor.read()
+        if triton in ready:
+            break
     os.close(triton)
 
 

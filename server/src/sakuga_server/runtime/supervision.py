@@ -89,8 +89,10 @@ class Supervisor(threading.Thread):
 
     def run(self) -> None:
         while not self.ended.is_set():
-            with suppress(SakugaError, OSError):  # Triton may be ending; the next look tells
+            try:
                 self._look()
+            except (SakugaError, OSError):  # Triton may be starting or ending; the next look tells
+                self.ended.wait(LOOK_SECONDS)
 
     def _look(self) -> None:
         triton = processes.triton_of(self.guard.pid)
