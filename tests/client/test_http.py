@@ -41,6 +41,13 @@ async def test_a_plain_call_is_one_request() -> None:
     assert body == b"picture"
 
 
+async def test_a_server_of_grpc_is_recognised() -> None:
+    settings = b"\0\0\0\4\0\0\0\0\0"  # HTTP/2's first frame
+    async with reached(settings, retries=0) as (_, gateway):
+        with pytest.raises(ServerUnavailable, match="doesn't speak HTTP; for Triton's gRPC"):
+            await gateway.run(UPSCALE, b"picture", {})
+
+
 async def test_a_path_before_the_interface_is_kept() -> None:
     async with written(GOOD) as server, Gateway(Server(url=f"{server.url}/art/")) as gateway:
         await gateway.run(UPSCALE, b"picture", {})

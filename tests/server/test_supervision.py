@@ -224,3 +224,29 @@ def test_a_triton_that_dies_before_the_first_look_is_started_again(
     made, control = Guard(), Control()
     Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
     assert made.told() == [b"again a"]
+
+
+def test_ends_that_were_planned_are_not_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    running: list[int | None] = [2**22 + 1]
+    monkeypatch.setattr(processes, "triton_of", lambda _: running[0])
+    monkeypatch.setattr(processes, "stubs_of", lambda _: [])
+    monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
+    made, control = Guard(), Control()
+    supervisor = Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)  # type: ignore[arg-type]
+    for _ in range(3 * supervision.RESTARTS):
+        running[0] = 2**22 + 1  # no process has that number
+        supervisor._look()
+        supervisor._end(2**22 + 1)
+        running[0] = None
+        supervisor._look()
+    assert made.told() == [b"again a"] * (3 * supervision.RESTARTS)
+
+
+def test_children_are_the_same_where_the_kernel_keeps_no_list(
+    stub: "subprocess.Popen[bytes]",
+) -> None:
+    assert stub.pid in processes.children(os.getpid())
+    assert sorted(processes.by_parent(os.getpid())) == sorted(processes.children(os.getpid()))
+    assert processes.children(2**22 + 1) == []

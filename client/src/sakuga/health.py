@@ -3,12 +3,14 @@ processes."""
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sakuga import arrays
+from sakuga.reply import Reply
 from sakuga.retry import Deadline
 from sakuga.triton import Triton
 from sakuga_core import errors, protocol
@@ -17,15 +19,8 @@ from sakuga_core.config.schema import Config
 
 SIDE = 8
 TILE = 32  # the smallest there is, for little work
-# A model that is busy is as it should be, one that was unloaded meanwhile isn't missed, and who
-# refuses a picture is alive.
-FINE = (
-    errors.DeadlineExceeded,
-    errors.Overloaded,
-    errors.ModelNotLoaded,
-    errors.Cancelled,
-    errors.BadInput,
-)
+# A busy model is as it should be, and one that was unloaded meanwhile isn't missed.
+FINE = (errors.DeadlineExceeded, errors.Overloaded, errors.ModelNotLoaded, errors.Cancelled)
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ class Check:
     """Triton's."""
     seconds: float
     error: errors.SakugaError | None = None
-    """Of the first of its processes that gave no picture."""
+    """Of one of its processes that gave no picture: a fault, if there is one."""
 
     @property
     def is_fault(self) -> bool:
@@ -79,17 +74,25 @@ async def _checked(triton: Triton, model: str, config: Config, seconds: float) -
     start, deadline = time.monotonic(), Deadline(seconds)
     name, request = model.removesuffix(protocol.STREAM), _request(model, config)
     progress = (lambda _: None) if name != model else None
-    found: list[Any] = [None]
     try:
         count = await triton.instances(model)
-        calls = (triton.infer(name, *request, deadline, progress) for _ in range(count))
-        found = await asyncio.gather(*calls, return_exceptions=True)
     except errors.SakugaError as error:
-        found = [error]
-    failed = [each for each in found if isinstance(each, errors.SakugaError)]
-    faults = [error for error in failed if not isinstance(error, FINE)]
-    late = [error for error in failed if not isinstance(error, errors.BadInput)]
-    return Check(model, time.monotonic() - start, next(iter([*faults, *late]), None))
+        return Check(model, time.monotonic() - start, error)
+    calls = (triton.infer(name, *request, deadline, progress) for _ in range(count))
+    failed = [each for each in await asyncio.gather(*map(_failure, calls)) if each]
+    failed.sort(key=lambda error: isinstance(error, FINE))
+    return Check(model, time.monotonic() - start, failed[0] if failed else None)
+
+
+async def _failure(call: Awaitable[Reply]) -> errors.SakugaError | None:
+    """The error of a call, unless it is a refusal: who refuses a picture is alive."""
+    try:
+        await call
+    except errors.BadInput:
+        return None
+    except errors.SakugaError as error:
+        return error
+    return None
 
 
 def _picture() -> bytes:

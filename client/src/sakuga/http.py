@@ -246,15 +246,11 @@ def _translated(url: str) -> Iterator[None]:
             f"no gateway answers at {url} ({_reason(error)}); start one with `sakuga web`, or set "
             "server.url to auto"
         ) from error
-    except httpx.RemoteProtocolError as error:
+    except (httpx.TransportError, httpx.DecodingError) as error:
         what = f"the connection to {url} broke ({_reason(error)})"
-        if NO_HTTP in str(error):
+        if isinstance(error, httpx.RemoteProtocolError) and NO_HTTP in str(error):
             what = f"{url} doesn't speak HTTP; for Triton's gRPC, server.url is host:port"
         raise errors.ServerUnavailable(what) from error
-    except (httpx.TransportError, httpx.DecodingError) as error:
-        raise errors.ServerUnavailable(
-            f"the connection to {url} broke ({_reason(error)})"
-        ) from error
 
 
 def _reason(error: Exception) -> str:

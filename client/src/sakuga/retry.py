@@ -101,14 +101,14 @@ class Attempts:
         """
         self.failed = self.failed or time.monotonic()
         pause = random.uniform(0, min(LONGEST, FIRST * 2**self.made))
-        if recovers and self.retries and time.monotonic() < self.failed + RECOVERY:
-            pause = min(pause, AGAIN)
-            allowed = pause < self.deadline.left
-        else:
-            allowed = self.made < self.retries and pause < self.deadline.left
-            allowed = allowed and self.budget.spend()
-        self.made += allowed
-        return pause if allowed else None
+        waits = recovers and self.retries > 0 and time.monotonic() < self.failed + RECOVERY
+        pause = min(pause, AGAIN) if waits else pause
+        if pause >= self.deadline.left:
+            return None
+        if not waits and (self.made >= self.retries or not self.budget.spend()):
+            return None
+        self.made += 1
+        return pause
 
 
 async def repeated(

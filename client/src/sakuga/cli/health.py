@@ -14,6 +14,7 @@ SECONDS = 20.0
 @click.command()
 @click.option(
     "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
     default=SECONDS,
     show_default=True,
     help="seconds for each model; one that takes longer is busy, which is no fault",

@@ -72,7 +72,8 @@ class Server(Block):
     server can still process it."""
     retries: Annotated[int, Field(ge=0, le=20)] = 3
     """Times that a client sends a picture again when a server can't be reached or stops; over time
-    at most one retry for five pictures. A full queue is reported immediately, without a retry."""
+    at most one retry for five pictures. A full queue is reported immediately, without a retry. Over
+    gRPC a server that has answered before is waited for, up to a minute; 0 switches that off."""
     in_flight: Count = 64
     """Concurrent requests of one client; more pictures wait in the client. Unless it is set, 8 to a
     gateway."""

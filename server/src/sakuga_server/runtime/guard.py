@@ -44,7 +44,7 @@ def main(prefix: str, folder: str, *command: str) -> int:
     supervisor = _Supervisor(sys.stdin.fileno())
     while True:
         status = _run(libc, command, second, supervisor)
-        models = supervisor.models(status)
+        models = supervisor.models_to_start(status)
         if models is None:
             break
         _remove_segments(prefix)
@@ -69,8 +69,8 @@ class _Supervisor:
         self.has_gone |= not line
         return line
 
-    def models(self, status: int) -> list[str] | None:
-        """What to start Triton again with; None: it isn't to be."""
+    def models_to_start(self, status: int) -> list[str] | None:
+        """What it wants Triton started with, which has ended; None: it isn't to be started."""
         if not self.is_serving or self.has_gone or self.is_ending:
             return None
         print(f"Triton ended by itself, with status {status}", flush=True)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,12 +39,17 @@ def stubs_of(triton: int) -> Iterator[Stub]:
 def children(parent: int) -> list[int]:
     """The processes that another one has started and not yet waited for."""
     found: list[int] = []
-    for task in (PROC / str(parent) / "task").glob("*/children"):  # each thread has its own
-        try:
+    tasks = list((PROC / str(parent) / "task").glob("*/children"))  # each thread has its own
+    for task in tasks:
+        with suppress(OSError):  # the thread has ended
             found += map(int, task.read_text().split())
-        except OSError:  # the thread has ended
-            continue
-    return found
+    return found if tasks else by_parent(parent)
+
+
+def by_parent(parent: int) -> list[int]:
+    """The same, by a look at all processes, where the kernel keeps no such list."""
+    pids = [int(each.name) for each in PROC.glob("[0-9]*")]
+    return [pid for pid in pids if _status(pid)[1:2] == [str(parent)]]
 
 
 def exists(pid: int) -> bool:
@@ -69,7 +75,7 @@ def proportional_kilobytes(pid: int) -> int:
         OSError: it has ended, or is another user's.
     """
     lines = (PROC / str(pid) / "smaps_rollup").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def _status(pid: int) -> list[str]:

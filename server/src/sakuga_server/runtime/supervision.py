@@ -71,6 +71,8 @@ class Supervisor(threading.Thread):
         self.triton: int | None = 0  # not yet seen
         self.ends: list[float] = []
         """When Triton last ended by itself."""
+        self.is_planned = False
+        """Whether it is ended from here."""
         self.serves.set()
 
     def start(self) -> None:
@@ -100,9 +102,11 @@ class Supervisor(threading.Thread):
             if triton is None:
                 self._start_again()
             self.watched, self.remains, self.triton = Watched(), Remains(), triton
-        if triton is None or not self._is_serving():
+        if triton is None:
             self.ended.wait(LOOK_SECONDS)
             return
+        if self.is_restarting():
+            self._check_serving()
         self.watched.update(processes.stubs_of(triton))
         died = self.watched.wait(LOOK_SECONDS)
         if died:
@@ -113,10 +117,11 @@ class Supervisor(threading.Thread):
             self._end(triton)
 
     def _start_again(self) -> None:
-        """Tells the guard, which waits for it, to start Triton again; but not again and again."""
+        """Tells the guard to start Triton again, unless that ends by itself again and again."""
         self.serves.clear()
         now = time.monotonic()
-        self.ends = [*(end for end in self.ends if end > now - WITHIN), now]
+        ended = [] if self.is_planned else [now]
+        self.ends, self.is_planned = [e for e in self.ends if e > now - WITHIN] + ended, False
         if len(self.ends) > RESTARTS:
             self.tell(b"\n")
             return
@@ -130,12 +135,14 @@ class Supervisor(threading.Thread):
             self.guard.stdin.write(line)
             self.guard.stdin.flush()
 
-    def _is_serving(self) -> bool:
-        if self.is_restarting():
-            asyncio.run(self.control.states())  # which fails until all models are loaded
-            self.serves.set()
-            self.say("Triton serves again")
-        return True
+    def _check_serving(self) -> None:
+        """
+        Raises:
+            SakugaError: not all models are loaded yet.
+        """
+        asyncio.run(self.control.states())
+        self.serves.set()
+        self.say("Triton serves again")
 
     def _heal(self, model: str) -> None:
         """Loads a model again of which a process has died, unless it is unloaded anyway."""
@@ -167,6 +174,7 @@ class Supervisor(threading.Thread):
     def _end(self, triton: int) -> None:
         """Ends Triton, so that it is started again."""
         self.serves.clear()
+        self.is_planned = True
         self.say("Triton is ended, as some of its processes have died")
         with suppress(ProcessLookupError):
             os.kill(triton, signal.SIGKILL)

@@ -33,7 +33,7 @@ log = logging.getLogger("sakuga")
 LOADS = 3
 
 # Seconds in which a network is loaded again of which a process has died, and between two attempts.
-HEALED, AGAIN = 30.0, 0.25
+HEAL_SECONDS, RETRY_SECONDS = 30.0, 0.25
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -143,7 +143,7 @@ async def _answered(
     """The response of the Triton model that serves a network; if it isn't loaded, it is loaded
     first, should the server do that."""
     for _ in range(LOADS):
-        response = await _from_the_living(model, inputs, outputs, parameters)
+        response = await _call_until_alive(model, inputs, outputs, parameters)
         if not response.has_error():
             return response
         # Statuses of nested calls all come back as INTERNAL, so the text has to tell.
@@ -156,18 +156,19 @@ async def _answered(
     raise ModelNotLoaded.loadable(network)
 
 
-async def _from_the_living(
+async def _call_until_alive(
     model: str, inputs: list[Any], outputs: Sequence[str], parameters: Mapping[str, str]
 ) -> Any:
-    """The response of a Triton model. If a process of it dies, that of the one after it."""
-    end = monotonic() + HEALED
+    """The response of a Triton model; while the process that would give it is dead, the call is
+    repeated."""
+    end = monotonic() + HEAL_SECONDS
     while True:
         response = await _call(model, inputs, outputs, parameters)
         died = response.has_error() and says_died(response.error().message())
         if not died or monotonic() > end:
             return response
         stop_if(cancelled.get())
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 # What is being loaded for pictures of this process, by network.
