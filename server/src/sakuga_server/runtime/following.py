@@ -70,7 +70,7 @@ class Follower:
         self.unwritten = self.due = False
         """Whether an edit has yet to reach the repository, and Triton."""
         self.is_behind = False
-        """Whether Triton was started again, with the models of its first start."""
+        """Whether Triton was started again, and may lack models."""
         self.wanted = wanted(config, repository)
         self.ever_wanted = set(self.wanted)
         self.optional = set(optional(repository))

@@ -9,8 +9,8 @@ Triton that waits for its answer holds the interpreter's lock, and can't end by 
 
 SIGTERM is passed on: Triton then finishes its requests, and ends.
 
-Once the supervisor has sent SERVING through the pipe, a Triton that ends by itself is started
-again, with the same arguments, unless it does so again and again.
+Once the supervisor has sent SERVING through the pipe, it decides what becomes of a Triton that ends
+by itself: a line that begins with AGAIN starts it again, with the models that the line names.
 """
 
 import ctypes
