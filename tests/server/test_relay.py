@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from sakuga_server.runtime.embedded import _Relay
+from sakuga_server.runtime.relay import Relay
 
 LINES = "print('a warning')\nprint('pinned_memory_manager: none')\n" + "print('x' * 1000)\n" * 500
 
@@ -17,7 +17,7 @@ def printing() -> "subprocess.Popen[bytes]":
 def test_it_passes_lines_on_without_those_of_a_machine_without_gpu() -> None:
     target = io.StringIO()
     with printing() as process:
-        _Relay(process, target).join()
+        Relay(process, target).join()
     assert target.getvalue() == "a warning\n" + ("x" * 1000 + "\n") * 500
 
 
@@ -26,12 +26,12 @@ def test_it_empties_the_pipe_where_nobody_reads_any_more() -> None:
     os.close(reader)
     target = os.fdopen(writer, "w")
     with printing() as process:
-        relay = _Relay(process, target)
+        relay = Relay(process, target)
         relay.join()
     assert process.returncode == 0  # half a megabyte: it would have waited for ever
     assert relay.last == "x" * 1000
     closed = io.StringIO()
     closed.close()
     with printing() as process:
-        _Relay(process, closed).join()
+        Relay(process, closed).join()
     assert process.returncode == 0

@@ -16,6 +16,7 @@ import pytest
 from sakuga_server.runtime import guard, processes, supervision
 from sakuga_server.runtime.processes import Stub
 from sakuga_server.runtime.supervision import Remains, Supervisor, Watched
+from sakuga_server.runtime.workspace import Workspace
 
 PREFIX = "sakuga-test-of-the-guard-"
 SAYS = [
@@ -197,7 +198,7 @@ def test_a_triton_that_ends_again_and_again_is_given_up(
     supervisor = Supervisor(
         made := Guard(),  # type: ignore[arg-type]
         Control(),  # type: ignore[arg-type]
-        tmp_path,
+        Workspace(tmp_path, 0),
         lambda: [next(models)],
         0,
         said.append,
@@ -222,7 +223,8 @@ def test_a_triton_that_dies_before_the_first_look_is_started_again(
     monkeypatch.setattr(processes, "triton_of", lambda _: None)
     monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
     made, control = Guard(), Control()
-    Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
+    place = Workspace(tmp_path, 0)
+    Supervisor(made, control, place, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
     assert made.told() == [b"again a"]
 
 
@@ -234,7 +236,8 @@ def test_ends_that_were_planned_are_not_counted(
     monkeypatch.setattr(processes, "stubs_of", lambda _: [])
     monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
     made, control = Guard(), Control()
-    supervisor = Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)  # type: ignore[arg-type]
+    place = Workspace(tmp_path, 0)
+    supervisor = Supervisor(made, control, place, lambda: ["a"], 0, print)  # type: ignore[arg-type]
     for _ in range(3 * supervision.RESTARTS):
         running[0] = 2**22 + 1  # no process has that number
         supervisor._look()

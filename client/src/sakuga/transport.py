@@ -2,18 +2,20 @@
 to Triton itself, and `sakuga.http`, HTTP to a gateway."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Self
 
 from sakuga.reply import Reply
 from sakuga.retry import Deadline
+from sakuga.sent import NOTHING
 from sakuga.streaming import OnProgress
 from sakuga_core import protocol
 from sakuga_core.actions import Action
 from sakuga_core.animated import animated
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import ModelNotLoaded
+from sakuga_core.logs import current_id, request_id
 
 LOADS = 3  # times that a network is requested which is unloaded again and again
 
@@ -110,7 +112,20 @@ class ModelTransport(Transport):
     ) -> Reply:
         """One picture to the Triton model of the action; see `Transport.run`."""
         model = action.model_for(options["model"], frames=has_frames(action, image, options))
-        call = partial(self.infer, model, image, options, deadline, on_progress)
+        about = {protocol.ACTION: action.name.value}
+        call = partial(self.infer, model, image, options, deadline, on_progress, about)
+        with request_id(current_id()):
+            return await self._loaded(call, model, action, options, deadline)
+
+    async def _loaded(
+        self,
+        call: Callable[[], Awaitable[Reply]],
+        model: str,
+        action: Action,
+        options: Mapping[str, Any],
+        deadline: Deadline | None,
+    ) -> Reply:
+        """What a call of a model gives, which is loaded first if need be."""
         for _ in range(LOADS):
             try:
                 return await call()
@@ -131,8 +146,13 @@ class ModelTransport(Transport):
         options: Mapping[str, Any],
         deadline: Deadline | None = None,
         on_progress: OnProgress | None = None,
+        about: Mapping[str, str] = NOTHING,
     ) -> Reply:
-        """Sends one encoded picture to a public model."""
+        """Sends one encoded picture to a public model.
+
+        Args:
+            about: request parameters of the protocol, for the server's metrics.
+        """
 
     @abstractmethod
     async def load_on_demand(

@@ -13,6 +13,7 @@ from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Pipeline
 from sakuga_server.triton.bls import BLSNetworks
+from sakuga_server.triton.counting import Counting
 from sakuga_server.triton.model import (
     PictureModel,
     bytes_of,
@@ -29,12 +30,16 @@ class ActionModel(PictureModel):
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         """Builds the pipeline from the parameters of config.pbtxt."""
+        self.counting = Counting.of_action(self.name, parameters)
         self.run = self.pipeline.from_parameters(BLSNetworks(), parameters)
 
     async def answer(self, request: Any) -> dict[str, Array]:
         """RESULT and REPORT of one picture."""
-        image, options = bytes_of(request, protocol.IMAGE), options_of(request)
-        result, report = await self.run(image, options, self.caller(request))
+        with self.counting.picture(request) as counted:
+            image, options = bytes_of(request, protocol.IMAGE), options_of(request)
+            counted.model = options.get("model")
+            result, report = await self.run(image, options, self.caller(request))
+            counted.report = report
         encoded = json.dumps(report).encode()
         return {protocol.RESULT: text_tensor(result), protocol.REPORT: text_tensor(encoded)}
 

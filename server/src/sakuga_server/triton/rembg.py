@@ -15,6 +15,7 @@ from sakuga_server.imaging.picture import Array
 from sakuga_server.imaging.reading.checks import check_size
 from sakuga_server.pipelines.rembg_prepare import RembgContext, prepare
 from sakuga_server.pipelines.settings import Settings
+from sakuga_server.triton.counting import Counting
 from sakuga_server.triton.model import PictureModel, array_of, bytes_of, options_of, text_tensor
 
 
@@ -23,6 +24,7 @@ class RembgPrepareModel(PictureModel):
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         self.settings = Settings[SegmenterFacts].from_parameters(parameters)
+        self.counting = Counting.of_ensembles(self.repository)
         self.outputs = {protocol.prepared(name): name for name in self.settings.networks}
 
     async def answer(self, request: Any) -> dict[str, Array]:
@@ -30,8 +32,10 @@ class RembgPrepareModel(PictureModel):
         name = next((n for n in wanted if n in self.outputs), None)
         if name is None:
             raise BadInput(f"a request of {protocol.REMBG_PREPARE} names the output of a network")
-        image, options = bytes_of(request, protocol.IMAGE), options_of(request)
-        square, picture, context = prepare(image, options, self.outputs[name], self.settings)
+        with self.counting.picture(request, last=False) as counted:
+            counted.model = self.outputs[name]
+            image, options = bytes_of(request, protocol.IMAGE), options_of(request)
+            square, picture, context = prepare(image, options, self.outputs[name], self.settings)
         tensors = {
             name: square,
             protocol.NET_LETTERBOX: np.array([[context.letterbox]], np.uint8),
@@ -50,13 +54,18 @@ class AlphaMattingModel(PictureModel):
         from sakuga_server.pipelines import alpha_matting
 
         closed_form.warm_up()
+        self.counting = Counting.of_ensembles(self.repository)
         self.finish = alpha_matting.finish
         self.limits = Limits.model_validate_json(parameters["limits"]["string_value"])
 
     async def answer(self, request: Any) -> dict[str, Array]:
         mask, picture = (array_of(request, n) for n in (protocol.NET_MASK, protocol.PICTURE))
-        check_size(picture.shape[1], picture.shape[0], self.limits, protocol.PICTURE)
-        result, report = self.finish(mask[0], picture, _context(request))
+        with self.counting.picture(request, first=False) as counted:
+            check_size(picture.shape[1], picture.shape[0], self.limits, protocol.PICTURE)
+            context = _context(request)
+            counted.model = context.model
+            result, report = self.finish(mask[0], picture, context)
+            counted.report = report
         return {
             protocol.RESULT: text_tensor(result),
             protocol.REPORT: text_tensor(json.dumps(report).encode()),
