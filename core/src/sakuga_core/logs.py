@@ -111,9 +111,11 @@ def line(
     return json.dumps({**about, "message": message, **request, **fields}, default=str)
 
 
-def speaker(format: LogFormat, write: Callable[[str], object]) -> Callable[[str], object]:
+def speaker(
+    format: LogFormat, write: Callable[[str], object], level: str = "INFO"
+) -> Callable[[str], object]:
     """Takes what a program has to say, as a line each, and writes it in a format."""
-    return write if format == "text" else lambda text: write(line(text))
+    return write if format == "text" else lambda text: write(line(text, level))
 
 
 def set_up(format: LogFormat, stream: TextIO | None = None, **fields: str) -> None:

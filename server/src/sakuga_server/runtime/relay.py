@@ -54,8 +54,8 @@ class Relay(threading.Thread):
         super().__init__(daemon=True, name="triton-log")
         self.source, self.target, self.last = process.stdout, target, ""
         self.is_json = format == "json"
-        self.say = logs.speaker(format, self._write)
-        """Adds a line to the log."""
+        self.say = logs.speaker(format, self._write, "WARNING")
+        """Adds a line to the log, of what isn't as it should be."""
         self.start()
 
     def run(self) -> None:
