@@ -62,6 +62,7 @@ class Serving:
 def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server with a network of each kind, and one process of each model, but two of `upscale`."""
     folder, config = tmp_path_factory.mktemp("metrics"), Config()
+    config.providers.image.upscale.model = VIDEO
     writer.write(folder / "models", config)
     link(folder / "models", VIDEO, SEGMENTER)
     config.server.repository = folder / "models"
@@ -311,9 +312,9 @@ async def test_a_request_over_http_has_one_id_from_the_caller_to_triton(
         f"{job.rpartition('/')[2]}.0",
         "of-a-client",
     ]
+    await web.log.until(lambda text: "of-a-client" in text)
     lines = map(json.loads, web.log.text.splitlines())
-    posts = [line for line in lines if line.get("method") == "POST"]
-    assert [line["request"] for line in posts if line["route"] == "/v1/{name}"] == [
+    assert [line["request"] for line in lines if line.get("route") == "/v1/upscale"] == [
         *("of-a-caller", made),
         "of-a-client",
     ]

@@ -9,11 +9,14 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Literal, TextIO
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 LogFormat = Literal["text", "json"]
 
@@ -77,7 +80,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             added["error"] = self.formatException(record.exc_info)
         fields = {**self.fields, **added}
-        return line(record.getMessage(), record.levelname, record.name, record.created, **fields)
+        return line(record.getMessage(), record.levelname, record.name, record.created, fields)
 
 
 class TextFormatter(logging.Formatter):
@@ -96,16 +99,16 @@ def line(
     message: str,
     level: str = "INFO",
     logger: str = "sakuga",
-    seconds: float | None = None,
-    **fields: Any,
+    at: float | None = None,
+    fields: Mapping[str, Any] = NOTHING,
 ) -> str:
     """A line of the log in JSON.
 
     Args:
-        seconds: since 1970, in UTC; if unset, now.
+        at: when: seconds since 1970; if unset, now.
         fields: what else there is to say.
     """
-    time = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    time = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
     about = {"time": time.isoformat(timespec="milliseconds"), "level": level, "logger": logger}
     request = {"request": current_id()} if current_id() else {}
     return json.dumps({**about, "message": message, **request, **fields}, default=str)

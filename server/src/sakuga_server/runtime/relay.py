@@ -26,7 +26,7 @@ def as_json(line: str) -> str:
     if found := TRITON.fullmatch(text):
         level, seconds, text = LEVELS[found[1]], _seconds(found[2]), found[3]
     ids = {"request": found[1]} if (found := REQUEST.search(text)) else {}
-    return logs.line(text, level, "triton", seconds, **ids)
+    return logs.line(text, level, "triton", seconds, ids)
 
 
 def _seconds(stamp: str) -> float | None:
