@@ -1,10 +1,13 @@
 """What watches Triton, with processes in place of Triton's; tests/integration kills real ones."""
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -74,6 +77,18 @@ def test_what_served_is_started_again_with_other_models(tmp_path: Path) -> None:
         process.communicate(timeout=60)  # closes the pipe
         assert not processes.exists(second)
     assert not tmp_path.exists()
+
+
+def test_a_decision_that_comes_before_the_end_is_seen_counts(tmp_path: Path) -> None:
+    with guarded(tmp_path, *SAYS, "--load-model=a") as process:
+        lines(process, 1)
+        send(process, guard.SERVING + guard.AGAIN + b"b\n")
+        assert process.stdin
+        unread = array("i", [1])
+        while unread[0]:  # until the guard has both lines
+            fcntl.ioctl(process.stdin, termios.FIONREAD, unread)
+        os.kill(*processes.children(process.pid), signal.SIGKILL)
+        assert lines(process, 2)[1] == "--load-model=b"
 
 
 @pytest.mark.parametrize("word", [b"\n", b""])
