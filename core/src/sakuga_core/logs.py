@@ -110,8 +110,8 @@ def line(
     """
     time = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
     about = {"time": time.isoformat(timespec="milliseconds"), "level": level, "logger": logger}
-    request = {"request": current_id()} if current_id() else {}
-    return json.dumps({**about, "message": message, **request, **fields}, default=str)
+    about |= {"message": message} | ({"request": current_id()} if current_id() else {})
+    return json.dumps({**about, **fields, **about}, default=str)  # fields replace nothing
 
 
 def speaker(
