@@ -45,7 +45,7 @@ def test_a_line_in_json_is_one_object_whatever_it_says() -> None:
     (line,) = objects(stream)
     assert line.pop("time").endswith("+00:00")
     assert line == {
-        "level": "own",
+        "level": "WARNING",
         "logger": "sakuga.test",
         "message": 'a "quote"\n“ö”',
         "request": "a1",
