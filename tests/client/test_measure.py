@@ -9,6 +9,7 @@ from PIL import Image
 
 from sakuga.cli.measure import SIDE, measure, picture
 from sakuga.reply import Reply
+from sakuga_core.protocol import UNCOUNTED
 
 
 class Recorded:
@@ -17,8 +18,11 @@ class Recorded:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any]]] = []
 
-    async def infer(self, model: str, image: bytes, options: dict[str, Any]) -> Reply:
+    async def infer(
+        self, model: str, image: bytes, options: dict[str, Any], about: dict[str, str]
+    ) -> Reply:
         assert image == picture()
+        assert UNCOUNTED in about
         self.requests.append((model, options))
         times = {"decode": 9000.0, "network": 500.0, "inpaint": 250.0}
         return Reply(b"", {"milliseconds": times})

@@ -116,15 +116,15 @@ from sakuga import Config, Images, Reply
 from sakuga.triton import Triton
 
 class Recorder(Triton):
-    async def infer(self, model, image, options, deadline, on_progress):
-        print(model, image, options["strength"])
+    async def infer(self, model, image, options, deadline, on_progress, about):
+        print(model, image, options["strength"], about["action"])
         return Reply(b"", {})
 
 config = Config()
 images = Images(config, Recorder(config.server))
 asyncio.run(images.process(b"picture", "invert", {"strength": 0.25}))
 """
-    assert run(overlay, program) == "invert b'picture' 0.25\n"
+    assert run(overlay, program) == "invert b'picture' 0.25 invert\n"
 
 
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=lambda action: action.name.value)

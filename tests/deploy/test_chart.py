@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ from sakuga import load_config
 from sakuga_core.networks.registry import by_name
 from sakuga_export import cli as sakuga_export
 from sakuga_export.fetch import fetch
+from sakuga_server.metrics import METRICS
 from sakuga_server.runtime.embedded import EXIT_SECONDS, MARGIN_SECONDS
 from sakuga_server.runtime.placement import servable
 
@@ -142,10 +144,43 @@ def test_the_dashboard_asks_for_what_is_recorded() -> None:
     text = (CHART / "files" / "rules.yaml").read_text(encoding="utf-8")
     records = {r.get("record") for g in yaml.safe_load(text)["groups"] for r in g["rules"]}
     wanted = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
-    assert wanted
-    for expression in wanted:
-        if expression.startswith("sakuga:"):
-            assert expression.partition("{")[0] in records
+    asked = {name for expression in wanted for name in re.findall(r"sakuga:[\w:]+", expression)}
+    assert len(asked) > 10
+    assert asked <= records
+
+
+def test_rules_and_dashboard_use_what_servers_count() -> None:
+    """All of it, and nothing else."""
+    texts = [(CHART / file).read_text() for file in ("files/rules.yaml", "dashboards/sakuga.json")]
+    used = {name for text in texts for name in re.findall(r"\bsakuga_(?!gateway)\w+", text)}
+    counted = {name: metric for metric in METRICS for name in metric.samples}
+    assert used <= counted.keys()
+    assert {counted[name] for name in used} == set(METRICS)
+
+
+def test_labels_in_rules_are_those_that_servers_count_by() -> None:
+    text = (CHART / "files" / "rules.yaml").read_text()
+    labels = {name: {*m.labels, "le"} for m in METRICS for name in m.samples}
+    found = re.findall(r"\b(sakuga_(?!gateway)\w+)\{([^}]*)\}", text)
+    assert found
+    for name, selector in found:
+        assert set(re.findall(r"(\w+)[=!]", selector)) <= labels[name]
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_not() -> None:
+    rules = yaml.safe_load((CHART / "files" / "rules.yaml").read_text(encoding="utf-8"))
+    alerts = {rule.get("alert") for group in rules["groups"] for rule in group["rules"]} - {None}
+    tests = yaml.safe_load((KUBERNETES / "tests" / "alerts.yaml").read_text(encoding="utf-8"))
+    cases = [case for test in tests["tests"] for case in test.get("alert_rule_test", [])]
+    for fires in (True, False):
+        assert {case["alertname"] for case in cases if bool(case["exp_alerts"]) == fires} == alerts
+
+
+def test_the_metrics_of_servers_are_documented() -> None:
+    text = (PROJECT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(sakuga_(?!gateway)\w+)` \| ([^|]*) \|", text, re.MULTILINE)
+    documented = {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    assert documented == {metric.name: metric.labels for metric in METRICS}
 
 
 def test_a_change_of_the_configuration_is_a_rollout() -> None:

@@ -23,6 +23,7 @@ from sakuga import (
     ServerUnavailable,
     TooLarge,
     connect,
+    request_id,
 )
 from sakuga.triton import Triton
 from sakuga_core.config.server import Server
@@ -233,7 +234,9 @@ async def test_an_unknown_failure_is_answered_without_its_reason(
     models = ["upscale", "realesr_animevideov3"]
     with run_triton(broken, models=models) as server:
         async with connect(broken, url=server.url) as images:
-            with pytest.raises(SakugaError) as caught:
+            with pytest.raises(SakugaError) as caught, request_id("fault-1"):
                 await images.process(PICTURE, "upscale", VIDEO)
-    assert str(caught.value) == "internal error; the server's log has the reason"
-    assert "DENOISE" in capfd.readouterr().err
+    told = "internal error; the server's log has the reason, at request fault-1"
+    assert str(caught.value) == told
+    reason = next(line for line in capfd.readouterr().err.splitlines() if "DENOISE" in line)
+    assert reason.endswith("(request fault-1)")

@@ -2,15 +2,20 @@
 for a picture gets it."""
 
 import asyncio
+import json
 import os
+import re
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from networks_for_tests import repository_of
 from pictures import encoded, gradient
@@ -41,7 +46,12 @@ ACTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-SETTINGS: dict[str, Any] = {"preload": [VIDEO, SEGMENTER], "upscale_workers": 4}
+SETTINGS: dict[str, Any] = {
+    "preload": [VIDEO, SEGMENTER],
+    "upscale_workers": 4,
+    "metrics_port": free_port(),
+    "log_format": "json",
+}
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +148,55 @@ async def test_of_300_pictures_none_is_lost_or_wrong_whatever_dies(serve: Serve)
             for _ in range(CLIENTS):
                 group.create_task(client(images, right))
     assert done == PICTURES
+
+
+def counted() -> Counter[tuple[str, ...]]:
+    """What the server's metrics have of healed processes, and of pictures by outcome."""
+    text = httpx.get(f"http://127.0.0.1:{SETTINGS['metrics_port']}/metrics").text
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    wanted = ("sakuga_healed_total", "sakuga_restarts_total", "sakuga_pictures_total")
+    return Counter({(s.name, *s.labels.values()): s.value for s in samples if s.name in wanted})
+
+
+def logged(text: str) -> Counter[tuple[str, ...]]:
+    """The same of healed processes, by the server's log."""
+    lines = [json.loads(line)["message"] for line in text.splitlines()]
+    models = re.findall(r"^a process of (\w+) died; the model was loaded", "\n".join(lines), re.M)
+    restarts = lines.count("Triton is started again")
+    cleared = lines.count("Triton is ended, as some of its processes have died")
+    found = Counter(("sakuga_healed_total", model) for model in models)
+    found["sakuga_restarts_total", "died"] = restarts - cleared
+    found["sakuga_restarts_total", "cleared"] = cleared
+    return found
+
+
+async def test_what_was_healed_is_counted_and_counters_outlast_a_process(serve: Serve) -> None:
+    serve.log.clear()
+    async with connect(serve.file) as images:
+        await images.run(encoded(gradient(8, 8)), "upscale", {"scale": 2})
+        before = counted()
+        kill(serve, "upscale")
+        await serve.until(partial(healed, "upscale"))
+        for _ in range(8):  # by all four processes
+            await images.run(encoded(gradient(8, 8)), "upscale", {"scale": 2})
+    pictures = ("sakuga_pictures_total", "upscale", VIDEO, "ok")
+    assert counted()[pictures] == before[pictures] + 8
+    async with asyncio.timeout(LONGEST):
+        while +(counted() - before) != +(logged(serve.printed) + Counter({pictures: 8})):
+            await asyncio.sleep(0.05)
+
+
+async def test_totals_outlast_a_triton_that_is_started_again(serve: Serve) -> None:
+    before = counted()
+    serve.log.clear()
+    kill(serve, "tritonserver")
+    await serve.until(lambda text: "Triton serves again" in text)
+    after = counted()
+    assert after["sakuga_restarts_total", "died"] == before["sakuga_restarts_total", "died"] + 1
+    healed_before = {key: n for key, n in before.items() if key[0] == "sakuga_healed_total"}
+    assert healed_before.items() <= after.items()
+    assert sum(healed_before.values()) >= 1
+    assert not any(key[0] == "sakuga_pictures_total" for key in after)  # as Prometheus expects
 
 
 async def test_a_client_without_retries_is_told_what_happened(serve: Serve) -> None:

@@ -70,6 +70,9 @@ class Request:
     def parameters(self) -> str:
         return ""
 
+    def request_id(self) -> str:
+        return "a1"
+
 
 def written(kind: str, folder: Path) -> None:
     if kind == "onnxruntime":
@@ -176,7 +179,7 @@ def test_a_failure_is_everybodys_and_its_reason_stays_in_the_log(
     wrong = batch(1, 8, 0) | {"WEIGHT": np.zeros((3, 7), np.float32)}
     responses = model([Request(batch(1, 8, 0)), Request(wrong)])
     assert all("the server's log has the reason" in response.error for response in responses)
-    assert capsys.readouterr().out
+    assert "(request a1)" in capsys.readouterr().out
     (answered,) = model([Request(batch(1, 8, 0))])
     assert answered.error is None
 

@@ -1,10 +1,13 @@
 """What watches Triton, with processes in place of Triton's; tests/integration kills real ones."""
 
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import termios
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ import pytest
 from sakuga_server.runtime import guard, processes, supervision
 from sakuga_server.runtime.processes import Stub
 from sakuga_server.runtime.supervision import Remains, Supervisor, Watched
+from sakuga_server.runtime.workspace import Workspace
 
 PREFIX = "sakuga-test-of-the-guard-"
 SAYS = [
@@ -73,6 +77,18 @@ def test_what_served_is_started_again_with_other_models(tmp_path: Path) -> None:
         process.communicate(timeout=60)  # closes the pipe
         assert not processes.exists(second)
     assert not tmp_path.exists()
+
+
+def test_a_decision_that_comes_before_the_end_is_seen_counts(tmp_path: Path) -> None:
+    with guarded(tmp_path, *SAYS, "--load-model=a") as process:
+        lines(process, 1)
+        send(process, guard.SERVING + guard.AGAIN + b"b\n")
+        assert process.stdin
+        unread = array("i", [1])
+        while unread[0]:  # until the guard has both lines
+            fcntl.ioctl(process.stdin, termios.FIONREAD, unread)
+        os.kill(*processes.children(process.pid), signal.SIGKILL)
+        assert lines(process, 2)[1] == "--load-model=b"
 
 
 @pytest.mark.parametrize("word", [b"\n", b""])
@@ -197,7 +213,7 @@ def test_a_triton_that_ends_again_and_again_is_given_up(
     supervisor = Supervisor(
         made := Guard(),  # type: ignore[arg-type]
         Control(),  # type: ignore[arg-type]
-        tmp_path,
+        Workspace(tmp_path, 0),
         lambda: [next(models)],
         0,
         said.append,
@@ -222,7 +238,8 @@ def test_a_triton_that_dies_before_the_first_look_is_started_again(
     monkeypatch.setattr(processes, "triton_of", lambda _: None)
     monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
     made, control = Guard(), Control()
-    Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
+    place = Workspace(tmp_path, 0)
+    Supervisor(made, control, place, lambda: ["a"], 0, print)._look()  # type: ignore[arg-type]
     assert made.told() == [b"again a"]
 
 
@@ -234,7 +251,8 @@ def test_ends_that_were_planned_are_not_counted(
     monkeypatch.setattr(processes, "stubs_of", lambda _: [])
     monkeypatch.setattr(supervision, "LOOK_SECONDS", 0)
     made, control = Guard(), Control()
-    supervisor = Supervisor(made, control, tmp_path, lambda: ["a"], 0, print)  # type: ignore[arg-type]
+    place = Workspace(tmp_path, 0)
+    supervisor = Supervisor(made, control, place, lambda: ["a"], 0, print)  # type: ignore[arg-type]
     for _ in range(3 * supervision.RESTARTS):
         running[0] = 2**22 + 1  # no process has that number
         supervisor._look()

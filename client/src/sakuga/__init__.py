@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         ServerUnavailable,
         TooLarge,
     )
+    from sakuga_core.logs import request_id
     from sakuga_core.options import Region
     from sakuga_core.progress import Progress
 
@@ -82,6 +83,7 @@ __all__ = [
     "fix_artifacts",
     "inpaint_regions",
     "load_config",
+    "request_id",
     "trace_context",
 ]
 

@@ -34,6 +34,7 @@ from sakuga_core.errors import (
     ServerUnavailable,
     TooLarge,
 )
+from sakuga_core.logs import request_id
 from sakuga_core.options import Region
 from sakuga_core.progress import Progress
 
@@ -74,5 +75,6 @@ __all__ = [
     "fix_artifacts",
     "inpaint_regions",
     "load_config",
+    "request_id",
     "trace_context",
 ]

@@ -21,6 +21,7 @@ from sakuga_core import errors
 from sakuga_core.actions import Action
 from sakuga_core.config.schema import Config
 from sakuga_core.config.server import Server
+from sakuga_core.logs import current_id, request_id
 from sakuga_core.progress import Progress
 
 T = TypeVar("T")
@@ -101,7 +102,8 @@ class Gateway(Transport):
         """
         picture = Picture(action, image, options)
         deadline = deadline or Deadline(self.server.timeout)
-        work = asyncio.create_task(self._run(picture, deadline, on_progress))
+        with request_id(current_id()):
+            work = asyncio.create_task(self._run(picture, deadline, on_progress))
         self._works.add(work)
         try:
             return await work

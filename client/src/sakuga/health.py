@@ -20,6 +20,7 @@ from sakuga_core.config.schema import Config
 SIDE = 8
 TILE = 32  # the smallest there is, for little work
 # A busy model is as it should be, and one that was unloaded meanwhile isn't missed.
+PROBE = {protocol.UNCOUNTED: "probe"}
 FINE = (errors.DeadlineExceeded, errors.Overloaded, errors.ModelNotLoaded, errors.Cancelled)
 
 
@@ -75,7 +76,7 @@ async def _checked(triton: Triton, model: str, config: Config, seconds: float) -
         count = await triton.instances(model)
     except errors.SakugaError as error:
         return Check(model, time.monotonic() - start, error)
-    calls = (triton.infer(name, *request, deadline, progress) for _ in range(count))
+    calls = (triton.infer(name, *request, deadline, progress, PROBE) for _ in range(count))
     failed = [each for each in await asyncio.gather(*map(_failure, calls)) if each]
     failed.sort(key=lambda error: isinstance(error, FINE))
     return Check(model, time.monotonic() - start, failed[0] if failed else None)

@@ -18,6 +18,8 @@ from sakuga.retry import Deadline
 from sakuga.transport import is_http
 from sakuga_core import errors
 from sakuga_core.config.server import TLS, Server
+from sakuga_core.logs import current_id
+from sakuga_core.protocol import REQUEST_ID
 
 T = TypeVar("T")
 
@@ -143,7 +145,8 @@ class Http:
             Throttled: the caller is over its limits for the moment.
         """
         connection = await self._connection()
-        request["headers"] = {**tracing.headers(), **request.get("headers", {})}
+        known = {REQUEST_ID: current_id()} if current_id() else {}
+        request["headers"] = {**tracing.headers(), **known, **request.get("headers", {})}
         request["timeout"] = httpx.Timeout(None, connect=CONNECT_SECONDS, read=silence)
         async with connection.used() as client:
             with _translated(self.url):

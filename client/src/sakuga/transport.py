@@ -7,9 +7,12 @@ from typing import Any, Self
 
 from sakuga.reply import Reply
 from sakuga.retry import Deadline
+from sakuga.sent import NOTHING
 from sakuga.streaming import OnProgress
+from sakuga_core import protocol
 from sakuga_core.actions import Action
 from sakuga_core.config.schema import Config
+from sakuga_core.logs import current_id, request_id
 
 
 def is_http(url: object) -> bool:
@@ -97,7 +100,11 @@ class ModelTransport(Transport):
         on_progress: OnProgress | None = None,
     ) -> Reply:
         """One picture to the Triton model of the action; see `Transport.run`."""
-        return await self.infer(action.triton_model, image, options, deadline, on_progress)
+        about = {protocol.ACTION: action.name.value}
+        with request_id(current_id()):
+            return await self.infer(
+                action.triton_model, image, options, deadline, on_progress, about
+            )
 
     @abstractmethod
     async def infer(
@@ -107,5 +114,10 @@ class ModelTransport(Transport):
         options: Mapping[str, Any],
         deadline: Deadline | None = None,
         on_progress: OnProgress | None = None,
+        about: Mapping[str, str] = NOTHING,
     ) -> Reply:
-        """Sends one encoded picture to a public model."""
+        """Sends one encoded picture to a public model.
+
+        Args:
+            about: request parameters of the protocol, for the server's metrics.
+        """

@@ -18,11 +18,13 @@ from sakuga.channel import CHANNEL_ARGS, Connection, credentials
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.reply import Reply
 from sakuga.retry import Attempts, Budget, Deadline, Slots, repeated, within
+from sakuga.sent import NOTHING, Sent
 from sakuga.streaming import NoTwin, OnProgress, last_answer, once
 from sakuga.translation import activity, translated, unreachable
 from sakuga.transport import ModelTransport, is_http
 from sakuga_core import actions, errors, protocol
 from sakuga_core.config.server import Server
+from sakuga_core.logs import current_id, request_id
 from sakuga_core.progress import Progress
 
 # The part of a request's time left that it may wait in a server's queue. The rest is for its work
@@ -31,7 +33,6 @@ QUEUE_SHARE = 0.5
 STATUS_SECONDS = 10  # that questions about the server may take
 LENGTH = 4  # bytes before each element of a tensor of BYTES, which say how long it is
 REPLY = (protocol.RESULT, protocol.REPORT)
-Inputs = Mapping[str, bytes]  # tensors, by name
 ADMIN_HEADER = f"triton-grpc-protocol-{protocol.ADMIN_HEADER}"
 
 
@@ -85,6 +86,7 @@ class Triton(ModelTransport):
         options: Mapping[str, Any],
         deadline: Deadline | None = None,
         on_progress: OnProgress | None = None,
+        about: Mapping[str, str] = NOTHING,
     ) -> Reply:
         """Sends one encoded picture to a public model; again, if a server is lost meanwhile.
 
@@ -94,6 +96,7 @@ class Triton(ModelTransport):
             options: of that model; sent as JSON.
             deadline: by when; if unset, `server.timeout` from now.
             on_progress: called in this event loop; never, where the server doesn't tell.
+            about: request parameters of the protocol, for the server's metrics.
 
         Raises:
             SakugaError: of the class that fits; see `sakuga_core.errors`.
@@ -101,11 +104,13 @@ class Triton(ModelTransport):
         """
         attempts = self._attempts(deadline)
         inputs = {protocol.IMAGE: image, protocol.OPTIONS: json.dumps(dict(options)).encode()}
-        call = partial(self._call, model, inputs, REPLY)
+        sent = Sent(inputs, attempts, about)
+        call = partial(self._call, model, sent, REPLY)
         if on_progress and model in actions.programs():
-            call = partial(self._streamed, model, inputs, on_progress)
+            call = partial(self._streamed, model, sent, on_progress)
         async with within(attempts.deadline, self.url), self._slots.one(self.server.in_flight):
-            result, report = await self._repeated(call, attempts)
+            with request_id(current_id()):
+                result, report = await self._repeated(call, attempts)
         return Reply(result, json.loads(report))
 
     def _attempts(self, deadline: Deadline | None) -> Attempts:
@@ -119,35 +124,35 @@ class Triton(ModelTransport):
         return await repeated(call, attempts, self.url, lambda: self._has_answered)
 
     async def _call(
-        self, model: str, inputs: Inputs, outputs: Iterable[str], deadline: Deadline
+        self, model: str, sent: Sent, outputs: Iterable[str], deadline: Deadline
     ) -> list[bytes]:
         async with self._connected(model) as client:
             call = client.infer(
                 outputs=[InferRequestedOutput(name) for name in outputs],
                 client_timeout=deadline.positive,
                 headers=tracing.headers(),
-                **_request(model, inputs, deadline),
+                **_request(model, sent, deadline),
             )
             return _contents(await call, outputs, self.url)
 
     async def _streamed(
-        self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
+        self, model: str, sent: Sent, on_progress: OnProgress, deadline: Deadline
     ) -> list[bytes]:
         """As `_call`, by the model's twin that streams; by the model, where the server has none."""
         twin = await self._address(), model
         if twin not in self._twinless:
             try:
-                return await self._stream(model, inputs, on_progress, deadline)
+                return await self._stream(model, sent, on_progress, deadline)
             except NoTwin:
                 self._twinless.add(twin)
-        return await self._call(model, inputs, REPLY, deadline)
+        return await self._call(model, sent, REPLY, deadline)
 
     async def _stream(
-        self, model: str, inputs: Inputs, on_progress: OnProgress, deadline: Deadline
+        self, model: str, sent: Sent, on_progress: OnProgress, deadline: Deadline
     ) -> list[bytes]:
         async with self._connected(model) as client:
             answers = client.stream_infer(
-                once(_request(protocol.streaming(model), inputs, deadline)),
+                once(_request(protocol.streaming(model), sent, deadline)),
                 stream_timeout=deadline.positive,
                 headers=tracing.headers(),
             )
@@ -225,7 +230,7 @@ class Triton(ModelTransport):
         """What the server lists of each network, by name: `sakuga_core.networks.facts.Listing`, and
         `installed`, `loaded`, `megabytes` (of its file) and `memory` (in MB).
         """
-        question = {protocol.OPTIONS: b"{}"}
+        question = Sent({protocol.OPTIONS: b"{}"})
         deadline = Deadline(self.server.timeout)
         (report,) = await self._call(protocol.NETWORKS, question, [protocol.REPORT], deadline)
         networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
@@ -266,12 +271,15 @@ class Triton(ModelTransport):
         return {"url": url, "version": about.version, "ready": ready, "models": models}
 
 
-def _request(model: str, inputs: Inputs, deadline: Deadline) -> dict[str, Any]:
-    """What tritonclient's calls share: the model, its inputs, and how long they may be queued."""
+def _request(model: str, sent: Sent, deadline: Deadline) -> dict[str, Any]:
+    """What tritonclient's calls share: the model, its inputs, how long they may be queued, and what
+    logs and metrics know of the request."""
     return {
         "model_name": model,
-        "inputs": [_bytes_input(name, value) for name, value in inputs.items()],
+        "inputs": [_bytes_input(name, value) for name, value in sent.inputs.items()],
         "timeout": int(deadline.positive * QUEUE_SHARE * 1e6),
+        "request_id": current_id(),
+        "parameters": sent.parameters,
     }
 
 

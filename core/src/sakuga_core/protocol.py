@@ -36,6 +36,14 @@ TILE_KEY, TILE_CALL = "tile", "call"
 AGAIN, GIVE_UP = "again", "give_up"
 TILE_LOST = "the process that computed this tile has ended"  # the error then; begin anew
 
+# Request parameters of the public models, all optional. ACTION: what the caller wants, where a
+# model serves several. ATTEMPT: 1, then 2 and so on where a client sends a picture again. SENT:
+# when, in microseconds since 1970. UNCOUNTED: it is no caller's picture, but a probe.
+ACTION, ATTEMPT, SENT, UNCOUNTED = "action", "attempt", "sent", "uncounted"
+
+# The header by which a gateway takes and gives the id of a request.
+REQUEST_ID = "X-Request-ID"
+
 # An RRDBNet has two more files, for OpenVINO: its body, which outputs FEATURES, and its tail, whose
 # receptive field has this radius in pixels of FEATURES.
 OPENVINO_FILE, TAIL_FILE = "openvino.onnx", "openvino-tail.onnx"

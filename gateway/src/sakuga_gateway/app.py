@@ -11,12 +11,13 @@ from fastapi import FastAPI
 from sakuga import connect
 from sakuga.local import AUTO, LocalServer
 from sakuga_core.config.schema import Config
+from sakuga_core.protocol import REQUEST_ID
 from sakuga_gateway import answers, problems, schemas
 from sakuga_gateway.access import Access
 from sakuga_gateway.context import Context
 from sakuga_gateway.jobs.jobs import Jobs
 from sakuga_gateway.metrics import Counted, Metrics
-from sakuga_gateway.middleware import Bounds, Cors, Following, Heads, Outermost
+from sakuga_gateway.middleware import Bounds, Cors, Following, Heads, Identified, Outermost
 from sakuga_gateway.routes import (
     about,
     actions,
@@ -34,7 +35,7 @@ _ABOUT = """Upscale, enhance, repair and remove the background of drawn and anim
 `curl -F image=@a.png -F scale=2 localhost:8080/v1/upscale -o b.png`
 """
 # Headers of answers that pages of other sites may read.
-_EXPOSED = (answers.REPORT, "Content-Disposition", "Location", "Retry-After")
+_EXPOSED = (answers.REPORT, "Content-Disposition", "Location", "Retry-After", REQUEST_ID)
 
 
 @asynccontextmanager
@@ -76,6 +77,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Counted, metrics=context.metrics)
     app.add_middleware(Heads)
     app.add_middleware(Outermost)
+    app.add_middleware(Identified)
     app.openapi = _documented(app, config)  # type: ignore[method-assign]
     return app
 

@@ -84,20 +84,21 @@ def _has_desktop() -> bool:
 
 
 def _serve(config: "Config", browser: bool) -> None:
-    import logging
-
     import uvloop
 
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    from sakuga_core import logs
+
+    logs.set_up(config.gateway.log_format)
     if not uvloop.run(_run(config, browser)):
         raise click.ClickException("the gateway didn't start; the line above says why")
-    click.echo("Stopped.")
+    logs.speaker(config.gateway.log_format, click.echo)("Stopped.")
 
 
 async def _run(config: "Config", browser: bool) -> bool:
     """Serves until a signal; whether it could."""
     import webbrowser
 
+    from sakuga_core.logs import speaker
     from sakuga_gateway.app import opened
     from sakuga_gateway.serving import Server
 
@@ -107,7 +108,7 @@ async def _run(config: "Config", browser: bool) -> bool:
         line = f"Serving at {address}, documented at {address}/docs. Ctrl-C ends it."
 
         def started() -> None:
-            click.echo(line)
+            speaker(settings.log_format, click.echo)(line)
             if browser:
                 webbrowser.open(address)
 

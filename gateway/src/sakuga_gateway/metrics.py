@@ -1,11 +1,14 @@
 """What the gateway counts, for Prometheus."""
 
+import logging
 import time
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("sakuga.gateway")
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -66,8 +69,11 @@ class Counted:
         finally:
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
+            seconds = time.perf_counter() - start
             self.metrics.requests.labels(route, method, status).inc()
-            self.metrics.seconds.labels(route, method).observe(time.perf_counter() - start)
+            self.metrics.seconds.labels(route, method).observe(seconds)
+            about = {"route": route, "method": method, "status": status}
+            log.info("a request was answered", extra={**about, "seconds": round(seconds, 3)})
 
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH")

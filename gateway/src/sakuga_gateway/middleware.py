@@ -15,6 +15,8 @@ from sakuga_core.config.file import refresh
 from sakuga_core.config.gateway import Gateway
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import TooLarge
+from sakuga_core.logs import request_id
+from sakuga_core.protocol import REQUEST_ID
 from sakuga_gateway import problems
 
 log = logging.getLogger("sakuga.gateway")
@@ -30,7 +32,7 @@ SECURITY = (
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
-_ALLOWED = ("Authorization", "X-Api-Key", "Prefer", "Idempotency-Key", "Last-Event-ID")
+_ALLOWED = ("Authorization", "X-Api-Key", "Prefer", "Idempotency-Key", "Last-Event-ID", REQUEST_ID)
 FORM_BYTES = 2**20  # of a request beside its picture
 SLOWEST = 8 * 1024  # bytes a second that a body must come with, once `read_timeout` has passed
 PIECE = 256 * 1024  # bytes of an answer that go out before the caller has taken those before
@@ -68,6 +70,28 @@ def _secured(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
     """An answer's headers with SECURITY; a policy of its own stays."""
     own = {name.lower() for name, _ in headers}
     return [*headers, *(row for row in SECURITY if row[0] not in own)]
+
+
+class Identified:
+    """Gives every request an id, the caller's where it sends one: logs have it, Triton gets it, and
+    the answer names it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        with request_id(Headers(scope=scope).get(REQUEST_ID, "")) as known:
+
+            async def named(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    header = (REQUEST_ID.lower().encode(), known.encode())
+                    message["headers"] = [*message.get("headers", ()), header]
+                await send(message)
+
+            await self.app(scope, receive, named)
 
 
 class Heads:

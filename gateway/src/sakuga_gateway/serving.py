@@ -164,6 +164,7 @@ class Server(uvicorn.Server):
                 http=type("Protocol", (Protocol,), {"settings": settings}),
                 ws="none",
                 lifespan="off",
+                log_config=None,  # its lines go where all go
                 log_level="warning",
                 access_log=False,
                 server_header=False,

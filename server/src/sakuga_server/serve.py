@@ -1,5 +1,6 @@
 """`sakuga serve`: a server on this machine until Ctrl-C."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,6 +8,7 @@ import click
 if TYPE_CHECKING:
     from sakuga_core.config.schema import Config
 
+Say = Callable[[str], object]
 AUTO, DEFAULT_PORT = "auto", 8001
 
 
@@ -19,21 +21,24 @@ def serve(settings: Any, port: int | None) -> None:
 
     from sakuga_core.config.file import load_config
     from sakuga_core.errors import SakugaError
+    from sakuga_core.logs import speaker
 
     # SIGTERM ends it like Ctrl-C; a shell's background job would ignore even that.
     for end in (signal.SIGINT, signal.SIGTERM):
         signal.signal(end, signal.default_int_handler)
+    say: Say = click.echo
     try:
         config = settings.config if settings else load_config()
-        _serve(config, port or _port(config.server.url))
+        say = speaker(config.server.log_format, click.echo)
+        _serve(config, port or _port(config.server.url), say)
     except SakugaError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
         pass  # while it started
-    click.echo("Stopped.")
+    say("Stopped.")
 
 
-def _serve(config: "Config", port: int) -> None:
+def _serve(config: "Config", port: int, say: Say) -> None:
     import asyncio
     from contextlib import suppress
 
@@ -44,14 +49,14 @@ def _serve(config: "Config", port: int) -> None:
     # Once it is drained, only traces are left to send.
     is_traced = config.server.trace_url is not None
     with run_triton(config, port, finish=is_traced) as running, recorded(running):
-        click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
+        say(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
         try:
             restarting = running.supervisor.is_restarting
-            follower = Follower(config, running.control, running.repository, click.echo, restarting)
+            follower = Follower(config, running.control, running.repository, say, restarting)
             status = asyncio.run(follower.follow(running.process))
             raise click.ClickException(f"Triton ended by itself, with status {status}")
         except KeyboardInterrupt:
-            click.echo("Finishing the requests in flight…")
+            say("Finishing the requests in flight…")
         with suppress(KeyboardInterrupt):  # a second one doesn't wait for them
             asyncio.run(drain(running.control, config.server.exit_timeout))
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from sakuga_core.config.block import Block
 from sakuga_core.config.server import Count
+from sakuga_core.logs import LogFormat
 
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -25,8 +26,8 @@ class GatewayKey(Block):
 
 
 class Gateway(Block):
-    """HTTP: `sakuga web`. Address, port, `jobs` and `job_workers` need a restart; edits of the
-    others are followed."""
+    """HTTP: `sakuga web`. Address, port, `log_format`, `jobs` and `job_workers` need a restart;
+    edits of the others are followed."""
 
     host: str = "127.0.0.1"
     """Address to listen on. Any other than this machine's own needs `keys`, or `--no-auth`."""
@@ -57,6 +58,9 @@ class Gateway(Block):
     """Seconds in which a request's head must have come, and then each next part of its body."""
     write_timeout: Seconds = 60.0
     """Seconds in which a caller must take each part of an answer."""
+    log_format: LogFormat = "text"
+    """The gateway's log: text, or json, an object a line, with the id of the request; also a line
+    for each request."""
     exit_timeout: Annotated[int, Field(ge=1)] = 25
     """Seconds that requests in flight have to finish when the gateway stops. Jobs go on in another
     gateway, or when it starts again."""

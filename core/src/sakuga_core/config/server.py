@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from sakuga_core.config.block import Block
+from sakuga_core.logs import LogFormat
 
 Backend = Literal["onnxruntime", "pytorch"]
 Accelerator = Literal["auto", "none", "openvino", "cuda", "tensorrt"]
@@ -89,7 +90,9 @@ class Server(Block):
     """Port of Triton's HTTP for health checks; if unset, they aren't served. All other HTTP
     requests need the administration key."""
     metrics_port: Port = None
-    """Port of Triton's Prometheus metrics; if unset, there are none."""
+    """Port of Prometheus metrics, Triton's and the server's own; if unset, there are none."""
+    log_format: LogFormat = "text"
+    """The server's log: text, or json, an object a line, with the id of the request."""
     start_timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds until all networks must be loaded."""
     exit_timeout: Annotated[int, Field(ge=1)] = 25

@@ -94,6 +94,9 @@ class Queue:
         logger = logging.getLogger("dbos")
         logger.setLevel(logging.ERROR)
         logger.addFilter(_is_fault)
+        # Where it has handlers, DBOS adds none of its own, whose format would be another one.
+        logger.handlers[:] = logging.getLogger().handlers
+        logger.propagate = not logger.handlers
         DBOS(
             config=DBOSConfig(
                 name="sakuga-gateway",

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from sakuga import Images, Progress, Reply
 from sakuga_core.errors import Overloaded, ServerUnavailable
+from sakuga_core.logs import request_id
 from sakuga_gateway import answers, problems
 from sakuga_gateway.jobs.store import Store, Work
 
@@ -61,7 +62,12 @@ class Runner:
             del self._in_work[job, number]
 
     async def _processed(self, job: str, number: int, work: Work) -> Reply:
-        """The result; while the server is busy, or away, the picture waits."""
+        """The result; while the server is busy, or away, the picture waits. Logs and Triton know it
+        by its job."""
+        with request_id(f"{job}.{number}"):
+            return await self._patient(job, number, work)
+
+    async def _patient(self, job: str, number: int, work: Work) -> Reply:
         end = time.monotonic() + self._images.config.server.timeout
         pause = FIRST_PAUSE
         while True:

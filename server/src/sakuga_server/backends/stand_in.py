@@ -89,6 +89,7 @@ def unfinished(names: Iterable[str]) -> Any:
 
 def failed(requests: list[Any], backend: str, error: Exception) -> list[Any]:
     """The same short answer to each; the reason is for the log."""
-    pb.Logger.log_error(f"{backend}: {error}")
+    ids = ", ".join(dict.fromkeys(request.request_id() for request in requests))
+    pb.Logger.log_error(f"{backend}: {error} (request {ids})")
     failure = pb.TritonError(f"{backend} failed; the server's log has the reason")
     return [pb.InferenceResponse(error=failure) for _ in requests]

@@ -15,10 +15,12 @@ from pathlib import Path
 from sakuga_core import protocol
 from sakuga_core.config.schema import Config
 from sakuga_core.config.server import TLS, Server
+from sakuga_core.logs import LOG_FORMAT
 from sakuga_server.parent_watch import PREFIX
 from sakuga_server.runtime.binaries import Binary
 from sakuga_server.runtime.machine import SHM_GROWTH, SHM_START, bracketed
 from sakuga_server.runtime.workspace import Workspace
+from sakuga_server.stderr import FOLDER as STDERR_FOLDER
 
 EXIT_SECONDS = 15  # that Triton takes at most to unload; `following.drain` waits for pictures
 RESTRICTED = "shared-memory,model-repository,trace,logging"
@@ -140,12 +142,8 @@ def _tracing(settings: Server) -> list[str]:
     return ["mode=opentelemetry", target, name, f"rate={settings.trace_rate}", "level=TIMESTAMPS"]
 
 
-def environment(config: Config, triton: Binary, prefix: str) -> dict[str, str]:
-    """That of Triton and its Python processes.
-
-    Args:
-        prefix: of the names of its segments of shared memory.
-    """
+def environment(config: Config, triton: Binary, place: Workspace) -> dict[str, str]:
+    """That of Triton and its Python processes."""
     inherited = os.environ.get("LD_LIBRARY_PATH")
     paths = [*map(str, triton.libraries), *([inherited] if inherited else [])]
     # The Python processes take their packages from the first `python` on PATH.
@@ -156,5 +154,7 @@ def environment(config: Config, triton: Binary, prefix: str) -> dict[str, str]:
         **os.environ,
         "PATH": path,
         **({"LD_LIBRARY_PATH": os.pathsep.join(paths)} if paths else {}),
-        PREFIX: prefix,
+        PREFIX: place.prefix,
+        LOG_FORMAT: config.server.log_format,
+        STDERR_FOLDER: str(place.stderr),
     }

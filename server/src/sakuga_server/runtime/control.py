@@ -48,6 +48,10 @@ class Control(NamedTuple):
         """Unloads a model: it takes no more requests, and ends after those in flight."""
         await self._call("POST", f"repository/models/{model}/unload")
 
+    async def report_healed(self) -> None:
+        """Has `networks` count what was healed; see `healed`."""
+        await self._call("POST", f"models/{protocol.NETWORKS}/infer", '{"inputs": []}')
+
     async def states(self) -> dict[str, str]:
         """Triton's word for the state of each model that was ever loaded: READY, UNLOADING, …"""
         index = await self._call("POST", "repository/index")
@@ -57,18 +61,18 @@ class Control(NamedTuple):
         """The models that were unloaded, and still have requests in flight."""
         return [name for name, state in (await self.states()).items() if state == "UNLOADING"]
 
-    async def _call(self, method: str, path: str) -> Any:
+    async def _call(self, method: str, path: str, body: str = "{}") -> Any:
         """
         Raises:
             SakugaError: ServerUnavailable, ModelNotLoaded, PermissionDenied or ServerError.
         """
-        return await asyncio.to_thread(self._request, method, path)
+        return await asyncio.to_thread(self._request, method, path, body)
 
-    def _request(self, method: str, path: str) -> Any:
+    def _request(self, method: str, path: str, body: str) -> Any:
         connection = HTTPConnection(self.host, self.port, timeout=LOAD_SECONDS)
-        body, headers = ("{}" if method == "POST" else None), {protocol.ADMIN_HEADER: self.key}
+        sent, headers = (body if method == "POST" else None), {protocol.ADMIN_HEADER: self.key}
         try:
-            connection.request(method, f"/v2/{path}", body, headers)
+            connection.request(method, f"/v2/{path}", sent, headers)
             response = connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:

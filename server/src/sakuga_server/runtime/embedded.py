@@ -10,7 +10,6 @@ import select
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,6 +29,7 @@ from sakuga_server.runtime.command import EXIT_SECONDS, Launch, Ports, command, 
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.machine import free_port
 from sakuga_server.runtime.placement import optional, servable, wanted
+from sakuga_server.runtime.relay import Relay
 from sakuga_server.runtime.repository import bring_up
 from sakuga_server.runtime.supervision import Supervisor
 from sakuga_server.runtime.workspace import Workspace, workspace
@@ -94,7 +94,7 @@ def run_triton(
         bring_up(place.models, config)
         launch = _launch(config, place, _ports(config.server, port, reserved), models)
         process = _started(config, launch)
-        relay, supervisor = _Relay(process, log or sys.stderr), None
+        relay, supervisor = Relay(process, log or sys.stderr, config.server.log_format), None
         try:
             _wait(process, config.server, launch.ports.grpc, relay)
             reserved.close()
@@ -102,7 +102,7 @@ def run_triton(
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
             again = partial(_models, config, place.models, models)
             seconds = config.server.exit_timeout
-            supervisor = Supervisor(process, control, place.models, again, seconds, relay.say)
+            supervisor = Supervisor(process, control, place, again, seconds, relay.say)
             supervisor.start()
             loaded = list(launch.models)
             yield Embedded(url, loaded, process, place.models, control, supervisor)
@@ -122,7 +122,8 @@ def _launch(config: Config, place: Workspace, ports: Ports, models: Sequence[str
             f"the repository {config.server.repository} has no network; run `sakuga export` first"
         )
     chosen = _models(config, place.models, models)
-    place.backends.mkdir()
+    for folder in (place.backends, place.stderr):
+        folder.mkdir()
     key = os.environ.get(protocol.ADMIN_KEY) or secrets.token_urlsafe()
     return Launch(binary(place.backends), place, ports, chosen, key)
 
@@ -152,7 +153,7 @@ def _started(config: Config, launch: Launch) -> "subprocess.Popen[bytes]":
             *(sys.executable, "-I", guard.__file__, place.prefix, str(place.folder)),
             *command(config.server, launch),
         ],
-        env=environment(config, launch.triton, place.prefix),
+        env=environment(config, launch.triton, place),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -168,35 +169,7 @@ def _near(settings: Server) -> str:
     return machine.near(settings.host)
 
 
-class _Relay(threading.Thread):
-    """Passes Triton's log on, line by line, without what it says of a machine that has no GPU."""
-
-    HARMLESS = ("CudaDriverHelper", "pinned_memory_manager", "unable to create stream", "Signal (")
-
-    def __init__(self, process: "subprocess.Popen[bytes]", target: TextIO) -> None:
-        super().__init__(daemon=True, name="triton-log")
-        self.source, self.target, self.last = process.stdout, target, ""
-        self.start()
-
-    def run(self) -> None:
-        for raw in self.source or ():
-            line = raw.decode(errors="replace")
-            if not any(word in line for word in self.HARMLESS):
-                self.last = line.strip() or self.last
-                self._write(line)
-
-    def say(self, text: str) -> None:
-        """Adds a line to the log."""
-        self._write(f"{text}\n")
-
-    def _write(self, line: str) -> None:
-        # Whoever read the log may be gone; Triton's pipe is emptied all the same.
-        with suppress(OSError, ValueError):
-            self.target.write(line)
-            self.target.flush()
-
-
-def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay) -> None:
+def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: Relay) -> None:
     """Until gRPC's port opens, which Triton does once every model is loaded."""
     ended = os.pidfd_open(process.pid)
     poll = select.poll()

@@ -29,7 +29,7 @@ AT_START = (
         "server",
         (
             *("url", "repository", "host", "http_port", "metrics_port"),
-            *("trace_url", "trace_rate"),
+            *("trace_url", "trace_rate", "log_format"),
         ),
     ),
     ("server.tls", ("ca", "certificate", "key", "mutual")),

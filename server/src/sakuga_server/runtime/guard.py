@@ -61,20 +61,27 @@ class _Supervisor:
     def __init__(self, pipe: int) -> None:
         self.pipe, self.lines = pipe, os.fdopen(pipe, "rb", buffering=0)
         self.is_serving = self.has_gone = self.is_ending = False
+        # What it decided. It may see that Triton ends before this process does: the memory of a
+        # large process takes a while to be freed.
+        self.decision = b""
 
-    def read(self) -> bytes:
-        """The next line; none, and so nobody, at the end."""
+    def read(self) -> None:
+        """Takes the next line; at the end there is none, and so nobody."""
         line = self.lines.readline()
-        self.is_serving |= line == SERVING
         self.has_gone |= not line
-        return line
+        if line == SERVING:
+            self.is_serving = True
+        else:
+            self.decision = line
 
     def models_to_start(self, status: int) -> list[str] | None:
         """What it wants Triton started with, which has ended; None: it isn't to be started."""
         if not self.is_serving or self.has_gone or self.is_ending:
             return None
         print(f"Triton ended by itself, with status {status}", flush=True)
-        line = self.read()
+        if not self.decision:
+            self.read()
+        line, self.decision = self.decision, b""
         return line[len(AGAIN) :].decode().split() if line.startswith(AGAIN) else None
 
 

@@ -17,15 +17,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 
 from sakuga_core.errors import SakugaError
 from sakuga_server.runtime import processes
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.following import drain
 from sakuga_server.runtime.guard import AGAIN, SERVING
+from sakuga_server.runtime.healed import Healed
 from sakuga_server.runtime.machine import SHM_LEAST
 from sakuga_server.runtime.processes import Stub
+from sakuga_server.runtime.workspace import Workspace
+from sakuga_server.stderr import last_lines
 
 LOOK_SECONDS = 0.5  # between two looks for processes that are new
 REAPED_SECONDS = 0.3  # in which Triton takes notice of a process that it has ended itself
@@ -47,7 +49,7 @@ class Supervisor(threading.Thread):
     Args:
         guard: the process that runs Triton.
         control: the server's administration.
-        repository: the runtime repository.
+        place: the server's workspace, with the runtime repository.
         models: what Triton has to load when it is started again.
         exit_timeout: seconds in which requests in flight may finish before that.
         say: takes each event, as a line.
@@ -57,13 +59,14 @@ class Supervisor(threading.Thread):
         self,
         guard: "subprocess.Popen[bytes]",
         control: Control,
-        repository: Path,
+        place: Workspace,
         models: Callable[[], Iterable[str]],
         exit_timeout: float,
         say: Callable[[str], object],
     ) -> None:
         super().__init__(daemon=True, name="supervisor")
-        self.guard, self.control, self.repository = guard, control, repository
+        self.guard, self.control, self.place = guard, control, place
+        self.healed = Healed.beside(place.models)
         self.models, self.exit_timeout, self.say = models, exit_timeout, say
         self.ended, self.serves = threading.Event(), threading.Event()
         self.watched = Watched()
@@ -108,11 +111,7 @@ class Supervisor(threading.Thread):
         if self.is_restarting():
             self._check_serving()
         self.watched.update(processes.stubs_of(triton))
-        died = self.watched.wait(LOOK_SECONDS)
-        if died:
-            self.ended.wait(REAPED_SECONDS)
-        for model in sorted({stub.model for stub in died if processes.is_zombie(stub.pid)}):
-            self._heal(model)
+        self._heal_crashed(self.watched.wait(LOOK_SECONDS))
         if self.remains.count() and self._is_time():
             self._end(triton)
 
@@ -125,6 +124,7 @@ class Supervisor(threading.Thread):
         if len(self.ends) > RESTARTS:
             self.tell(b"\n")
             return
+        self.healed.add_restart("died" if ended else "cleared")
         self.say("Triton is started again")
         self.tell(AGAIN + " ".join(self.models()).encode() + b"\n")
 
@@ -144,6 +144,21 @@ class Supervisor(threading.Thread):
         self.serves.set()
         self.say("Triton serves again")
 
+    def _heal_crashed(self, ended: list[Stub]) -> None:
+        """Loads the models again of those processes that Triton hasn't ended itself."""
+        if ended:
+            self.ended.wait(REAPED_SECONDS)
+        crashed = [stub for stub in ended if processes.is_zombie(stub.pid)]
+        for stub in crashed:
+            self._say_last_lines(stub)
+        for model in sorted({stub.model for stub in crashed}):
+            self._heal(model)
+
+    def _say_last_lines(self, stub: Stub) -> None:
+        """What a process wrote that can't write it into the log any more."""
+        for line in last_lines(self.place.stderr, stub.pid):
+            self.say(f"process {stub.pid} of {stub.model}, which died: {line}")
+
     def _heal(self, model: str) -> None:
         """Loads a model again of which a process has died, unless it is unloaded anyway."""
         if asyncio.run(self.control.states()).get(model) != "READY":
@@ -151,7 +166,7 @@ class Supervisor(threading.Thread):
         start, before = time.monotonic(), self.watched.of(model)
         for _ in range(LOADS):
             try:
-                (self.repository / model / "1" / MARK).write_text(str(time.time_ns()))
+                (self.place.models / model / "1" / MARK).write_text(str(time.time_ns()))
                 asyncio.run(self.control.load(model))
             except (SakugaError, OSError) as error:
                 self.say(f"a process of {model} died; the model wasn't loaded again: {error}")
@@ -159,6 +174,9 @@ class Supervisor(threading.Thread):
             self.remains.add(before)
             seconds = time.monotonic() - start
             self.say(f"a process of {model} died; the model was loaded again in {seconds:.1f} s")
+            self.healed.add_model(model)
+            with suppress(SakugaError):
+                asyncio.run(self.control.report_healed())
             return
         if self.triton:
             self._end(self.triton)

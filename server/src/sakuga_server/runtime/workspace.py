@@ -39,6 +39,11 @@ class Workspace:
         return self.folder / "backends"
 
     @property
+    def stderr(self) -> Path:
+        """For what its Python processes write to standard error; see `sakuga_server.stderr`."""
+        return self.folder / "stderr"
+
+    @property
     def prefix(self) -> str:
         """Of the names of its segments of shared memory."""
         return prefix_of(self.folder)

@@ -14,6 +14,7 @@ from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Pipeline
 from sakuga_server.triton.bls import BLSNetworks
+from sakuga_server.triton.counting import Counting
 from sakuga_server.triton.model import (
     PictureModel,
     bytes_of,
@@ -30,15 +31,20 @@ class ActionModel(PictureModel):
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         """Builds the pipeline from the parameters of config.pbtxt."""
+        self.counting = Counting.of_action(self.name, parameters)
         self.run = self.pipeline.from_parameters(BLSNetworks(), parameters)
         networks = json.loads(parameters["networks"]["string_value"])
         self.results = {protocol.result_by(name): name for name in networks}
 
     async def answer(self, request: Any) -> dict[str, Array]:
         """RESULT, by that name or by a network's, and REPORT of one picture."""
-        image, name = bytes_of(request, protocol.IMAGE), self._result(request)
-        options = self._with_network(options_of(request), name)
-        result, report = await self.run(image, options, self.caller(request))
+        name = self._result(request)
+        with self.counting.picture(request) as counted:
+            image = bytes_of(request, protocol.IMAGE)
+            options = self._with_network(options_of(request), name)
+            counted.model = options.get("model")
+            result, report = await self.run(image, options, self.caller(request))
+            counted.report = report
         encoded = json.dumps(report).encode()
         return {name: text_tensor(result), protocol.REPORT: text_tensor(encoded)}
 

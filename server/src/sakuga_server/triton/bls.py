@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb
 
-from sakuga_core import protocol
+from sakuga_core import logs, protocol
 from sakuga_core.errors import (
     Cancelled,
     ModelNotLoaded,
@@ -25,7 +25,7 @@ from sakuga_core.errors import (
 from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Tile
-from sakuga_server.triton.model import cancelled, text_tensor, trace
+from sakuga_server.triton.model import cancelled, internal_error, text_tensor, trace
 
 log = logging.getLogger("sakuga")
 
@@ -75,7 +75,7 @@ async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
 def _logged(model: str, message: str) -> ServerError:
     """The error for a caller, who isn't told the reason; the log is."""
     log.error("network %s: %s", model, message)
-    return ServerError("internal error; the server's log has the reason")
+    return internal_error()
 
 
 class _TileLost(Exception):
@@ -193,6 +193,7 @@ async def _call(
         model_name=model,
         requested_output_names=list(outputs),
         inputs=inputs,
+        request_id=logs.current_id(),
         preferred_memory=pb.PreferredMemory(pb.TRITONSERVER_MEMORY_CPU),
         **({"trace": current} if (current := trace.get()) else {}),
         **({"parameters": dict(parameters)} if parameters else {}),

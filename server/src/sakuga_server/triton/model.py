@@ -9,16 +9,18 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import triton_python_backend_utils as pb
 
-from sakuga_core import protocol
+from sakuga_core import logs, protocol
 from sakuga_core.errors import BadOption, SakugaError, ServerError
 from sakuga_server.cancellation import CallerWatch
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
+from sakuga_server.stderr import Captured
 
 log = logging.getLogger("sakuga")
 
@@ -37,6 +39,9 @@ class PictureModel(ABC):
 
     def initialize(self, args: Mapping[str, str]) -> None:
         end_with_parent()
+        self.name = args["model_name"]
+        self.repository = Path(args["model_repository"]).parent
+        self.stderr = Captured.of_model(self.name)
         self.start(json.loads(args["model_config"])["parameters"])
 
     @abstractmethod
@@ -51,6 +56,14 @@ class PictureModel(ABC):
         return [await self._response(request) for request in requests]
 
     async def _response(self, request: Any) -> Any:
+        self.stderr.log()  # what belongs to no request
+        with logs.request_id(request.request_id()):
+            try:
+                return await self._answered(request)
+            finally:
+                self.stderr.log()
+
+    async def _answered(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
         trace.set(request.trace())
         watch = CallerWatch(request.is_cancelled)
@@ -61,11 +74,18 @@ class PictureModel(ABC):
             return failure(error)
         except Exception:
             log.exception("%s failed", type(self).__name__)
-            return failure(ServerError("internal error; the server's log has the reason"))
+            return failure(internal_error())
         finally:
             watch.close()
         tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
         return pb.InferenceResponse(output_tensors=tensors)
+
+
+def internal_error() -> ServerError:
+    """For a caller, who isn't told the reason; the log has it, with the request's id."""
+    return ServerError(
+        f"internal error; the server's log has the reason, at request {logs.current_id()}"
+    )
 
 
 def failure(error: SakugaError) -> Any:

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import triton_python_backend_utils as pb
@@ -11,8 +10,12 @@ import triton_python_backend_utils as pb
 from sakuga_core import protocol
 from sakuga_core.errors import ServerError
 from sakuga_core.options import parse_options
+from sakuga_core.protocol import folder
+from sakuga_server import metrics
 from sakuga_server.imaging.picture import Array
+from sakuga_server.runtime.healed import REASONS, Healed
 from sakuga_server.runtime.inventory import Inventory, NetworksOptions
+from sakuga_server.triton.metrics import raise_to
 from sakuga_server.triton.model import PictureModel, options_of, text_tensor
 
 log = logging.getLogger("sakuga")
@@ -24,20 +27,27 @@ class NetworksModel(PictureModel):
     It has one instance, so that pictures which need the same network don't load it twice.
     """
 
-    def initialize(self, args: Mapping[str, str]) -> None:
-        self.repository = Path(args["model_repository"]).parent
-        super().initialize(args)
-
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         self.inventory = Inventory.from_parameters(self.repository, parameters)
+        self._count_healed()
 
     async def answer(self, request: Any) -> dict[str, Array]:
+        self._count_healed()
         options, report = parse_options(NetworksOptions, options_of(request)), {}
         if options.load:
             self._load(options.load)
         else:
             report["networks"] = self.inventory.listed(_ready)
         return {protocol.REPORT: text_tensor(json.dumps(report).encode())}
+
+    def _count_healed(self) -> None:
+        """Brings the metrics of the supervisor's work up to its totals, with zeros for a start."""
+        healed = Healed.beside(self.repository)
+        networks = {folder(n) for n in self.inventory.networks if self.inventory.file(n).exists()}
+        for model in {*protocol.PIPELINES, *networks, *healed.models}:
+            raise_to(metrics.HEALED, healed.models[model], model)
+        for reason in REASONS:
+            raise_to(metrics.RESTARTS, healed.restarts[reason], reason)
 
     def _load(self, name: str) -> None:
         model = self.inventory.folder(name)
