@@ -84,11 +84,12 @@ def run_triton(
             takes seconds, and sends the last traces; else at once.
 
     Raises:
-        ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton is
-            missing on this machine.
+        ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton or a
+            place for its files is missing on this machine.
         ServerError: Triton ended, or wasn't ready within `server.start_timeout`.
     """
     machine.check_shared_memory()
+    machine.check_temporary_folder()
     machine.check_gpus(config.realesrgan.gpu_id, cuda.count())
     with workspace() as place, ExitStack() as reserved:
         bring_up(place.models, config)
@@ -133,15 +134,13 @@ def _models(config: Config, repository: Path, models: Sequence[str]) -> list[str
 
 
 def _ports(settings: Server, port: int, reserved: ExitStack) -> Ports:
-    """Where it will listen; what is taken is found now."""
-    grpc = port or reserved.enter_context(machine.reserved_port(settings.host))
-    http, host = settings.http_port, settings.host
-    if http is None:
-        host = machine.LOOPBACK
-        http = reserved.enter_context(machine.reserved_port(host))
+    """Where it will listen; what is taken is found now, and the rest reserved."""
     fixed = (port or None, settings.http_port, settings.metrics_port)
     machine.check_ports(settings, [each for each in fixed if each])
-    return Ports(grpc, http, host, are_reserved=not port)
+    host = settings.host if settings.http_port else machine.LOOPBACK
+    grpc = reserved.enter_context(machine.reserved_port(settings.host, port))
+    http = reserved.enter_context(machine.reserved_port(host, settings.http_port or 0))
+    return Ports(grpc, http, host)
 
 
 def _started(config: Config, launch: Launch) -> "subprocess.Popen[bytes]":
