@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +32,7 @@ from sakuga_server.runtime.machine import free_port
 from sakuga_server.runtime.placement import optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up
 from sakuga_server.runtime.supervision import Supervisor
-from sakuga_server.runtime.workspace import Workspace, workspace
+from sakuga_server.runtime.workspace import Workspace, tritons_folders, workspace
 
 __all__ = ["Embedded", "free_port", "run_triton"]
 
@@ -94,10 +94,12 @@ def run_triton(
     with workspace() as place, ExitStack() as reserved:
         bring_up(place.models, config)
         launch = _launch(config, place, _ports(config.server, port, reserved), models)
+        before = tritons_folders()
         process = _started(config, launch)
         relay, supervisor = _Relay(process, log or sys.stderr), None
         try:
-            _wait(process, config.server, launch.ports.grpc, relay)
+            adopt = partial(place.adopt, before)
+            _wait(process, config.server, launch.ports.grpc, relay, adopt)
             reserved.close()
             url = machine.address(_near(config.server), launch.ports.grpc)
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
@@ -195,14 +197,25 @@ class _Relay(threading.Thread):
             self.target.flush()
 
 
-def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: _Relay) -> None:
-    """Until gRPC's port opens, which Triton does once every model is loaded."""
+def _wait(
+    process: "subprocess.Popen[bytes]",
+    settings: Server,
+    port: int,
+    relay: _Relay,
+    look: Callable[[], object],
+) -> None:
+    """Until gRPC's port opens, which Triton does once every model is loaded.
+
+    Args:
+        look: is called again and again meanwhile.
+    """
     ended = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     end = time.monotonic() + settings.start_timeout
     try:
         while time.monotonic() < end:
+            look()
             with suppress(OSError):
                 socket.create_connection((_near(settings), port), 1).close()
                 return

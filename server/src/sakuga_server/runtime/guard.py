@@ -21,6 +21,7 @@ import sys
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = "/dev/shm"
+NOTE = "tritons"  # in its folder: a link to the one that Triton made elsewhere
 DONE = b"done"  # tells the second guard that nothing is left to do
 # Lines from the supervisor: Triton's first start went well; start it again, with these models.
 SERVING, AGAIN = b"serving\n", b"again "
@@ -181,6 +182,10 @@ def _remove(prefix: str, folder: str) -> None:
     import shutil  # here, where it delays nothing
 
     _remove_segments(prefix)
+    try:
+        os.rmdir(os.readlink(os.path.join(folder, NOTE)))
+    except OSError:  # there is none, or the supervisor was first
+        pass
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -17,8 +17,12 @@ from pathlib import Path
 
 from sakuga_core.errors import ConfigError
 from sakuga_core.paths import cache_folder
+from sakuga_server.runtime.guard import NOTE
 
 SHARED_MEMORY = Path("/dev/shm")
+# Triton's Python backend makes such a folder for packages that models bring along, of which there
+# are none here, and leaves it behind, empty, when it is killed.
+TRITONS, OF_TRITON = Path("/tmp"), "python_env_*"
 LEAST = 16 * 2**20  # bytes that have to be free for a workspace, which takes a third of that
 
 
@@ -44,6 +48,18 @@ class Workspace:
     def prefix(self) -> str:
         """Of the names of its segments of shared memory."""
         return prefix_of(self.folder)
+
+    def adopt(self, before: set[Path]) -> None:
+        """Has the folder that Triton makes when it starts removed with this one. To be called until
+        it is there: of several, nobody knows which is whose, so they stay.
+
+        Args:
+            before: `tritons_folders` before it was started.
+        """
+        note = self.folder / NOTE
+        if not note.is_symlink() and len(made := tritons_folders() - before) == 1:
+            with suppress(OSError):  # no room; then it stays
+                note.symlink_to(made.pop())
 
 
 @contextmanager
@@ -82,7 +98,14 @@ def remove(folder: Path) -> None:
     for segment in SHARED_MEMORY.glob(f"{prefix_of(folder)}*"):
         with suppress(OSError):
             segment.unlink()
+    with suppress(OSError):
+        (folder / NOTE).readlink().rmdir()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def tritons_folders() -> set[Path]:
+    """Those that Tritons made for packages, also others' Tritons."""
+    return set(TRITONS.glob(OF_TRITON))
 
 
 def prefix_of(folder: Path) -> str:
