@@ -14,7 +14,9 @@ GB = 2**30
 def machine(folder: Path, files: dict[str, str]) -> Path:
     """A root with a /proc of a machine that has 8 GB left, and files below /sys/fs/cgroup."""
     (folder / "proc").mkdir()
-    fields = f"MemTotal: {16 * GB // 1024} kB\nMemAvailable:    {8 * GB // 1024} kB\nBuffers: 2 kB\n"
+    fields = (
+        f"MemTotal: {16 * GB // 1024} kB\nMemAvailable:    {8 * GB // 1024} kB\nBuffers: 2 kB\n"
+    )
     (folder / "proc/meminfo").write_text(fields)
     for name, text in files.items():
         file = folder / "sys/fs/cgroup" / name

@@ -179,13 +179,12 @@ def _reaped(triton: int) -> int:
 
 
 def _remove(prefix: str, folder: str) -> None:
-    import shutil  # here, where it delays nothing
+    import shutil  # here, where they delay nothing
+    from contextlib import suppress
 
     _remove_segments(prefix)
-    try:
+    with suppress(OSError):  # there is none, or the supervisor was first
         os.rmdir(os.readlink(os.path.join(folder, NOTE)))
-    except OSError:  # there is none, or the supervisor was first
-        pass
     shutil.rmtree(folder, ignore_errors=True)
 
 
