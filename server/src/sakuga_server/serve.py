@@ -37,6 +37,8 @@ def _serve(config: "Config", port: int) -> None:
     import asyncio
     from contextlib import suppress
 
+    from sakuga_server import memory
+    from sakuga_server.runtime import budget
     from sakuga_server.runtime.embedded import run_triton
     from sakuga_server.runtime.following import Follower, drain
     from sakuga_server.runtime.record import recorded
@@ -44,6 +46,8 @@ def _serve(config: "Config", port: int) -> None:
     # Once it is drained, only traces are left to send.
     is_traced = config.server.trace_url is not None
     with run_triton(config, port, finish=is_traced) as running, recorded(running):
+        for line in budget.lines(config, running.models, memory.total()):
+            click.echo(line)
         click.echo(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
         try:
             restarting = running.supervisor.is_restarting
