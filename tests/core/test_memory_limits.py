@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakuga_core.config.memory import (
+from sakuga_core.config.schema import Config
+from sakuga_core.memory import (
     WORK,
     WORK_ON_DAMAGE,
     fitting,
@@ -12,7 +13,6 @@ from sakuga_core.config.memory import (
     need,
     of_picture,
 )
-from sakuga_core.config.schema import Config
 
 GB = 2**30
 # What a picture took of a server's memory beyond its network's, in MB: of noise, as that is the

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator
 
-from sakuga_core.config.memory import Need, fitting, least, need
 from sakuga_core.config.schema import Config
+from sakuga_core.memory import Need, fitting, least, need
 
 GB = 2**30
 
