@@ -4,6 +4,7 @@
 #   make serve   a server on this machine      make bench   side by side with the peer
 #   make web     a web page and HTTP on this machine, at http://127.0.0.1:8080
 #   make check-deploy   check images and chart, as far as that goes without a cluster
+#   make lock    choose and hash the images' packages anew      make sbom    list them (CycloneDX)
 
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
@@ -26,7 +27,7 @@ BENCHMARKS := upscale families quality animation matting background enhance fix 
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
-.PHONY: run setup test test-full check check-deploy bench serve web samples clean
+.PHONY: run setup test test-full check check-deploy lock sbom bench serve web samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
@@ -49,10 +50,22 @@ test-full: $(DONE)/reference check
 	@$(BIN)/sakuga export migan || echo "Its tests are skipped"
 	$(BIN)/pytest -m "not deploy"
 
-# The images and the chart, without a cluster: helm, Envoy, promtool, kubernetes-validate, checkov, hadolint.
+# The images and the chart, without a cluster: helm, Envoy, promtool, kubernetes-validate, checkov,
+# hadolint, pip-audit.
 check-deploy: $(DONE)/reference $(CHECKERS)/set-up
 	@PYTHONPATH=tests/support $(BIN)/python -m tools
 	$(BIN)/pytest tests/deploy
+
+# One for each image, of docker/requirements; what its base image has isn't in it.
+SBOM := build/sbom
+sbom: $(CHECKERS)/set-up
+	@mkdir -p $(SBOM)
+	@$(foreach image,$(basename $(notdir $(wildcard docker/requirements/*.txt))), \
+		$(CHECKERS)/bin/cyclonedx-py requirements --output-reproducible -o $(SBOM)/$(image).json \
+			docker/requirements/$(image).txt &&) true
+
+lock: $(CHECKERS)/set-up
+	@$(CHECKERS)/bin/python docker/lock.py
 
 check: $(DONE)/reference
 	$(BIN)/ruff check .

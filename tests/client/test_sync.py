@@ -243,3 +243,68 @@ def test_a_program_that_forgets_to_close_ends_all_the_same(file: Path) -> None:
         [sys.executable, "-c", code], cwd=file.parent, capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "b'data upscale []'\n", "")
+
+
+FORKED = """
+import os
+from sakuga import Config, SakugaError, connect_sync
+
+def tried(images, *options):
+    try:
+        with images:
+            print(images.upscale(b"data", *options))
+    except (RuntimeError, SakugaError) as error:
+        print(type(error).__name__, str(error)[:36])
+
+def in_child(*connections):
+    if os.fork() == 0:
+        for connection in connections:
+            tried(connection())
+        os._exit(0)
+    os.wait()
+
+images = connect_sync("config.yaml")
+in_child(lambda: images, lambda: connect_sync("config.yaml"))
+tried(images)
+config = Config()
+config.server.retries = 0
+grpc = lambda: connect_sync(config, url="127.0.0.1:9")
+tried(grpc())
+in_child(grpc)
+"""
+
+
+def test_a_forked_process_has_connections_of_its_own_or_a_clear_error(file: Path) -> None:
+    """gRPC's, of which a process that was forked has none, would wait for ever."""
+    write(file, "Echo")
+    done = subprocess.run(
+        [sys.executable, "-u", "-c", FORKED],
+        cwd=file.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    answer, refused = "b'data upscale []'", "RuntimeError this process was forked from one tha"
+    down = "ServerUnavailable no server answers at 127.0.0.1:9; st"
+    assert done.stdout.splitlines() == [refused, answer, answer, down, refused], done.stderr
+
+
+LEFT = """
+import json, os
+from sakuga import Config
+from sakuga.local import LocalServer
+
+local = LocalServer(Config(), always_start=True, announce=lambda text: None)
+local.begin()
+pipe = f"/proc/self/fd/{local._process.stdin.fileno()}"
+if os.fork() == 0:
+    os._exit(os.path.exists(pipe))
+print(os.waitstatus_to_exitcode(os.wait()[1]), os.path.exists(pipe))
+local.close()
+"""
+
+
+def test_a_forked_process_keeps_no_embedded_server_alive(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", LEFT]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0 True\n", done.stderr

@@ -12,6 +12,7 @@ import pytest
 import trustme
 import yaml
 
+import pod_security
 import tools
 from charts import (
     CHART,
@@ -91,6 +92,35 @@ def test_pods_may_do_nothing_that_they_need_not(values: Path) -> None:
             assert security["allowPrivilegeEscalation"] is False
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert {"cpu", "memory"} <= set(container["resources"]["limits"])
+
+
+@each_values
+def test_a_namespace_that_enforces_pod_securitys_restricted_takes_every_pod(values: Path) -> None:
+    documents = [each for each in yaml.safe_load_all(rendered(values)) if each]
+    templates = [
+        each["spec"]["template"] for each in documents if "template" in each.get("spec", {})
+    ]
+    assert templates
+    assert [rule for each in templates for rule in pod_security.violations(each["spec"])] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "rules"),
+    [
+        ({"hostNetwork": True}, ["hostNetwork"]),
+        ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, ["hostPath"]),
+        ({"securityContext": {"sysctls": [{"name": "kernel.shm_rmid_forced"}]}}, ["sysctls"]),
+        (
+            {"containers": [{"name": "c"}]},
+            ["allowPrivilegeEscalation", "capabilities.drop"],
+        ),
+    ],
+)
+def test_what_breaks_a_rule_of_pod_security_is_found(
+    changes: dict[str, object], rules: list[str]
+) -> None:
+    pod = pods(VALUES[0])["sakuga-servers"]
+    assert list(pod_security.violations({**pod, **changes}))[: len(rules)] == rules
 
 
 @each_values

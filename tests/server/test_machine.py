@@ -4,7 +4,7 @@ import socket
 import pytest
 
 from sakuga import ConfigError
-from sakuga_server.runtime.machine import check_gpus, check_port, free_port
+from sakuga_server.runtime.machine import check_gpus, check_port, free_port, reserved_port
 
 
 def test_without_a_gpu_one_line_says_that_the_cpu_works(
@@ -40,3 +40,13 @@ def test_a_port_that_is_taken_is_refused() -> None:
         port = other.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} is in use"):
             check_port("127.0.0.1", port)
+
+
+def test_a_port_that_is_reserved_is_tritons_alone() -> None:
+    with reserved_port("127.0.0.1", free_port()) as port:
+        with pytest.raises(ConfigError, match=f"port {port} is in use"):
+            check_port("127.0.0.1", port)
+        with socket.socket() as triton:
+            triton.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            triton.bind(("127.0.0.1", port))
+            triton.listen()

@@ -83,6 +83,7 @@ def own_cache(folder: Path) -> dict[str, str]:
 def nothing_left(cache: Path) -> Iterator[None]:
     """The block ends the only server of a folder for caches; afterwards this waits until all of its
     processes have ended, and checks that they left nothing."""
+    tritons = [link.readlink() for link in (cache / "sakuga" / "repositories").glob("*/tritons")]
     (place,) = (cache / "sakuga" / "repositories").glob("*/lock")
     segments = f"sakuga-{place.parent.name}-*"
     assert list(Path("/dev/shm").glob(segments))
@@ -90,6 +91,7 @@ def nothing_left(cache: Path) -> Iterator[None]:
         yield
         fcntl.flock(lock, fcntl.LOCK_EX)  # which all of them hold
     assert not list(Path("/dev/shm").glob(segments))
+    assert not [folder for folder in tritons if folder.exists()]
 
 
 @dataclass

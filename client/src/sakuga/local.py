@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from threading import Lock
+from weakref import WeakSet
 
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import Cancelled, ConfigError, ServerError, from_message
@@ -112,6 +113,7 @@ class LocalServer:
         self._url: str | None = None
         self._closed = 0  # how often
         self._lock = Lock()
+        _started.add(self)
 
     def begin(self) -> None:
         """Finds a server, or starts one without waiting until it is ready.
@@ -206,3 +208,21 @@ class LocalServer:
         if "error" in answer:
             raise from_message(answer["error"]) or ServerError(answer["error"])
         return str(answer["url"])
+
+    def leave(self) -> None:
+        """In a process that was forked from this one: leaves the embedded server alone. It ends
+        when its pipe is closed, which it wouldn't be while another process has it, too."""
+        process, self._process = self._process, None
+        if process and process.stdin:
+            process.stdin.close()
+
+
+_started: WeakSet[LocalServer] = WeakSet()
+
+
+def _leave_all() -> None:
+    for server in list(_started):
+        server.leave()
+
+
+os.register_at_fork(after_in_child=_leave_all)

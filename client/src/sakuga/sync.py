@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Self, TypeVar
 
 from sakuga.calls import ActionCall, ActionMethods, WaitingCall
+from sakuga.forks import Origin
 from sakuga.images import Images, connect
 from sakuga.inputs import ImageFile
 from sakuga.reply import Reply
@@ -29,6 +30,7 @@ class Background:
     def __init__(self, connection: AbstractAsyncContextManager[Images]) -> None:
         self._opened: concurrent.futures.Future[Images] = concurrent.futures.Future()
         self._closed: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._origin = Origin()
         self._thread = threading.Thread(target=self._run, args=(connection,), daemon=True)
         self._thread.start()
         self.images = self._opened.result()
@@ -60,10 +62,11 @@ class Background:
             on_progress: called in this thread.
 
         Raises:
-            RuntimeError: the connection is closed.
+            RuntimeError: the connection is closed, or another process's.
             Cancelled: it is closed meanwhile.
             BaseException: what the function, `on_progress` or a signal raises, which ends the work.
         """
+        self._origin.check()
         if not self._thread.is_alive():
             raise RuntimeError("the connection is closed")
         steps: SimpleQueue[Progress | None] = SimpleQueue()
@@ -81,7 +84,9 @@ class Background:
             raise
 
     def close(self) -> None:
-        """Closes the connection; work in flight is cancelled."""
+        """Closes the connection; work in flight is cancelled. Another process's stays open."""
+        if not self._origin.is_here():
+            return
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()

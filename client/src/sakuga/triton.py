@@ -15,6 +15,7 @@ from tritonclient.utils import InferenceServerException
 
 from sakuga import tracing
 from sakuga.channel import CHANNEL_ARGS, Connection, credentials
+from sakuga.forks import grpc_origin
 from sakuga.local import AUTO, LocalServer, running
 from sakuga.reply import Reply
 from sakuga.retry import Attempts, Budget, Deadline, Slots, repeated, within
@@ -214,6 +215,7 @@ class Triton(ModelTransport):
         return found.url
 
     async def _connection(self, url: str) -> Connection[InferenceServerClient]:
+        grpc_origin().check()
         # Made at first use: a gRPC channel belongs to the event loop it was made in.
         tls = self.server.tls
         key = (url, tls.ca, tls.certificate, tls.key)

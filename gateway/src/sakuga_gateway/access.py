@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import ipaddress
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,14 +11,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fastapi import Request
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from sakuga_core.config.gateway import Gateway
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import Overloaded
 from sakuga_gateway import problems
+from sakuga_gateway.rates import Rates
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -56,7 +53,7 @@ class Access:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._rates = Rates()
         self._in_work: Counter[str] = Counter()
         # Other machines do without keys only if they do from the start, by `--no-auth`: an edit
         # that removes the last key opens nothing.
@@ -82,11 +79,8 @@ class Access:
         """
         caller = self._known(request)
         self._check_origin(request)
-        item = RateLimitItemPerMinute(caller.rate)
-        if not self._limiter.hit(item, caller.name):
-            reset = self._limiter.get_window_stats(item, caller.name).reset_time
-            message = f"more than {caller.rate} requests a minute"
-            raise problems.too_many(message, reset - time.time())
+        if seconds := self._rates.wait(caller.name, caller.rate):
+            raise problems.too_many(f"more than {caller.rate} requests a minute", seconds)
         return caller
 
     def _known(self, request: Request) -> Caller:

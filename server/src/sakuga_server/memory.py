@@ -1,15 +1,17 @@
-"""Memory that this process has, and that the machine, or its container, has left."""
+"""Memory that this process has, and that the machine, or its container, has in all and has left."""
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Below /sys/fs/cgroup, a container's limit and use, as version 2 of cgroups and version 1 have it.
-LIMITS = (
-    ("memory.max", "memory.current"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-)
+# The folder of control groups below /sys/fs/cgroup, and a group's limit and use, as version 2 of
+# cgroups and version 1 have them.
+VERSIONS = {
+    "": (".", "memory.max", "memory.current"),
+    "memory": ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 
 
 def resident() -> int:
@@ -24,12 +26,43 @@ def available(root: Path = Path("/")) -> int:
     Args:
         root: where /proc and /sys lie.
     """
-    cgroups = root / "sys/fs/cgroup"
     left = [1024 * _field(root / "proc/meminfo", "MemAvailable:")]
-    for limit, usage in LIMITS:
+    for limit, usage in _limits(root):
         with suppress(OSError, ValueError):  # there is none, or it is "max"
-            left.append(_left(cgroups / limit, cgroups / usage))
+            left.append(_left(limit, usage))
     return max(0, min(left))
+
+
+def total(root: Path = Path("/")) -> int:
+    """Bytes that the machine has, or those that a control group, such as a container's, leaves to
+    this process and others.
+
+    Args:
+        root: where /proc and /sys lie.
+    """
+    sizes = [1024 * _field(root / "proc/meminfo", "MemTotal:")]
+    for limit, _ in _limits(root):
+        with suppress(OSError, ValueError):
+            sizes.append(int(limit.read_text()))
+    return min(sizes)
+
+
+def _limits(root: Path) -> Iterator[tuple[Path, Path]]:
+    """The files with the limit and the use of each control group around this process: its own, as
+    systemd makes one for a service, and those above it. In a container, all that can be seen is the
+    container's, at the top."""
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = [f"0:{controller}:/" for controller in VERSIONS]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        for controller in VERSIONS.keys() & controllers.split(","):
+            folder, limit, usage = VERSIONS[controller]
+            group = Path(path.lstrip("/"))
+            for each in (group, *group.parents):
+                place = root / "sys/fs/cgroup" / folder / each
+                yield place / limit, place / usage
 
 
 def _left(limit: Path, usage: Path) -> int:

@@ -42,6 +42,8 @@ def _serve(config: "Config", port: int, say: Say) -> None:
     import asyncio
     from contextlib import suppress
 
+    from sakuga_server import memory
+    from sakuga_server.runtime import budget
     from sakuga_server.runtime.embedded import run_triton
     from sakuga_server.runtime.following import Follower, drain
     from sakuga_server.runtime.record import recorded
@@ -49,6 +51,8 @@ def _serve(config: "Config", port: int, say: Say) -> None:
     # Once it is drained, only traces are left to send.
     is_traced = config.server.trace_url is not None
     with run_triton(config, port, finish=is_traced) as running, recorded(running):
+        for line in budget.lines(config, running.models, memory.total()):
+            say(line)
         say(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
         try:
             restarting = running.supervisor.is_restarting

@@ -18,6 +18,9 @@ class Roster:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._heard: dict[str, tuple[float, float]] = {}
+        """Of each other gateway: what it said last, and when that was new, by a clock of this
+        process. So neither a clock that is set nor clocks that differ make one count as gone."""
         self.name = str(uuid.uuid4())
 
     def beat(self) -> None:
@@ -40,7 +43,7 @@ class Roster:
         """A gateway that has gone, for the caller to see to its work; nobody else gets it now."""
         with self._engine.begin() as connection:
             for row in connection.execute(sa.select(gateways)).all():
-                if row.id != self.name and _is_gone(row):
+                if row.id != self.name and self._is_gone(row):
                     claim = sa.update(gateways).where(
                         gateways.c.id == row.id, gateways.c.seen == row.seen
                     )
@@ -54,16 +57,24 @@ class Roster:
         """Forgets a gateway whose work is seen to."""
         with self._engine.begin() as connection:
             connection.execute(sa.delete(gateways).where(gateways.c.id == gateway))
+        self._heard.pop(gateway, None)
+
+    def _is_gone(self, row: Any) -> bool:
+        """Whether a gateway has ended: it said so, or says nothing, or its process isn't there."""
+        now = time.monotonic()
+        said, since = self._heard.get(row.id, (None, now))
+        if said != row.seen:
+            self._heard[row.id] = row.seen, now
+            since = now
+        return not row.seen or now - since > SILENT_SECONDS or _has_ended(row)
 
 
 def _host() -> str:
     return socket.gethostname()
 
 
-def _is_gone(row: Any) -> bool:
-    """Whether a gateway has ended: it says nothing, or its process isn't there any more."""
-    if time.time() - float(row.seen) > SILENT_SECONDS:
-        return True
+def _has_ended(row: Any) -> bool:
+    """Whether a gateway of this host isn't there any more."""
     # In a container that was started again, this process has the number of the one before.
     return row.host == _host() and (row.pid == os.getpid() or not _runs(row.pid))
 

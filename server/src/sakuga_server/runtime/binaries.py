@@ -30,7 +30,7 @@ def binary(folder: Path) -> Binary:
     backends are put together in `folder`.
 
     Raises:
-        ConfigError: it isn't there.
+        ConfigError: it isn't there, or can't be run from `folder`.
     """
     home = os.environ.get(HOME)
     return _installed(Path(home)) if home else _of_wheel(folder)
@@ -44,6 +44,11 @@ def _installed(home: Path) -> Binary:
 
 
 def _of_wheel(folder: Path) -> Binary:
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        raise ConfigError(
+            f"nothing can be run from {folder}, on a file system without `exec`; XDG_CACHE_HOME "
+            "names another folder (a container takes --tmpfs /tmp:exec)"
+        )
     _assemble_backends(folder)
     libraries = (
         _wheel().parents[1] / "nvidia_pytriton.libs",

@@ -42,14 +42,13 @@ KEEPALIVE = {
 
 @dataclass(frozen=True)
 class Ports:
-    """Where a server listens."""
+    """Where a server listens. This process holds both ports until Triton does; see
+    `machine.reserved_port`."""
 
     grpc: int
     http: int
     http_host: str
     """Its HTTP is open to others only where config.yaml has a port for it."""
-    are_reserved: bool
-    """Whether this process holds them until Triton listens; see `machine.reserved_port`."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +74,13 @@ def command(settings: Server, launch: Launch) -> list[str]:
         "strict-readiness": "true",
         "grpc-address": bracketed(settings.host),
         "grpc-port": ports.grpc,
-        "reuse-grpc-port": str(ports.are_reserved).lower(),
+        "reuse-grpc-port": "true",
         "grpc-max-connection-age": CONNECTION_AGE,
         "grpc-restricted-protocol": f"{RESTRICTED}:{key}",
         **{f"grpc-{name}": value for name, value in KEEPALIVE.items()},
         "http-address": _of_http(ports.http_host),
         "http-port": ports.http,
-        "reuse-http-port": str(settings.http_port is None).lower(),
+        "reuse-http-port": "true",
         "http-restricted-api": f"{RESTRICTED_HTTP}:{key}",
         "exit-timeout-secs": EXIT_SECONDS,
         "log-info": "false",

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,7 +32,7 @@ from sakuga_server.runtime.placement import optional, servable, wanted
 from sakuga_server.runtime.relay import Relay
 from sakuga_server.runtime.repository import bring_up
 from sakuga_server.runtime.supervision import Supervisor
-from sakuga_server.runtime.workspace import Workspace, workspace
+from sakuga_server.runtime.workspace import Workspace, tritons_folders, workspace
 
 __all__ = ["Embedded", "free_port", "run_triton"]
 
@@ -84,19 +84,22 @@ def run_triton(
             takes seconds, and sends the last traces; else at once.
 
     Raises:
-        ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton is
-            missing on this machine.
+        ConfigError: the repository has nothing to serve, a port is taken, or a part of Triton or a
+            place for its files is missing on this machine.
         ServerError: Triton ended, or wasn't ready within `server.start_timeout`.
     """
     machine.check_shared_memory()
+    machine.check_temporary_folder()
     machine.check_gpus(config.realesrgan.gpu_id, cuda.count())
     with workspace() as place, ExitStack() as reserved:
         bring_up(place.models, config)
         launch = _launch(config, place, _ports(config.server, port, reserved), models)
+        before = tritons_folders()
         process = _started(config, launch)
         relay, supervisor = Relay(process, log or sys.stderr, config.server.log_format), None
         try:
-            _wait(process, config.server, launch.ports.grpc, relay)
+            adopt = partial(place.adopt, before)
+            _wait(process, config.server, launch.ports.grpc, relay, adopt)
             reserved.close()
             url = machine.address(_near(config.server), launch.ports.grpc)
             control = Control(machine.near(launch.ports.http_host), launch.ports.http, launch.key)
@@ -134,15 +137,13 @@ def _models(config: Config, repository: Path, models: Sequence[str]) -> list[str
 
 
 def _ports(settings: Server, port: int, reserved: ExitStack) -> Ports:
-    """Where it will listen; what is taken is found now."""
-    grpc = port or reserved.enter_context(machine.reserved_port(settings.host))
-    http, host = settings.http_port, settings.host
-    if http is None:
-        host = machine.LOOPBACK
-        http = reserved.enter_context(machine.reserved_port(host))
+    """Where it will listen; what is taken is found now, and the rest reserved."""
     fixed = (port or None, settings.http_port, settings.metrics_port)
     machine.check_ports(settings, [each for each in fixed if each])
-    return Ports(grpc, http, host, are_reserved=not port)
+    host = settings.host if settings.http_port else machine.LOOPBACK
+    grpc = reserved.enter_context(machine.reserved_port(settings.host, port))
+    http = reserved.enter_context(machine.reserved_port(host, settings.http_port or 0))
+    return Ports(grpc, http, host)
 
 
 def _started(config: Config, launch: Launch) -> "subprocess.Popen[bytes]":
@@ -169,14 +170,25 @@ def _near(settings: Server) -> str:
     return machine.near(settings.host)
 
 
-def _wait(process: "subprocess.Popen[bytes]", settings: Server, port: int, relay: Relay) -> None:
-    """Until gRPC's port opens, which Triton does once every model is loaded."""
+def _wait(
+    process: "subprocess.Popen[bytes]",
+    settings: Server,
+    port: int,
+    relay: Relay,
+    look: Callable[[], object],
+) -> None:
+    """Until gRPC's port opens, which Triton does once every model is loaded.
+
+    Args:
+        look: is called again and again meanwhile.
+    """
     ended = os.pidfd_open(process.pid)
     poll = select.poll()
     poll.register(ended, select.POLLIN)
     end = time.monotonic() + settings.start_timeout
     try:
         while time.monotonic() < end:
+            look()
             with suppress(OSError):
                 socket.create_connection((_near(settings), port), 1).close()
                 return

@@ -21,6 +21,7 @@ import sys
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SHARED_MEMORY = "/dev/shm"
+NOTE = "tritons"  # in its folder: a link to the one that Triton made elsewhere
 DONE = b"done"  # tells the second guard that nothing is left to do
 # Lines from the supervisor: Triton's first start went well; start it again, with these models.
 SERVING, AGAIN = b"serving\n", b"again "
@@ -185,9 +186,12 @@ def _reaped(triton: int) -> int:
 
 
 def _remove(prefix: str, folder: str) -> None:
-    import shutil  # here, where it delays nothing
+    import shutil  # here, where they delay nothing
+    from contextlib import suppress
 
     _remove_segments(prefix)
+    with suppress(OSError):  # there is none, or the supervisor was first
+        os.rmdir(os.readlink(os.path.join(folder, NOTE)))
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -34,14 +34,30 @@ def free_port() -> int:
 
 
 @contextmanager
-def reserved_port(host: str) -> Iterator[int]:
-    """A free port that stays so: until the block ends, only a process of this user that sets
-    SO_REUSEPORT, as Triton can, may listen there."""
-    family, address = _resolved(host, 0)
+def reserved_port(host: str, port: int = 0) -> Iterator[int]:
+    """A port that stays free: until the block ends, only a process of this user that sets
+    SO_REUSEPORT, as Triton does, may listen there. So a second server of this port, started while
+    the first one loads its networks, finds it in use, and doesn't take the first one for itself.
+
+    Args:
+        port: which one; 0: any.
+
+    Raises:
+        ConfigError: nobody can listen there.
+    """
+    if port:
+        check_port(host, port)
+    family, address = _resolved(host, port)
     with socket.socket(family) as holder:
+        # Without SO_REUSEADDR, by which two that don't listen yet could have one port.
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind(address)
-        yield int(holder.getsockname()[1])
+        try:
+            holder.bind(address)
+        except OSError:
+            if not port:
+                raise
+            # Connections of another program are being closed; Triton may listen all the same.
+        yield port or int(holder.getsockname()[1])
 
 
 def check_port(host: str, port: int) -> None:
@@ -123,6 +139,18 @@ def check_gpus(requested: list[int], available: int) -> None:
         log.log(level, "no GPU on this machine: realesrgan.gpu_id %s means the CPU", requested)
     elif absent := [gpu for gpu in requested if gpu >= available]:
         raise ConfigError(f"realesrgan.gpu_id is {absent[0]}; allowed here: 0 to {available - 1}")
+
+
+def check_temporary_folder() -> None:
+    """
+    Raises:
+        ConfigError: Triton's Python backend couldn't make its folder, for which it knows no other.
+    """
+    if not os.access("/tmp", os.W_OK | os.X_OK):
+        raise ConfigError(
+            "/tmp can't be written to; Triton needs it (a container with a read-only root takes "
+            "--tmpfs /tmp:exec)"
+        )
 
 
 def check_shared_memory() -> None:
