@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bad_files import COUNT, HEIGHT, LIMITS, MADE, RGB, WIDTH, lying_jpeg, put, refused
+from bad_files import COUNT, HEIGHT, LIMITS, MADE, RGB, WIDTH, put, refused
+from lying import lying_jpeg
 from pictures import (
     case,
     chunk,
@@ -104,6 +105,17 @@ def test_a_tiff_whose_pages_go_in_circles_has_each_page_once() -> None:
     assert tiff_pages.pages(data, LIMITS) == [(WIDTH, HEIGHT)]
     (warning,) = decode(data, LIMITS).warnings
     assert "list of pages is damaged: it leads back to a page" in warning
+
+
+@pytest.mark.parametrize("number", [2**32, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_big_tiff_of_offsets_and_counts_beyond_any_file_is_refused(number: int) -> None:
+    data = tiff(RGB, bigtiff=True)
+    (first,) = struct.unpack_from("<Q", data, 8)
+    assert outcome(data).format == "tiff"
+    for at in (8, first):
+        assert refused(put(data, at, "<Q", number))
+    (count,) = struct.unpack_from("<Q", data, first)
+    assert outcome(put(data, first + 8 + 20 * count, "<Q", number))
 
 
 def next_page_at(data: bytes, page: int) -> int:
