@@ -1,13 +1,19 @@
 """Files that are truncated, claim another size, or are too large: each gives an error that is the
 caller's, and nothing else."""
 
-import pytest
+import io
 
+import numpy as np
+import pytest
+import tifffile
+
+from animations import Op, gif
 from bad_files import COUNT, HEIGHT, LIMITS, MADE, WIDTH, refused
 from lying import LIES
-from pictures import bomb
+from pictures import bomb, tiff
 from sakuga import BadImage, TooLarge
 from sakuga_core.config.server import Limits
+from sakuga_server.imaging import sequence
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.picture import Picture
 
@@ -50,6 +56,35 @@ def test_files_over_the_limits_are_refused(name: str, made: dict[str, bytes]) ->
     with pytest.raises(TooLarge, match="bytes; allowed"):
         decode(made[name], Limits(input_bytes=len(made[name]) - 1))
     assert decode(made[name], Limits(input_pixels=WIDTH * HEIGHT)).height == HEIGHT
+
+
+def test_frames_larger_than_the_canvas_count_as_they_are_decoded() -> None:
+    large = Op(0, 0, np.full((40, 40, 4), 255, np.uint8))
+    data = gif([Op(0, 0, large.pixels[:2, :2]), large, large, large], 2, 2)
+    found = sequence.read(data, Limits(animation_pixels=4 + 3 * 1600))
+    assert found is not None
+    assert found.sizes == [(2, 2)] * 4
+    with pytest.raises(TooLarge, match="4804 pixels"):
+        sequence.read(data, Limits(animation_pixels=3 + 3 * 1600))
+
+
+def test_tiles_larger_than_their_pages_count_as_they_are_decoded() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((1, 1), np.uint8), tile=(64, 32), contiguous=False)
+    found = sequence.read(file.getvalue(), Limits(animation_pixels=3 * 64 * 32))
+    assert found is not None
+    assert len(list(found.pictures())) == 3
+    with pytest.raises(TooLarge, match="6143 pixels"):
+        sequence.read(file.getvalue(), Limits(animation_pixels=3 * 64 * 32 - 1))
+
+
+def test_a_page_of_one_column_that_has_wide_tiles_is_refused() -> None:
+    data = tiff(np.zeros((80, 1), np.uint8), tile=(16, 1024))
+    assert decode(data, Limits(input_pixels=80 * 1024 // 4)).width == 1
+    with pytest.raises(TooLarge, match="tiles have 81920 pixels"):
+        decode(data, Limits(input_pixels=80 * 1024 // 4 - 1))
 
 
 def jxl_header(width: int, height: int, *fields: tuple[int, int]) -> bytes:
