@@ -59,6 +59,12 @@ def test_a_jpeg_of_endless_scans_is_refused(made: dict[str, bytes]) -> None:
     assert "scans" in refused(data[:-2] + 200 * last + data[-2:])
 
 
+@pytest.mark.parametrize("marker", [b"\xff\xfe\0\2", b"\xff", b"\xff\0", b"\xff\x01"])
+def test_a_jpeg_of_endless_markers_is_refused(marker: bytes, made: dict[str, bytes]) -> None:
+    data = made["jpeg"]
+    assert "markers" in refused(data[:2] + marker * 200_000 + data[2:])
+
+
 @pytest.mark.parametrize("components", [0, 2, 5])
 def test_a_jpeg_of_a_strange_number_of_components_is_refused(components: int) -> None:
     body = struct.pack(">BHHB", 8, 64, 96, components) + bytes((1, 0x11, 0)) * components

@@ -6,8 +6,10 @@ comments of no length, would be read wrong, or past the end of these.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from sakuga_core.errors import BadImage
+from sakuga_server.imaging.metadata.jpeg import MOST_SEGMENTS
 from sakuga_server.imaging.reading import jpeg
 
 HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive (T.81, table B.1)
@@ -33,8 +35,8 @@ def bare(data: bytes) -> bytes | None:
     usual = frame.marker in HUFFMAN_FRAMES and frame.precision == 8 and frame.width and frame.height
     if not usual or len(frame.factors) not in (1, 3) or not all(map(_is_factor, frame.factors)):
         return None
-    found = list(_segments(data))
-    if any(_is_rgb(*each) for each in found):
+    found = list(islice(_segments(data), MOST_SEGMENTS + 1))
+    if len(found) > MOST_SEGMENTS or any(_is_rgb(*each) for each in found):
         return None
     if SCAN not in dict(found):
         return None
