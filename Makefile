@@ -27,7 +27,7 @@ BENCHMARKS := upscale families quality animation matting background enhance fix 
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
-.PHONY: run setup test test-full check check-deploy lock sbom bench serve web samples clean
+.PHONY: run setup test test-full check check-deploy lock sbom bench fuzz serve web samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
@@ -81,6 +81,13 @@ bench: $(DONE)/bench
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS) $(FAMILIES)
 	for each in $(BENCHMARKS); do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
+
+# One after the other; the first fault ends it, and its input is kept.
+MINUTES ?= 10
+fuzz: $(DONE)/fuzz
+	@mkdir -p out/fuzz
+	for each in tests/fuzz/fuzz_*.py; do \
+		PYTHONPATH=tests/support $(BIN)/python $$each --minutes $(MINUTES) --faults out/fuzz || exit 1; done
 
 # What can't be exported isn't served; the rest is.
 serve: setup
@@ -160,6 +167,10 @@ $(DONE)/reference: $(DONE)/tests tests/reference.txt
 
 $(DONE)/bench: $(DONE)/reference benchmarks/requirements.txt
 	@$(INSTALL) -r benchmarks/requirements.txt $(SHORT)
+	@touch $@
+
+$(DONE)/fuzz: $(DONE)/tests tests/fuzz/requirements.txt
+	@$(INSTALL) -r tests/fuzz/requirements.txt $(SHORT)
 	@touch $@
 
 # A Python of its own: checkov wants versions that the project doesn't.

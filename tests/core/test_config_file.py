@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import jsonschema
@@ -25,6 +26,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SAKUGA_CONFIG", raising=False)
     monkeypatch.delenv("SAKUGA_URL", raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+def nested(twice: str) -> str:
+    """Lines each of which has all that the one before it has, twice."""
+    lines = (f"{n}: &{n} {{{twice.format(o)}}}" for o, n in pairwise("abcdefghijklmnopqrstuvwxyz"))
+    return "\n".join(("a: &a {x: 1}", *lines))
 
 
 def write(text: str, file: Path = Path("config.yaml"), age: float = 1) -> Path:
@@ -72,6 +79,14 @@ def test_what_a_program_assigned_goes_before_the_file() -> None:
         ("realesrgan: {scale: 70}", "'realesrgan.scale' is 70"),
         ("server: {url: [", "isn't YAML"),
         ("server: {timeout: 5}\nserver: {timeout: 6}", "'server' occurs twice"),
+        ("server: {timeout: 2001-99-99}", "isn't YAML"),
+        ("server: {timeout: !!int x}", "isn't YAML"),
+        ("server: {timeout: !!bool x}", "isn't YAML"),
+        ("server: {timeout: !!timestamp x}", "isn't YAML"),
+        ("server: &a [*a]", "keys and values"),
+        ("server: &a {<<: *a}", "keys and values"),
+        (nested("x: *{0}, y: *{0}"), "keys and values"),
+        (nested("<<: [*{0}, *{0}]"), "keys and values"),
     ],
 )
 def test_a_broken_edit_changes_nothing_and_is_logged_once(

@@ -1,19 +1,19 @@
 """Files that are truncated, claim another size, or are too large: each gives an error that is the
 caller's, and nothing else."""
 
-import re
-import struct
-from collections.abc import Callable
+import io
 
+import numpy as np
 import pytest
+import tifffile
 
-from bad_files import COUNT, HEIGHT, LIMITS, MADE, WIDTH, lying_jpeg, put, refused
-from pictures import (
-    bomb,
-    chunk,
-)
+from animations import Op, gif
+from bad_files import COUNT, HEIGHT, LIMITS, MADE, WIDTH, refused
+from lying import LIES
+from pictures import bomb, tiff
 from sakuga import BadImage, TooLarge
 from sakuga_core.config.server import Limits
+from sakuga_server.imaging import sequence
 from sakuga_server.imaging.decode import decode
 from sakuga_server.imaging.picture import Picture
 
@@ -28,76 +28,6 @@ def test_truncated_files_are_refused(name: str, made: dict[str, bytes]) -> None:
 
 # Files that claim another size
 
-
-def lying_png(data: bytes, width: int, height: int) -> bytes:
-    body = struct.pack(">II", width, height) + data[24:29]
-    return data[:8] + chunk(b"IHDR", body) + data[33:]
-
-
-def lying_webp(data: bytes, width: int, height: int) -> bytes:
-    if b"VP8 " in data:
-        return put(data, data.index(b"\x9d\x01\x2a") + 3, "<HH", width, height)
-    at = data.index(b"VP8L") + 9
-    (bits,) = struct.unpack_from("<I", data, at)
-    return put(data, at, "<I", bits >> 28 << 28 | (height - 1) << 14 | width - 1)
-
-
-def lying_gif(data: bytes, width: int, height: int) -> bytes:
-    at = data.index(b"\x2c\0\0\0\0")
-    return put(put(data, 6, "<HH", width, height), at + 5, "<HH", width, height)
-
-
-def lying_heif(data: bytes, width: int, height: int) -> bytes:
-    for found in re.finditer(b"ispe", data):
-        data = put(data, found.end() + 4, ">II", width, height)
-    return data
-
-
-def lying_tiff(data: bytes, width: int, height: int) -> bytes:
-    for tag, value in ((256, width), (257, height)):
-        heads = (struct.pack("<HHI", tag, kind, 1) for kind in (3, 4))
-        at = next(data.index(head) for head in heads if head in data)
-        data = put(data, at, "<HHII", tag, 4, 1, value)
-    return data
-
-
-def lying_icon(data: bytes, width: int, height: int) -> bytes:
-    at = data.index(b"\x89PNG")
-    return data[:at] + lying_png(data[at:], width, height)
-
-
-def lying_bmp_icon(data: bytes, width: int, height: int) -> bytes:
-    return put(put(data, 6, "<BB", width & 255, height & 255), 22 + 4, "<ii", width, 2 * height)
-
-
-LIES: dict[str, Callable[[bytes, int, int], bytes]] = {
-    "png": lying_png,
-    "png-16": lying_png,
-    "png-palette": lying_png,
-    "jpeg": lying_jpeg,
-    "jpeg-progressive": lying_jpeg,
-    "jpeg-cmyk": lying_jpeg,
-    "webp": lying_webp,
-    "webp-lossless": lying_webp,
-    "gif": lying_gif,
-    "avif": lying_heif,
-    "tiff": lying_tiff,
-    "tiff-16-lzw": lying_tiff,
-    "tiff-planes": lying_tiff,
-    "tiff-tiles": lying_tiff,
-    "tiff-cmyk": lying_tiff,
-    "tiff-jpeg": lying_tiff,
-    "tiff-fax": lying_tiff,
-    "tiff-palette": lying_tiff,
-    "bmp": lambda data, width, height: put(data, 18, "<ii", width, height),
-    "tga": lambda data, width, height: put(data, 12, "<HH", width, height),
-    "tga-rle": lambda data, width, height: put(data, 12, "<HH", width, height),
-    "qoi": lambda data, width, height: put(data, 4, ">II", width, height),
-    "heic": lying_heif,
-    "psd": lambda data, width, height: put(data, 14, ">II", height, width),
-    "ico": lying_icon,
-    "ico-bmp": lying_bmp_icon,
-}
 # libavif scales what it decodes to the size that the container claims.
 SCALED = {"avif"}
 
@@ -126,6 +56,35 @@ def test_files_over_the_limits_are_refused(name: str, made: dict[str, bytes]) ->
     with pytest.raises(TooLarge, match="bytes; allowed"):
         decode(made[name], Limits(input_bytes=len(made[name]) - 1))
     assert decode(made[name], Limits(input_pixels=WIDTH * HEIGHT)).height == HEIGHT
+
+
+def test_frames_larger_than_the_canvas_count_as_they_are_decoded() -> None:
+    large = Op(0, 0, np.full((40, 40, 4), 255, np.uint8))
+    data = gif([Op(0, 0, large.pixels[:2, :2]), large, large, large], 2, 2)
+    found = sequence.read(data, Limits(animation_pixels=4 + 3 * 1600))
+    assert found is not None
+    assert found.sizes == [(2, 2)] * 4
+    with pytest.raises(TooLarge, match="4804 pixels"):
+        sequence.read(data, Limits(animation_pixels=3 + 3 * 1600))
+
+
+def test_tiles_larger_than_their_pages_count_as_they_are_decoded() -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for _ in range(3):
+            writer.write(np.zeros((1, 1), np.uint8), tile=(64, 32), contiguous=False)
+    found = sequence.read(file.getvalue(), Limits(animation_pixels=3 * 64 * 32))
+    assert found is not None
+    assert len(list(found.pictures())) == 3
+    with pytest.raises(TooLarge, match="6143 pixels"):
+        sequence.read(file.getvalue(), Limits(animation_pixels=3 * 64 * 32 - 1))
+
+
+def test_a_page_of_one_column_that_has_wide_tiles_is_refused() -> None:
+    data = tiff(np.zeros((80, 1), np.uint8), tile=(16, 1024))
+    assert decode(data, Limits(input_pixels=80 * 1024 // 4)).width == 1
+    with pytest.raises(TooLarge, match="tiles have 81920 pixels"):
+        decode(data, Limits(input_pixels=80 * 1024 // 4 - 1))
 
 
 def jxl_header(width: int, height: int, *fields: tuple[int, int]) -> bytes:

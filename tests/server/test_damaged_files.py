@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bad_files import COUNT, HEIGHT, LIMITS, MADE, RGB, WIDTH, lying_jpeg, put, refused
+from bad_files import COUNT, HEIGHT, LIMITS, MADE, RGB, WIDTH, put, refused
+from lying import lying_jpeg
 from pictures import (
     case,
     chunk,
@@ -56,6 +57,12 @@ def test_a_jpeg_of_endless_scans_is_refused(made: dict[str, bytes]) -> None:
     data = made["jpeg-progressive"]
     last = data[data.rindex(b"\xff\xda") : -2]
     assert "scans" in refused(data[:-2] + 200 * last + data[-2:])
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xfe\0\2", b"\xff", b"\xff\0", b"\xff\x01"])
+def test_a_jpeg_of_endless_markers_is_refused(marker: bytes, made: dict[str, bytes]) -> None:
+    data = made["jpeg"]
+    assert "markers" in refused(data[:2] + marker * 200_000 + data[2:])
 
 
 @pytest.mark.parametrize("components", [0, 2, 5])
@@ -104,6 +111,17 @@ def test_a_tiff_whose_pages_go_in_circles_has_each_page_once() -> None:
     assert tiff_pages.pages(data, LIMITS) == [(WIDTH, HEIGHT)]
     (warning,) = decode(data, LIMITS).warnings
     assert "list of pages is damaged: it leads back to a page" in warning
+
+
+@pytest.mark.parametrize("number", [2**32, 2**63 - 1, 2**63, 2**64 - 1])
+def test_a_big_tiff_of_offsets_and_counts_beyond_any_file_is_refused(number: int) -> None:
+    data = tiff(RGB, bigtiff=True)
+    (first,) = struct.unpack_from("<Q", data, 8)
+    assert outcome(data).format == "tiff"
+    for at in (8, first):
+        assert refused(put(data, at, "<Q", number))
+    (count,) = struct.unpack_from("<Q", data, first)
+    assert outcome(put(data, first + 8 + 20 * count, "<Q", number))
 
 
 def next_page_at(data: bytes, page: int) -> int:

@@ -1,5 +1,7 @@
 """What is read out of JPEG files, and decoded from it."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,6 +58,50 @@ def _file(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG")
     return file.getvalue()
+
+
+def commented(data: bytes, at: int, count: int) -> bytes:
+    """A file with comments at a place between its segments."""
+    return data[:at] + count * (b"\xff\xfe\0\7hello") + data[at:]
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("count", [1, 49, 51, 2000])
+def test_what_lies_beside_the_pixels_changes_nothing(progressive: bool, count: int) -> None:
+    data = encoded(sample("heroine", (0, 0, 40, 40)), "JPEG", progressive=progressive)
+    expected = jpegs.read(data)
+    assert expected is not None
+    for at in (2, data.rindex(b"\xff\xda"), len(data) - 2):
+        found = jpegs.read(commented(data, at, count))
+        assert found is not None
+        for plane, other in zip(found.planes, expected.planes, strict=True):
+            assert np.array_equal(plane.coefficients, other.coefficients)
+
+
+def test_segments_of_no_length_are_left_to_the_decoder() -> None:
+    data = encoded(sample("heroine", (0, 0, 40, 40)), "JPEG")
+    for marker in (*range(0xC0, 0xD0), *range(0xDA, 0xFF)):  # those between have no length
+        for length in (0, 1):
+            segment = struct.pack(">BBH", 0xFF, marker, length)
+            for at in (2, 20, data.rindex(b"\xff\xda")):
+                assert jpegs.read(data[:at] + segment + data[at:]) is None
+
+
+def test_tables_that_are_missing_are_no_tables() -> None:
+    data = encoded(sample("heroine", (0, 0, 40, 40)), "JPEG")
+    frame = data.index(b"\xff\xc0")
+    for component in range(3):
+        for table in (2, 3, 4, 17, 255):
+            changed = bytearray(data)
+            changed[frame + 12 + 3 * component] = table
+            assert jpegs.read(bytes(changed)) is None
+
+
+def test_what_adobe_calls_rgb_has_no_luma() -> None:
+    data = encoded(sample("heroine", (0, 0, 40, 40)), "JPEG", subsampling=0)
+    for transform, is_read in ((0, False), (1, True)):
+        segment = struct.pack(">HH5sHHHB", 0xFFEE, 14, b"Adobe", 100, 0, 0, transform)
+        assert (jpegs.read(data[:2] + segment + data[2:]) is not None) == is_read
 
 
 def test_the_transform_is_the_dct() -> None:

@@ -102,6 +102,7 @@ class Serve:
     port: int
     process: "subprocess.Popen[str] | None" = None
     http_port: int | None = None
+    limits: dict[str, int] = field(default_factory=dict)
     log: Log = field(default_factory=Log)
 
     @property
@@ -129,6 +130,7 @@ class Serve:
             "rembg": {"model": "isnet-general-use"},  # which isn't there, either
             "realesrgan": {"denoise_strength": 1, "tile_size": TILE},
             "server": settings,
+            "limits": self.limits,
         }
         new = self.file.with_suffix(".new")
         new.write_text(json.dumps(blocks))  # JSON is YAML
@@ -160,6 +162,11 @@ class Serve:
             assert self.process.wait(60) == 0, self.printed
 
 
+def _paths() -> list[str]:
+    """Folders that Python's modules are looked for in before those that are installed."""
+    return list(filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))
+
+
 async def started(serve: Serve) -> None:
     """Starts it where `sakuga_export` can't be imported, as in a server's image, and waits until it
     serves."""
@@ -170,7 +177,7 @@ async def started(serve: Serve) -> None:
     serve.process = subprocess.Popen(
         [SAKUGA, "serve"],
         cwd=serve.folder,
-        env={**serve.environment, "PYTHONPATH": str(blocked)},
+        env={**serve.environment, "PYTHONPATH": os.pathsep.join((str(blocked), *_paths()))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -31,6 +31,11 @@ URL, JOBS = "SAKUGA_URL", "SAKUGA_JOBS"
 STABLE_SECONDS = 0.1
 GONE_SECONDS = 2.0  # in which an editor has put a new file in place
 
+# More than any configuration; aliases of aliases make a few lines billions.
+MOST_NODES = 100_000
+# What PyYAML raises: its own errors, and those of dates, numbers and keys that are none.
+_NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
+
 log = logging.getLogger("sakuga")
 
 
@@ -132,15 +137,8 @@ def _repository(config: Config, folder: Path) -> Path:
 
 
 def _read(file: Path) -> Config:
-    try:
-        stamp = _stamp(file) or (0, 0, 0)
-        text = file.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
-        lines = dict(_lines(file, yaml.compose(text, Loader=yaml.SafeLoader)))
-    except OSError as error:
-        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{file}: isn't YAML: {error}") from error
+    stamp = _stamp(file) or (0, 0, 0)
+    values, lines = _parsed(file)
     source = Source(file, lines, stamp)
     try:
         config = Config.model_validate(values or {})
@@ -151,7 +149,53 @@ def _read(file: Path) -> Config:
     return config
 
 
-def _lines(file: Path, node: yaml.Node | None, path: str = "") -> Iterator[tuple[str, int]]:
+def _parsed(file: Path) -> tuple[Any, dict[str, int]]:
+    """What a file says, and each path of it with its line.
+
+    Raises:
+        ConfigError: it can't be read, isn't YAML, or says too much.
+    """
+    try:
+        loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        if node is None:
+            return None, {}
+        _check_size(file, node)
+        return loader.construct_document(node), dict(_lines(file, node))
+    except OSError as error:
+        raise ConfigError(f"{file}: can't be read ({error.strerror})") from error
+    except _NOT_YAML as error:
+        raise ConfigError(f"{file}: isn't YAML: {error}") from error
+
+
+def _check_size(file: Path, node: yaml.Node) -> None:
+    """
+    Raises:
+        ConfigError: with its aliases written out, the file has more than MOST_NODES keys and
+            values, or no end of them.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = MOST_NODES + 1  # of one that is a part of itself
+            sizes[id(node)] = 1 + sum(map(size, _below(node)))
+        return sizes[id(node)]
+
+    if size(node) > MOST_NODES:
+        raise ConfigError(
+            f"{file}: has more than {MOST_NODES} keys and values, with its aliases written out"
+        )
+
+
+def _below(node: yaml.Node) -> list[yaml.Node]:
+    """The nodes of which a mapping or a list consists."""
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _lines(file: Path, node: yaml.Node, path: str = "") -> Iterator[tuple[str, int]]:
     """Each path of the file with its line.
 
     Raises:

@@ -13,8 +13,11 @@ import jpeglib
 import numpy as np
 
 from sakuga_server.imaging.picture import Array
+from sakuga_server.jpeg.bare import bare
 
 BLOCK = 8
+
+jpeglib.version.set("turbo210")  # its default is libjpeg of 1998
 
 # Annex K of the JPEG standard (ITU-T T.81): luminance and chrominance at libjpeg's quality 50.
 LUMINANCE = np.array(
@@ -78,24 +81,40 @@ def read(data: bytes) -> Jpeg | None:
     """The planes of a JPEG file.
 
     Returns:
-        None where `data` is something else, or a JPEG of a rare kind: CMYK, stored as RGB, or with
-        chroma shrunk otherwise than by 2.
+        None where `data` is something else, or damaged, or a JPEG of a rare kind: CMYK, stored as
+        RGB, or with chroma shrunk otherwise than by 2.
     """
-    if not data.startswith(b"\xff\xd8"):
+    file = bare(data) if data.startswith(b"\xff\xd8") else None
+    if file is None:
         return None
+    try:
+        return _planes(file)
+    except (OSError, ValueError, KeyError):  # damaged; what is left is for the decoder to tell
+        return None
+
+
+def _planes(data: bytes) -> Jpeg | None:
     with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
         Path(file.name).write_bytes(data)
-        try:
-            stored = jpeglib.read_dct(file.name)
-        except OSError:  # damaged; what is left of it is for the decoder to tell
-            return None
-    parts = [stored.Y, *([] if stored.Cb is None else [stored.Cb, stored.Cr])]
+        stored = jpeglib.read_dct(file.name)
+        parts = [stored.Y, *([] if stored.Cb is None else [stored.Cb, stored.Cr])]
     shrunk = _shrunk(stored.samp_factor)
     if stored.K is not None or shrunk is None or "RGB" in str(stored.jpeg_color_space):
         return None
-    steps = [stored.qt[number].astype(np.float32) for number in stored.quant_tbl_no]
+    steps = [_steps(stored.qt, number) for number in stored.quant_tbl_no]
     planes = [Plane(c * q, q) for c, q in zip(parts, steps, strict=False)]
     return Jpeg(planes, stored.height, stored.width, shrunk)
+
+
+def _steps(tables: Array, number: int) -> Array:
+    """A component's steps, float32 (8, 8).
+
+    Raises:
+        ValueError: the file lacks them.
+    """
+    if not 0 <= number < len(tables) or not tables[number].all():
+        raise ValueError(f"there is no quantisation table {number}")
+    return np.asarray(tables[number].astype(np.float32))
 
 
 def _shrunk(factors: Array) -> tuple[int, int] | None:

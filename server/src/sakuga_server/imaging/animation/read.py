@@ -92,11 +92,17 @@ def _row(data: bytes) -> FileFormat | None:
 def _check(format: str, container: Container, limits: Limits) -> None:
     count, canvas = len(container.frames), f"{container.width}x{container.height}"
     check_size(container.width, container.height, limits, format)
-    pixels = container.width * container.height
-    if pixels * count > limits.animation_pixels:
+    pixels = container.width * container.height * count
+    if pixels > limits.animation_pixels:
         raise TooLarge(
-            f"the animation has {count} frames of {canvas} = {pixels * count} pixels; "
+            f"the animation has {count} frames of {canvas} = {pixels} pixels; "
             f"allowed: {limits.animation_pixels}"
+        )
+    # What sticks out of the canvas isn't shown, and is decoded nevertheless.
+    stored = sum(frame.rect.width * frame.rect.height for frame in container.frames)
+    if stored > limits.animation_pixels:
+        raise TooLarge(
+            f"the animation's frames have {stored} pixels; allowed: {limits.animation_pixels}"
         )
 
 

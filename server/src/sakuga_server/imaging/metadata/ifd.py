@@ -106,7 +106,7 @@ class Tiff:
     def _number(self, form: str, at: int, missing: int | None = None) -> int:
         try:
             return int(struct.unpack_from(self.order + form, self.data, at)[0])
-        except struct.error:
+        except (struct.error, OverflowError):  # the latter of offsets from 2**63 on
             if missing is None:
                 raise ValueError("it is truncated") from None
             return missing

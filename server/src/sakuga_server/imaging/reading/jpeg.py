@@ -18,6 +18,7 @@ LONGEST = 65500  # side that libjpeg-turbo takes unless it is built otherwise, a
 # Encoders write about ten. A scan of a few bytes takes 50 ms where the picture is 4096x4096, so
 # thousands of them would keep a server busy for minutes.
 MOST_SCANS = 100
+MOST_MARKERS = 100_000  # before the frame; a profile of the longest kind takes 255
 
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers (T.81, table B.1)
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
@@ -95,9 +96,15 @@ def header(data: bytes) -> Frame:
 
 
 def _frame(data: bytes) -> int | None:
-    """Where the frame header's marker is. As in libjpeg, bytes may lie between segments."""
+    """Where the frame header's marker is. As in libjpeg, bytes may lie between segments.
+
+    Raises:
+        BadImage: there are more markers before it than anybody writes.
+    """
     at = 2
-    while (at := data.find(b"\xff", at)) >= 0 and at + 4 <= len(data):
+    for _ in range(MOST_MARKERS):
+        if (at := data.find(b"\xff", at)) < 0 or at + 4 > len(data):
+            return None
         marker = data[at + 1]
         if marker in _FRAMES:
             return at
@@ -105,7 +112,7 @@ def _frame(data: bytes) -> int | None:
             return None
         alone = marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8
         at += 1 if alone else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
+    raise BadImage(f"the JPEG file has more than {MOST_MARKERS} markers before its picture")
 
 
 def _decoded(data: bytes, frame: Frame, name: str) -> tuple[Array, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from threading import RLock
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, TgaImagePlugin
@@ -33,10 +34,11 @@ _process = RLock()  # Pillow's limit and Python's warnings belong to the whole p
 
 
 @contextmanager
-def opened(data: bytes, name: str, limits: Limits) -> Iterator[Image.Image]:
+def opened(data: bytes | BinaryIO, name: str, limits: Limits) -> Iterator[Image.Image]:
     """A file, open; nothing of its pixels is decoded yet.
 
     Args:
+        data: the file, or what reads it.
         name: of a row of `sakuga_core.formats`.
 
     Raises:
@@ -47,7 +49,8 @@ def opened(data: bytes, name: str, limits: Limits) -> Iterator[Image.Image]:
     _check_plugin(name)
     with _limited(limits):
         with _decoding(title, limits):
-            file = Image.open(io.BytesIO(data), formats=[_NAMES.get(name, name.upper())])
+            stream = io.BytesIO(data) if isinstance(data, bytes) else data
+            file = Image.open(stream, formats=[_NAMES.get(name, name.upper())])
         with file:
             check_size(*file.size, limits, title)
             yield file

@@ -5,6 +5,7 @@ and through Pillow, which knows those of fewer bits, the compression of fax, and
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 
@@ -27,9 +28,11 @@ from sakuga_server.imaging.reading.samples import (
     Samples,
     to_picture,
 )
+from sakuga_server.imaging.reading.tiff_file import PageFile
 from sakuga_server.imaging.reading.tiff_tags import ASSOCIATED, TITLE, UNASSOCIATED, Page
 
 MOST_CHANNELS = 8
+MOST_OF_TILES = 4  # times the limit of pixels; what lies outside of the page is decoded, too
 NAME = "tiff"
 
 # None, LZW, deflate, PackBits, deflate again, LZMA, Zstandard: those whose samples come out as they
@@ -65,7 +68,7 @@ def pages(data: bytes, limits: Limits, warnings: list[str] | None = None) -> lis
     total = 0
     for page in tiff_tags.pages(data, warnings):
         check_size(*page.size, limits, TITLE)
-        total += page.width * page.height
+        total += page.decoded_pixels
         if len(sizes) == limits.frames:
             raise TooLarge(f"the file has more than {limits.frames} pages")
         if total > limits.animation_pixels:
@@ -104,18 +107,20 @@ def pictures(data: bytes, limits: Limits) -> Iterator[Picture]:
 
 def _pictures(data: bytes, found: Iterable[Page], limits: Limits) -> Iterator[Picture]:
     about, notes = metadata.read(data, NAME, None, limits.metadata_bytes)
-    for number, page in enumerate(found):
-        _check(page, limits)
-        own = replace(about, icc=page.icc) if number else about
-        yield _picture(data, page, own, notes, limits)
+    with closing(PageFile(data)) as file:
+        for number, page in enumerate(found):
+            _check(page, limits)
+            own = replace(about, icc=page.icc) if number else about
+            yield _picture(file, page, own, notes, limits)
 
 
-def _picture(data: bytes, page: Page, about: Metadata, notes: list[str], limits: Limits) -> Picture:
+def _picture(
+    file: PageFile, page: Page, about: Metadata, notes: list[str], limits: Limits
+) -> Picture:
     if page.compression in _PLAIN and page.photometric in _KINDS and page.bits[0] in (8, 16):
-        return to_picture(_stored(data, page), about, notes, page.orientation, NAME)
-    file_of_page = tiff_tags.beginning_with(page, data)
-    with pillow.opened(file_of_page, NAME, limits) as file:
-        samples = pillow.read(file, file_of_page, NAME, limits)  # which is upright already
+        return to_picture(_stored(file, page), about, notes, page.orientation, NAME)
+    with file.opened(page) as of_page, pillow.opened(of_page, NAME, limits) as image:
+        samples = pillow.read(image, b"", NAME, limits)  # which is upright already
     return to_picture(samples, about, notes, 1, NAME)
 
 
@@ -128,6 +133,7 @@ def _check(page: Page, limits: Limits) -> None:
     check_size(page.width, page.height, limits, TITLE)
     if page.tile is not None:  # which is decoded as a whole, whatever part of it is shown
         check_size(*page.tile, limits, TITLE)
+        _check_tiles(page, limits)
     if set(page.numbers) & {tiff_tags.FLOATING, tiff_tags.SIGNED}:
         kind = "floating-point" if tiff_tags.FLOATING in page.numbers else "signed"
         raise BadImage(
@@ -147,6 +153,18 @@ def _check(page: Page, limits: Limits) -> None:
     _check_channels(page)
 
 
+def _check_tiles(page: Page, limits: Limits) -> None:
+    """
+    Raises:
+        TooLarge: its tiles have many more pixels than it shows.
+    """
+    if page.decoded_pixels > MOST_OF_TILES * limits.input_pixels:
+        raise TooLarge(
+            f"the TIFF file's tiles have {page.decoded_pixels} pixels; "
+            f"allowed: {MOST_OF_TILES * limits.input_pixels}"
+        )
+
+
 def _check_channels(page: Page) -> None:
     least = 3 if page.photometric == tiff_tags.YCBCR else CHANNELS[_KINDS[page.photometric]]
     if not least <= page.channels <= MOST_CHANNELS or page.depth != 1:
@@ -156,11 +174,14 @@ def _check_channels(page: Page) -> None:
         )
 
 
-def _stored(data: bytes, page: Page) -> Samples:
+def _stored(file: PageFile, page: Page) -> Samples:
     kind = _KINDS[page.photometric]
-    with blaming(TITLE), library_warnings():  # of tags that are checked here already
-        file = tiff_tags.as_gray(data, page) if kind == "cmyk" else data
-        values = imagecodecs.tiff_decode(file, page.index)
+    with (
+        blaming(TITLE),
+        library_warnings(),  # of tags that are checked here already
+        file.beginning_with(page, as_gray=kind == "cmyk") as of_page,
+    ):
+        values = imagecodecs.tiff_decode(of_page, 0)
     values = _chunky(values, page)
     alpha, matte = _alpha(page, CHANNELS[kind])
     dropped = page.channels - CHANNELS[kind] - (alpha is not None)

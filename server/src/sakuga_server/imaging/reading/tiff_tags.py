@@ -4,7 +4,6 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sakuga_core.errors import BadImage
 from sakuga_server.imaging.metadata import ifd
 from sakuga_server.imaging.reading.checks import damaged
 
@@ -14,11 +13,12 @@ ASSOCIATED, UNASSOCIATED = 1, 2  # kinds of extra samples
 SEPARATE = 2  # planes, one after the other
 UNSIGNED, SIGNED, FLOATING, UNDEFINED = range(1, 5)  # numbers that samples are
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+PHOTOMETRIC = 262
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION = 254, 256, 257, 258, 259
 _ORIENTATION, _CHANNELS, _PLANES, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT = 274, 277, 284, 320, 322, 323
 _EXTRA, _NUMBERS, _DEPTH, _ICC = 338, 339, 32997, 34675
 _WANTED = {
-    *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _CHANNELS),
+    *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, PHOTOMETRIC, _ORIENTATION, _CHANNELS),
     *(_PLANES, _COLOURS, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _NUMBERS, _DEPTH, _ICC),
 }
 _REDUCED, _MASKING = 1, 4  # bits of what a page is: a smaller copy, a mask of another page
@@ -56,6 +56,14 @@ class Page:
     def size(self) -> tuple[int, int]:
         """Width and height when it is upright."""
         return (self.height, self.width) if self.orientation > 4 else (self.width, self.height)
+
+    @property
+    def decoded_pixels(self) -> int:
+        """Pixels of the whole tiles that cover it; without tiles its own."""
+        across, down = self.tile or (1, 1)
+        if across < 1 or down < 1:  # which is refused when the page is read
+            return self.width * self.height
+        return -(-self.width // across) * across * -(-self.height // down) * down
 
 
 def pages(data: bytes, warnings: list[str] | None = None) -> Iterator[Page]:
@@ -105,7 +113,7 @@ def _page(index: int, at: int, tags: ifd.Directory, order: str) -> Page:
         one(_HEIGHT, 0),
         several(_BITS, (1,)),
         one(_COMPRESSION, 1),
-        one(_PHOTOMETRIC, BLACK_IS_ZERO),
+        one(PHOTOMETRIC, BLACK_IS_ZERO),
         one(_CHANNELS, 1),
         one(_PLANES, 1),
         several(_EXTRA),
@@ -127,34 +135,3 @@ def _numbers(tag: ifd.Tag | None, order: str) -> tuple[int, ...]:
     if tag is None or tag.type not in _FORMS:
         return ()
     return struct.unpack(f"{order}{tag.count}{_FORMS[tag.type]}", tag.value)
-
-
-def as_gray(data: bytes, page: Page) -> bytes:
-    """The file with a page's samples called gray and others, which libtiff gives as they are."""
-    big, order = _layout(data)
-    entry = struct.Struct(order + ("HHQ8s" if big else "HHI4s"))
-    head = struct.Struct(order + ("Q" if big else "H"))
-    (count,) = head.unpack_from(data, page.at)
-    start = page.at + head.size
-    changed = bytearray(data)
-    for at in range(start, start + count * entry.size, entry.size):
-        if struct.unpack_from(order + "H", data, at) == (_PHOTOMETRIC,):
-            value = struct.pack(order + "H", BLACK_IS_ZERO)
-            entry.pack_into(changed, at, _PHOTOMETRIC, ifd.SHORT, 1, value)
-            return bytes(changed)
-    raise BadImage("the TIFF file doesn't say how its colours are stored")
-
-
-def beginning_with(page: Page, data: bytes) -> bytes:
-    """The file with a page as its first, so that nobody walks there through all before it."""
-    if page.index == 0:
-        return data
-    big, order = _layout(data)
-    start, form = (8, "Q") if big else (4, "I")
-    offset = struct.pack(order + form, page.at)
-    return b"".join((data[:start], offset, memoryview(data)[start + len(offset) :]))
-
-
-def _layout(data: bytes) -> tuple[bool, str]:
-    """Whether it is BigTIFF, and the order of its bytes."""
-    return 0x2B in data[2:4], "<" if data[:1] == b"I" else ">"
