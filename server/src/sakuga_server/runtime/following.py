@@ -14,7 +14,7 @@ from watchfiles import awatch
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError, ServerUnavailable
-from sakuga_core.protocol import NETWORKS
+from sakuga_core.protocol import NETWORKS, PIPELINES
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.placement import is_public, optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up, exports
@@ -209,7 +209,9 @@ async def drain(control: Control, seconds: float) -> None:
     """
     with suppress(SakugaError, TimeoutError):
         async with asyncio.timeout(seconds):
-            for name in filter(is_public, await control.images()):
+            public = filter(is_public, await control.images())
+            # Triton complains of an ensemble whose pipeline has gone.
+            for name in sorted(public, key=PIPELINES.__contains__):
                 await control.unload(name)
             while await control.unloading():
                 await asyncio.sleep(0.1)
