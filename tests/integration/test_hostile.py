@@ -26,7 +26,7 @@ from slow import full
 
 VIDEO, SEGMENTER = "realesr-animevideov3", "u2netp"
 SEED = 1
-AT_ONCE = 4
+AT_ONCE = 3
 SECONDS = 20  # that an answer may take, with its time in queues
 GROWTH = 1.05  # of memory, between two halves of so many files that each has all kinds of work:
 ENOUGH = 500
