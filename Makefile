@@ -22,7 +22,7 @@ TORCH_INDEX ?= $(if $(shell command -v nvidia-smi),,--extra-index-url https://do
 DEFAULT_NETWORKS := realesrgan-x4plus-anime realesr-animevideov3 u2net
 FAMILIES := waifu2x-cunet waifu2x-upconv-anime waifu2x-upconv-photo realcugan-se realcugan-pro
 # The last one puts what the others wrote into one table. About three hours on two cores.
-BENCHMARKS := upscale families quality animation matting background enhance fix swap codecs load gateway page start memory \
+BENCHMARKS := upscale families quality animation matting background enhance fix swap codecs load fairness gateway page start memory \
 	sizing precision perf_analyzer summary
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))

@@ -76,8 +76,7 @@ def upscaling(model: str, side: int) -> Work:
 
 
 def background_removal(side: int) -> Work:
-    steps = (protocol.REMBG_PREPARE, protocol.ALPHA_MATTING)
-    return Work("rembg", "u2net", side, {"alpha_matting": False}, steps)
+    return Work("rembg", "u2net", side, {"alpha_matting": False}, (protocol.REMBG,))
 
 
 @dataclass

@@ -39,8 +39,8 @@ FIRST = 200  # pictures until everything is loaded and every kind of work was do
 FAULTS = ("kill", "reload", "kill", "burst", "kill", "reload", "kill", "triton")
 FAULT_EVERY, CANCEL_EVERY = 25, 20  # pictures
 KILLED = (
-    *("upscale", "realesr_animevideov3", "alpha_matting", "fix_artifacts", "rembg_prepare"),
-    *("u2net", "networks", "upscale_stream"),
+    *("upscale", "realesr_animevideov3", "rembg", "fix_artifacts"),
+    *("u2net", "networks", "upscale_stream", "rembg_stream"),
 )
 ACTIONS = ("upscale", "rembg", "upscale", "fix_artifacts", "upscale")
 FORMATS = (".png", ".jpg", ".webp", ".bmp", ".png")

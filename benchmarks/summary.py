@@ -30,6 +30,8 @@ OTHERS = {
     "quality": "quality of each super-resolution network",
     "swap": "switching models under load",
     "load": "clients, batching",
+    "fairness": "thumbnails beside a large picture",
+    "soak": "an hour of pictures and faults",
     "gateway": "HTTP against gRPC",
     "start": "start-up: commands, a server, the first picture",
     "memory": "time and memory against picture size",

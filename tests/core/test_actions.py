@@ -24,8 +24,7 @@ ROW = """
             option_class=_invert_options,
             default_model="realesr-animevideov3",
             default_family="realesrgan",
-            triton_model=lambda model: "invert",
-            triton_models=("invert",),
+            triton_model="invert",
             program=Program(
                 pipeline="invert_pipeline:Invert", about="Inverting.", workers="upscale_workers"
             ),
@@ -131,7 +130,7 @@ asyncio.run(images.process(b"picture", "invert", {"strength": 0.25}))
 @pytest.mark.parametrize("action", ACTIONS.values(), ids=lambda action: action.name.value)
 def test_rows_are_complete(action: actions.Action) -> None:
     assert action.options.model_fields
-    assert action.triton_model(action.default_model)
+    assert action.triton_model in actions.programs()
     assert action.summary.endswith(".")
 
 

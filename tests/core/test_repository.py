@@ -70,7 +70,7 @@ def test_every_network_is_batched_by_triton() -> None:
 
 
 @pytest.mark.parametrize("network", SEGMENTERS, ids=lambda network: network.name)
-def test_an_ensembles_steps_pass_on_what_the_next_ones_take(network: Segmenter) -> None:
+def test_an_ensemble_takes_and_gives_what_its_step_has(network: Segmenter) -> None:
     model = pipelines.ensemble(network)
     known = {tensor["name"] for tensor in model["input"]}
     configs = {
@@ -101,11 +101,12 @@ def test_what_nobody_has_tried_stays_with_what_it_was_compared_in() -> None:
         assert chosen == ("auto" if network.tried else "none")
 
 
-def test_only_the_first_step_of_an_ensemble_bounds_its_queue() -> None:
+def test_pipelines_bound_their_queues_and_networks_do_not() -> None:
     texts = writer.texts(Config())
-    assert "max_queue_size: 256" in texts["rembg_prepare"]
-    for name in ("alpha_matting", *(network.folder for network in SEGMENTERS)):
-        assert "max_queue_size" not in texts[name]
+    for name in PIPELINES:
+        assert "max_queue_size: 256" in texts[name]
+    for network in NETWORKS:
+        assert "max_queue_size" not in texts[network.folder]
 
 
 @pytest.mark.parametrize("tile_size", [64, 512, 1024])
@@ -146,9 +147,9 @@ def test_operators_settings_reach_the_files() -> None:
     assert "count: 7" in texts["upscale"]
     assert "max_queue_size: 33" in texts["upscale"]
     assert r"\"input_pixels\": 1234" in texts["upscale"]
-    assert "count: 3" in texts["alpha_matting"]
+    assert "count: 3" in texts["rembg"]
     assert "count: 5" in texts["fix_artifacts"]
-    assert r"\"alpha_matting\": true" in texts["rembg_prepare"]
+    assert r"\"alpha_matting\": true" in texts["rembg"]
     assert "max_queue_delay_microseconds: 250" in texts["realesrgan_x4plus_anime"]
 
 

@@ -105,11 +105,15 @@ def test_a_segmenter_is_added_listed_and_removed(project: Path) -> None:
     (row,) = add.rows(models)
     assert isinstance(row, Segmenter)
     assert (row.mean, row.std, row.side) == ((0.5, 0.5, 0.5), (1, 2, 3), SIDE)
-    settings = pipelines.rembg_prepare(Config(), [row])["parameters"]
+    (settings,) = (
+        model["parameters"]
+        for model in pipelines.pipelines(Config(), [row])
+        if model["name"] == "rembg"
+    )
     known = Settings[SegmenterFacts].from_parameters(settings).network("my-segmenter")
     assert (known.side, row.listing.title) == (SIDE, "mine.onnx")
     text = (models / "rembg_my_segmenter" / "config.pbtxt").read_text()
-    assert 'value: "MY_SEGMENTER"' in text
+    assert 'key: "RESULT_MY_SEGMENTER"' in text
     assert (models / "rembg_my_segmenter" / "1").is_dir()
     assert export("--check").exit_code == 0
     assert export("--remove", "my-segmenter").exit_code == 0
@@ -232,8 +236,8 @@ def test_a_failed_export_leaves_the_one_before_it(project: Path, bad: Path) -> N
         *("My-Model", "my_model", "my.model", "-x", "x-", "x--y", "../x", "ü", " "),
         *("u2net", "realesrgan-anime-6b", "realesr-animevideov3", "migan", "lama-anime"),
         *("waifu2x-cunet", "realcugan-pro", "waifu2x-cunet-2x-none"),
-        *("upscale", "fix-artifacts", "rembg-prepare", "alpha-matting", "rembg-u2net", "rembg-x"),
-        *("letterbox", "picture", "context"),
+        *("upscale", "fix-artifacts", "networks", "rembg-stream", "rembg-u2net", "rembg-x"),
+        "stream",  # its ensemble would be the pipeline rembg_stream
     ],
 )
 def test_names_that_are_taken_or_odd_are_refused(project: Path, name: str) -> None:

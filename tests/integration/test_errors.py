@@ -106,45 +106,25 @@ def text(value: bytes) -> np.ndarray:
     return np.array([value], dtype=object)
 
 
-STEPS = {
+NETWORK_CALLS = {
     "a network's pixels": (
         NETWORK,
         tensors(IMAGE=np.zeros((1, 2000, 2000, 3), np.uint8)),
         ["RESULT"],
         "TooLarge: IMAGE has 2000x2000",
     ),
-    "a step without its network": (
-        "rembg_prepare",
-        tensors(IMAGE=text(PICTURE)),
-        ["PICTURE"],
-        "BadInput: a request of rembg_prepare names",
-    ),
-    "a step with another one's context": (
-        "alpha_matting",
-        tensors(
-            MASK=np.zeros((1, 8, 8), "f4"),
-            PICTURE=np.zeros((8, 8, 3), np.uint8),
-            CONTEXT=text(b"{}"),
-        ),
-        ["RESULT"],
-        "BadInput: CONTEXT isn't what rembg_prepare gives",
-    ),
-    "a step with too many pixels": (
-        "alpha_matting",
-        tensors(
-            MASK=np.zeros((1, 8, 8), "f4"),
-            PICTURE=np.zeros((4200, 4200, 1), np.uint8),
-            CONTEXT=text(b"{}"),
-        ),
-        ["RESULT"],
-        "TooLarge: the image has 4200x4200",
+    "a network's square": (
+        "u2net",
+        tensors(IMAGE=np.zeros((1, 2000, 2000, 3), np.uint8)),
+        ["MASK"],
+        r"unexpected shape for input 'IMAGE'.* Expected \[-1,320,320,3\]",
     ),
 }
 
 
-@pytest.mark.parametrize("case", STEPS)
+@pytest.mark.parametrize("case", NETWORK_CALLS)
 async def test_what_pipelines_call_holds_their_limits_for_others_too(url: str, case: str) -> None:
-    model, inputs, outputs, message = STEPS[case]
+    model, inputs, outputs, message = NETWORK_CALLS[case]
     client = InferenceServerClient(url)
     with pytest.raises(InferenceServerException, match=message):
         await client.infer(model, inputs, outputs=[InferRequestedOutput(n) for n in outputs])
@@ -214,21 +194,18 @@ async def test_a_server_killed_in_the_middle_is_an_error(config: Config) -> None
                 await work
 
 
-MATTING = ("rembg_prepare", "alpha_matting")
-
-
 @pytest.mark.parametrize(
     ("action", "options", "models", "pictures"),
     [
         ("upscale", VIDEO, ["realesr_animevideov3", "upscale"], 6),
-        ("rembg", {"model": "u2net"}, ["u2net", *MATTING, "rembg_u2net"], 24),
+        ("rembg", {"model": "u2net"}, ["u2net", "rembg"], 24),
     ],
 )
 async def test_a_full_queue_answers_at_once(
     config: Config, action: str, options: dict[str, object], models: list[str], pictures: int
 ) -> None:
     narrow = config.model_copy(deep=True)
-    narrow.server.upscale_workers = narrow.server.queue_size = 1
+    narrow.server.upscale_workers = narrow.server.matting_workers = narrow.server.queue_size = 1
     narrow.server.in_flight = pictures
     folder = config.server.repository.with_name(f"narrow-{action}")
     writer.write(folder, narrow)

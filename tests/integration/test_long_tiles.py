@@ -1,4 +1,5 @@
-"""A tile that takes a CPU many seconds, and others beside it, on a real server."""
+"""Work that takes a CPU many seconds, others beside it, and callers that go meanwhile, on a real
+server."""
 
 import asyncio
 import os
@@ -6,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from calls import until_begun
 from networks_for_tests import EXPORTED, Bare, repository_of
 from pictures import encoded, off, pixels_of, sample
 from sakuga import Config, Images, connect
+from sakuga_core.progress import Progress
 from sakuga_core.protocol import folder
 from sakuga_core.repository import writer
 from sakuga_server.runtime.embedded import Embedded, run_triton
@@ -42,7 +45,8 @@ def expected(bare: dict[str, Bare]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def server(config: Config) -> Iterator[Embedded]:
-    with run_triton(config, models=["upscale", "networks", folder(MODEL)]) as server:
+    models = ["upscale", "rembg_stream", "networks", folder(MODEL), "u2net", "isnet_anime"]
+    with run_triton(config, models=models) as server:
         yield server
 
 
@@ -109,3 +113,40 @@ async def test_a_network_loaded_anew_meanwhile_computes_the_tile_again(
         await server.control.load(folder(MODEL))
         assert not large.done()
         assert off(pixels_of(await large), expected) <= 1
+
+
+GONE = {
+    "a segmentation network": ("isnet-anime", {}, 1),
+    "alpha matting": ("u2net", {"alpha_matting": True, "alpha_matting_erode_size": 100}, 2),
+    "alpha matting by PyMatting": (
+        "u2net",
+        {"alpha_matting": True, "alpha_matting_erode_size": 60, "matting": "pymatting"},
+        2,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", GONE)
+async def test_a_caller_that_has_gone_frees_the_cores_within_two_seconds(
+    config: Config, server: Embedded, case: str
+) -> None:
+    model, options, step = GONE[case]
+    side, reached = 1024 if "PyMatting" in case else 2048, asyncio.Event()
+    picture = encoded(cv2.resize(sample("heroine"), (side, side)))
+
+    def on_progress(progress: Progress) -> None:
+        if progress.done == step:
+            reached.set()
+
+    async with connect(config, url=server.url) as images:
+        options = {"model": model, **options}
+        call = images.process(picture, "rembg", options, on_progress=on_progress)
+        work = asyncio.ensure_future(call)
+        await reached.wait()
+        start = spent(server)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert await until_idle(server) - start < 2 * len(os.sched_getaffinity(0))
+        small = await images.process(encoded(SMALL), "rembg", {"model": "u2net"})
+        assert pixels_of(small).shape == (*SMALL.shape[:2], 4)

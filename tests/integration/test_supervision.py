@@ -22,15 +22,13 @@ from serving_for_tests import LONGEST, Serve, child, nothing_left, started
 VIDEO, SEGMENTER = "realesr-animevideov3", "u2netp"
 CLIENTS, PICTURES = 16, 300
 
-# One of each kind: pipelines, with and without a network behind them, steps of an ensemble,
-# networks, and Triton itself.
+# One of each kind: pipelines, with and without a network behind them, networks, and Triton itself.
 KILLED = (
     "upscale",
     "realesr_animevideov3",
     "networks",
-    "rembg_prepare",
+    "rembg",
     "u2netp",
-    "alpha_matting",
     "fix_artifacts",
     "upscale_stream",
     "tritonserver",

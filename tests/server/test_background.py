@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -50,38 +51,35 @@ class Tiles:
         self.engines.append(Engine())
         return self.engines[-1]
 
-    def call(self, key: str, value: int, side: int = 300, channels: int = 3) -> float | None:
-        image = np.full((1, side, side, channels), value, np.uint8)
-        results = self.background.result(key, ["RESULT"], {"IMAGE": image})
+    def call(self, key: str, value: int, side: int = 300, call: str = "") -> float | None:
+        feed = {"IMAGE": np.full((1, side, side, 3), value, np.uint8)}
+        results = self.background.result(key, call, ["RESULT"], feed)
         return None if results is None else float(results["RESULT"][0])
 
     def until_result(self, key: str) -> float:
-        while (found := self.call(key, 0, channels=protocol.AGAIN)) is None:
+        while (found := self.call(key, 0, call=protocol.AGAIN)) is None:
             pass
         return found
 
 
 @pytest.fixture
-def tiles(monkeypatch: pytest.MonkeyPatch) -> Tiles:
-    monkeypatch.setattr(background, "PATIENCE", 0.01)
+def tiles() -> Tiles:
     return Tiles()
 
 
-def image(side: int, channels: int = 3) -> np.ndarray:
-    return np.zeros((1, side, side, channels), np.uint8)
+def image(side: int) -> np.ndarray:
+    return np.zeros((1, side, side, 3), np.uint8)
 
 
-def test_only_long_tiles_go_into_the_background_and_what_belongs_to_them(tiles: Tiles) -> None:
+def test_only_long_tiles_go_into_the_background(tiles: Tiles) -> None:
     assert [tiles.background.takes(image(side)) for side in (200, 230)] == [False, True]
-    for channels in (protocol.AGAIN, protocol.GIVE_UP):
-        assert tiles.background.takes(image(1, channels))
     unknown_cost = Background(tiles._load, kilomacs=0)
     assert not unknown_cost.takes(image(2000))
 
 
 def test_a_tile_is_asked_for_until_it_is_there(tiles: Tiles) -> None:
     assert tiles.call("a", 7) is None
-    assert tiles.call("a", 0, channels=protocol.AGAIN) is None
+    assert tiles.call("a", 0, call=protocol.AGAIN) is None
     tiles.engines[0].go.set()
     assert tiles.until_result("a") == 7
     assert tiles.engines[0].calls == [7]
@@ -112,19 +110,19 @@ def test_who_gives_up_frees_the_lane_for_the_next(tiles: Tiles) -> None:
     (engine,) = tiles.engines
     assert engine.begun.wait(SECONDS)
     for key in ("b", "a"):  # one that waits, and the one that is computed
-        assert tiles.call(key, 0, channels=protocol.GIVE_UP) is None
+        assert tiles.call(key, 0, call=protocol.GIVE_UP) is None
     assert tiles.until_result("c") == 3
     assert engine.calls == [1, 3]
     assert not tiles.background.tiles
 
 
 def test_giving_up_what_is_not_there_harms_nobody(tiles: Tiles) -> None:
-    assert tiles.call("never begun", 0, channels=protocol.GIVE_UP) is None
+    assert tiles.call("never begun", 0, call=protocol.GIVE_UP) is None
 
 
 def test_a_tile_of_a_process_that_ended_is_an_error_not_a_picture(tiles: Tiles) -> None:
     with pytest.raises(LookupError):
-        tiles.call("lost", 0, channels=protocol.AGAIN)
+        tiles.call("lost", 0, call=protocol.AGAIN)
 
 
 def test_a_tile_that_nobody_asks_for_any_more_is_given_up(
@@ -157,3 +155,17 @@ def test_an_engines_failure_reaches_who_asks(tiles: Tiles) -> None:
     with pytest.raises(RuntimeError, match="cancelled"):
         tiles.until_result("a")
     assert not tiles.background.tiles
+
+
+def test_what_has_one_size_shares_one_engine_with_other_calls(tiles: Tiles) -> None:
+    shared = tiles.background.share()
+    (engine,) = tiles.engines
+    assert tiles.call("a", 1) is None
+    assert engine.begun.wait(SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(shared, ["RESULT"], {"IMAGE": image(300) + 2})
+        assert not other.done()  # it is its turn after the tile
+        engine.go.set()
+        assert float(other.result(SECONDS)["RESULT"][0]) == 2
+    assert tiles.until_result("a") == 1
+    assert tiles.engines == [engine]

@@ -38,23 +38,12 @@ def test_what_was_not_tried_is_listed_as_such(inventory: Inventory) -> None:
     assert {n.name for n in SEGMENTERS if not n.tried and n.half} == set()
 
 
-def test_a_segmenter_is_loaded_with_its_ensemble(inventory: Inventory) -> None:
-    file = inventory.file("u2net")
-    file.parent.mkdir(parents=True)
-    file.touch()
-    assert inventory.served_by("u2net") == "rembg_u2net"
-    assert not inventory.listed(lambda model: model == "u2net")["u2net"]["loaded"]
-    assert inventory.listed(lambda model: "u2net" in model)["u2net"]["loaded"]
-
-
 def test_what_can_not_be_loaded_is_an_error(inventory: Inventory) -> None:
     inventory.check_loadable(VIDEO)
     with pytest.raises(ModelNotInstalled, match="sakuga export u2net"):
         inventory.check_loadable("u2net")
     with pytest.raises(BadOption, match="'waifu2x'; allowed: realesrgan-x4plus-anime"):
-        inventory.served_by("waifu2x")
-    with pytest.raises(BadOption, match=rf"allowed: {', '.join(n.name for n in SEGMENTERS)}$"):
-        inventory.served_by(VIDEO, "segment")
+        inventory.folder("waifu2x")
     inventory.on_demand = False
     with pytest.raises(ModelNotLoaded, match="sakuga models load"):
         inventory.check_loadable(VIDEO)

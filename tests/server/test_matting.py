@@ -1,16 +1,22 @@
 """Matting: PyMatting's quality on drawn composites, and everything a trimap may be."""
 
+import itertools
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from types import ModuleType
 
+import cv2
 import numpy as np
 import pymatting
 import pytest
 
 from composites import SCENES, Composite, colour_error, composite, gradient_error, sad, trimap_of
+from pictures import sample
+from sakuga_core.errors import Cancelled
 from sakuga_server.imaging.picture import Array
+from sakuga_server.matting import closed_form, reference
 from sakuga_server.matting.closed_form import estimate_alpha, estimate_foreground, warm_up
 from slow import full, some
 
@@ -240,3 +246,15 @@ def test_warming_up_may_be_repeated_and_changes_nothing() -> None:
     warm_up()
     warm_up()
     assert (estimate_alpha(colour, trimap) == before).all()
+
+
+@pytest.mark.parametrize("library", [closed_form, reference], ids=["ours", "pymatting"])
+def test_a_caller_that_has_gone_ends_it(library: ModuleType) -> None:
+    """Work of many seconds; of ours, some calls pass before the caller goes."""
+    colour = cv2.resize(sample("heroine"), (1024, 1024))
+    trimap = np.full(colour.shape[:2], 128, np.uint8)
+    trimap[:100], trimap[-100:] = 0, 255
+    questions = itertools.count()
+    with pytest.raises(Cancelled):
+        library.estimate_alpha(colour, trimap, lambda: next(questions) == 5)
+    assert next(questions) == 6  # nobody went on

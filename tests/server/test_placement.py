@@ -37,7 +37,7 @@ def test_pipelines_and_what_the_actions_name_are_wanted(config: Config) -> None:
 
 def test_an_ensemble_comes_after_its_steps(config: Config) -> None:
     names = wanted(config, config.server.repository)
-    for step in ("isnet_anime", "rembg_prepare", "alpha_matting"):
+    for step in ("isnet_anime", "rembg"):
         assert names.index(step) < names.index("rembg_isnet_anime")
 
 
@@ -75,4 +75,4 @@ def test_inpainting_networks_are_loaded_first_where_requests_can_not(config: Con
 
 def test_what_is_not_exported_is_not_wanted(config: Config) -> None:
     (config.server.repository / "isnet_anime" / "1" / "model.onnx").unlink()
-    assert networks(config) == {"realesrgan_x4plus_anime"}
+    assert networks(config) == {"realesrgan_x4plus_anime"}  # and no ensemble

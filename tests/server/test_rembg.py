@@ -1,5 +1,6 @@
-"""The two halves of background removal, around a function in the network's place."""
+"""Background removal, around a function in the network's place."""
 
+import asyncio
 import io
 from typing import Any
 
@@ -10,8 +11,10 @@ from PIL import Image, ImageCms
 from pictures import encoded, encoded_16, gradient, off, pixels_of, sample
 from sakuga import BadOption, Config
 from sakuga_core.networks.facts import SegmenterFacts
-from sakuga_server.pipelines.alpha_matting import NOTHING_FOUND, finish
-from sakuga_server.pipelines.rembg_prepare import prepare
+from sakuga_core.progress import Progress
+from sakuga_server.caller import NOBODY, Caller
+from sakuga_server.pipelines.foreground import NOTHING_FOUND
+from sakuga_server.pipelines.rembg import Rembg
 from sakuga_server.pipelines.settings import Settings
 
 SETTINGS = Settings[SegmenterFacts](
@@ -44,10 +47,25 @@ def remove_background(
     model: str = "isnet-anime",
     settings: Settings[SegmenterFacts] = SETTINGS,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    square, picture, job = prepare(data, options, model, settings)
-    carried = type(job).model_validate_json(job.model_dump_json())
-    result, report = finish(network(square[0][None]), picture, carried)
+    result, report = done(data, options, network, model, settings)
     return pixels_of(result), report
+
+
+def done(
+    data: bytes,
+    options: dict[str, Any],
+    network: Any = figure,
+    model: str = "isnet-anime",
+    settings: Settings[SegmenterFacts] = SETTINGS,
+    caller: Caller = NOBODY,
+) -> tuple[bytes, dict[str, Any]]:
+    async def net(name: str, square: np.ndarray, letterbox: bool | None) -> np.ndarray:
+        facts = settings.networks[name]
+        assert square.shape == (1, facts.side, facts.side, 3)
+        assert (letterbox is None) != facts.letterbox
+        return network(square)[None]
+
+    return asyncio.run(Rembg(net, settings)(data, {"model": model, **options}, caller))
 
 
 def test_a_plain_result_is_the_picture_and_its_mask() -> None:
@@ -172,9 +190,7 @@ def test_16_bits_stay_16(options: dict[str, Any]) -> None:
 
 def test_gray_stays_gray() -> None:
     picture = sample("lineart", (60, 60, 160, 160))
-    data = encoded(picture)
-    square, packed, job = prepare(data, {}, "isnet-anime", SETTINGS)
-    result, report = finish(figure(square), packed, job)
+    result, report = done(encoded(picture), {})
     assert Image.open(io.BytesIO(result)).mode == "LA"
     assert report["output"]["mode"] == "gray+alpha 8 bit"
 
@@ -184,14 +200,12 @@ def test_metadata_is_kept_and_the_picture_upright() -> None:
     exif[0x0112], exif[0x010F] = 6, "pen"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = encoded(gradient(20, 30), exif=exif, icc_profile=profile)
-    square, packed, job = prepare(data, {}, "isnet-anime", SETTINGS)
-    result, _ = finish(figure(square), packed, type(job).model_validate_json(job.model_dump_json()))
+    result, _ = done(data, {})
     kept = Image.open(io.BytesIO(result))
     assert kept.size == (20, 30)
     assert kept.info["icc_profile"] == profile
     assert dict(kept.getexif()) == {0x0112: 1, 0x010F: "pen"}
-    square, packed, job = prepare(data, {"keep_metadata": False}, "isnet-anime", SETTINGS)
-    bare = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
+    bare = Image.open(io.BytesIO(done(data, {"keep_metadata": False})[0]))
     assert "icc_profile" not in bare.info
 
 
@@ -208,8 +222,7 @@ def test_a_colour_profile_never_gets_into_a_file_of_another_kind(
     exif = Image.Exif()
     exif[0x010E] = "a heroine"
     data = encoded(np.ascontiguousarray(pixels), icc_profile=b"profile", exif=exif)
-    square, packed, job = prepare(data, options, "isnet-anime", SETTINGS)
-    kept = Image.open(io.BytesIO(finish(figure(square), packed, job)[0]))
+    kept = Image.open(io.BytesIO(done(data, options)[0]))
     assert "icc_profile" not in kept.info
     assert kept.getexif()[0x010E] == "a heroine"
 
@@ -241,13 +254,13 @@ def test_jpeg_has_no_transparency_and_says_so() -> None:
         ({"background_color": [0, 0, 256]}, "allowed: #rgb"),
         ({"preprocess": "none"}, "allowed: rembg, letterbox"),
         ({"preprocess": "letterbox"}, "is 'letterbox'; allowed for u2net: rembg"),
-        ({"model": "isnet-anime"}, "is 'isnet-anime'; allowed in this ensemble: u2net"),
+        ({"model": "u3net"}, "is 'u3net'; allowed: isnet-anime, u2net"),
         ({"alpha_mating": True}, "'alpha_mating' is unknown; allowed: model, format, quality"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
-        prepare(encoded(gradient(4, 4)), options, "u2net", SETTINGS)
+        done(encoded(gradient(4, 4)), options, model="u2net")
 
 
 def test_far_from_the_figure_nothing_is_left_of_the_picture() -> None:
@@ -312,10 +325,18 @@ def test_what_is_drawn_is_no_empty_result() -> None:
     assert report["warnings"] == []
 
 
-def test_a_mask_travels_no_farther_than_it_must() -> None:
-    data, drawn = encoded(gradient(40, 40)), encoded(corrections(40, 40))
-    _, _, job = prepare(data, {"mask": drawn}, "u2net", SETTINGS)
-    assert job.options.mask is None
+def test_the_caller_gets_the_steps_as_progress() -> None:
+    steps: list[Progress] = []
+    done(encoded(gradient(40, 40)), {}, caller=Caller(progress=steps.append))
+    assert steps == [Progress("steps", step, 3) for step in (1, 2, 3)]
+
+
+def test_frames_are_the_progress_of_an_animation() -> None:
+    file, frames = io.BytesIO(), [Image.fromarray(gradient(20, 20 + each)) for each in range(3)]
+    frames[0].save(file, "webp", save_all=True, append_images=[f.resize((20, 20)) for f in frames])
+    steps: list[Progress] = []
+    done(file.getvalue(), {}, caller=Caller(progress=steps.append))
+    assert {step.unit for step in steps} == {"frames"}
 
 
 @pytest.mark.parametrize(
@@ -327,4 +348,4 @@ def test_a_mask_travels_no_farther_than_it_must() -> None:
 )
 def test_a_bad_mask_is_named(mask: bytes, message: str) -> None:
     with pytest.raises(BadOption, match=message):
-        prepare(encoded(gradient(4, 4)), {"mask": mask}, "u2net", SETTINGS)
+        done(encoded(gradient(4, 4)), {"mask": mask})

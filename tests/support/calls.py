@@ -13,8 +13,11 @@ from sakuga.triton import Triton
 from sakuga_core.config.server import Server
 
 
-async def raw(url: str, model: str, image: bytes, options: object) -> None:
+async def raw(url: str, model: str, image: bytes, options: object) -> bytes:
     """One request; `options` as JSON, or as the very bytes.
+
+    Returns:
+        The RESULT.
 
     Raises:
         SakugaError: what the client makes of the server's answer.
@@ -28,7 +31,8 @@ async def raw(url: str, model: str, image: bytes, options: object) -> None:
     triton = Triton(Server(url=url, timeout=60))
     try:
         async with triton._connected(model) as client:
-            await client.infer(model, inputs)
+            answer = await client.infer(model, inputs)
+        return bytes(answer.as_numpy("RESULT")[0])
     finally:
         await triton.close()
 

@@ -119,7 +119,7 @@ class Gateway(Transport):
         self._budget.earn()
         attempts = Attempts(self.server.retries, deadline, self._budget)
         async with within(deadline, self.url), self._slots.one(self._in_flight):
-            if on_progress and picture.tells_progress:
+            if on_progress:
                 return await self._by_job(picture, on_progress, attempts)
             return await self._repeated(partial(self._at_once, picture), attempts)
 

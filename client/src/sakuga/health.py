@@ -14,7 +14,7 @@ from sakuga.reply import Reply
 from sakuga.retry import Deadline
 from sakuga.triton import Triton
 from sakuga_core import errors, protocol
-from sakuga_core.actions import ACTIONS, programs
+from sakuga_core.actions import find, programs
 from sakuga_core.config.schema import Config
 
 SIDE = 8
@@ -56,18 +56,15 @@ async def check(triton: Triton, config: Config, seconds: float) -> list[Check]:
 
 
 def _is_called(model: str) -> bool:
-    is_ensemble = model.startswith(protocol.ensemble("")) and model not in protocol.PIPELINES
-    return is_ensemble or model in (*programs(), *map(protocol.streaming, programs()))
+    """Whether it has processes of its own, which ensembles haven't, and takes pictures."""
+    return model in (*programs(), *map(protocol.streaming, programs()))
 
 
 def _request(model: str, config: Config) -> tuple[bytes, dict[str, Any]]:
     """A picture and options that cost a model little work."""
-    name = model.removesuffix(protocol.STREAM)
-    if name == protocol.REMBG:
-        return b"", {}  # refused: it would only pass the picture on to an ensemble, called already
-    action = next((each for each in ACTIONS.values() if each.name == name), None)
-    options = {**config.options_for(action.name), "tile_size": TILE} if action else {}
-    return _picture(), options
+    action = find(model.removesuffix(protocol.STREAM))
+    small = {"tile_size": TILE} if "tile_size" in action.options.model_fields else {}
+    return _picture(), {**config.options_for(action.name), **small}
 
 
 async def _checked(triton: Triton, model: str, config: Config, seconds: float) -> Check:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from sakuga.transport import has_frames
-from sakuga_core import actions
 from sakuga_core.actions import Action
 
 CHUNK = 256 * 1024  # bytes that are sent at a time
@@ -24,13 +22,6 @@ class Picture:
     data: bytes = field(repr=False)
     options: Mapping[str, Any]
     """As JSON values."""
-
-    @property
-    def tells_progress(self) -> bool:
-        """Whether it has parts: a single picture in `rembg` has none."""
-        model = str(self.options.get("model") or self.action.default_model)
-        frames = has_frames(self.action, self.data, self.options)
-        return self.action.model_for(model, frames=frames) in actions.programs()
 
     def request(self, fields: Mapping[str, str], headers: Mapping[str, str]) -> dict[str, Any]:
         """The arguments of a request, as httpx has them. The picture isn't copied.

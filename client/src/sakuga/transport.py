@@ -3,30 +3,18 @@ to Triton itself, and `sakuga.http`, HTTP to a gateway."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Self
 
 from sakuga.reply import Reply
 from sakuga.retry import Deadline
 from sakuga.streaming import OnProgress
-from sakuga_core import protocol
 from sakuga_core.actions import Action
-from sakuga_core.animated import animated
 from sakuga_core.config.schema import Config
-from sakuga_core.errors import ModelNotLoaded
-
-LOADS = 3  # times that a network is requested which is unloaded again and again
 
 
 def is_http(url: object) -> bool:
     """Whether that is the address of a gateway."""
     return isinstance(url, str) and url.lower().startswith(("http://", "https://"))
-
-
-def has_frames(action: Action, image: bytes, options: Mapping[str, Any]) -> bool:
-    """Whether all frames of an animated picture are wanted, where that makes a difference."""
-    first = options.get("animation") == "first"
-    return action.frames_model is not None and not first and animated(image)
 
 
 class Transport(ABC):
@@ -109,19 +97,7 @@ class ModelTransport(Transport):
         on_progress: OnProgress | None = None,
     ) -> Reply:
         """One picture to the Triton model of the action; see `Transport.run`."""
-        model = action.model_for(options["model"], frames=has_frames(action, image, options))
-        call = partial(self.infer, model, image, options, deadline, on_progress)
-        for _ in range(LOADS):
-            try:
-                return await call()
-            except ModelNotLoaded:
-                # Pipelines load networks themselves; an ensemble has to be loaded first. To Triton,
-                # a misspelt name and one that isn't loaded are the same: the server tells them
-                # apart.
-                if model in protocol.PIPELINES:
-                    raise
-                await self.load_on_demand(options["model"], action.kind, deadline)
-        return await call()
+        return await self.infer(action.triton_model, image, options, deadline, on_progress)
 
     @abstractmethod
     async def infer(
@@ -133,9 +109,3 @@ class ModelTransport(Transport):
         on_progress: OnProgress | None = None,
     ) -> Reply:
         """Sends one encoded picture to a public model."""
-
-    @abstractmethod
-    async def load_on_demand(
-        self, model: str, kind: protocol.Kind, deadline: Deadline | None = None
-    ) -> None:
-        """Has the server load a network that a request needs."""

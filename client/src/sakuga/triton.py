@@ -233,22 +233,6 @@ class Triton(ModelTransport):
         networks: dict[str, dict[str, Any]] = json.loads(report)["networks"]
         return networks
 
-    async def load_on_demand(
-        self, model: str, kind: protocol.Kind, deadline: Deadline | None = None
-    ) -> None:
-        """Has the server load a network that a request needs; this needs no key.
-
-        Raises:
-            BadOption: there is no such network of that kind.
-            ModelNotInstalled: it was never exported.
-            ModelNotLoaded: the server doesn't load networks on demand.
-        """
-        attempts = self._attempts(deadline)
-        inputs = {protocol.OPTIONS: json.dumps({"load": model, "kind": kind}).encode()}
-        call = partial(self._call, protocol.NETWORKS, inputs, [protocol.REPORT])
-        async with within(attempts.deadline, self.url):
-            await self._repeated(call, attempts)
-
     async def device(self, model: str) -> str:
         """What a loaded Triton model runs on: the CPU, or GPUs by their numbers."""
         async with self._connected(model) as client:
@@ -257,13 +241,10 @@ class Triton(ModelTransport):
         return f"GPU {', '.join(map(str, gpus))}" if gpus else "CPU"
 
     async def instances(self, model: str) -> int:
-        """How many requests a loaded Triton model works on at once; an ensemble as many as any of
-        its steps."""
+        """How many requests a loaded Triton model works on at once."""
         async with self._connected(model) as client:
             answer = await client.get_model_config(model, client_timeout=STATUS_SECONDS)
-        steps = {step.model_name for step in answer.config.ensemble_scheduling.step}
-        counts = [int(group.count) for group in answer.config.instance_group]
-        return max([sum(counts), *[await self.instances(step) for step in steps]])
+        return sum(int(group.count) for group in answer.config.instance_group)
 
     async def load(self, model: str) -> None:
         """Loads a Triton model, or loads it again where its files changed; returns once it is

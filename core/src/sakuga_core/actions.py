@@ -53,14 +53,10 @@ class Action:
     """The block of config.yaml whose options apply to a model, if there is one."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Where they differ from those of the option class."""
-    triton_model: Callable[[str], str]
-    """The public Triton model for a network."""
-    triton_models: tuple[str, ...]
-    """The pipelines that have to be loaded, apart from the network."""
-    frames_model: str | None = None
-    """The public Triton model for pictures with several frames, where it is another one."""
+    triton_model: str
+    """The pipeline that serves it: a public Triton model."""
     program: "Program | None" = None
-    """What its pipeline is; None: another action's pipeline, or an ensemble, serves it."""
+    """What its pipeline is; None: another action's pipeline serves it."""
     results: tuple[str, ...]
     """What it can return; the first is the default."""
 
@@ -69,25 +65,14 @@ class Action:
         """The class of its options."""
         return self.option_class()
 
-    def model_for(self, model: str, *, frames: bool = False) -> str:
-        """The public Triton model that serves it with a network.
+    def models_for(self, model: str, *, progress: bool = False) -> list[str]:
+        """The Triton models that serve it with a network.
 
         Args:
-            frames: whether the picture has several frames or pages, and all are wanted.
+            progress: whether the twin that streams progress is called.
         """
-        return (frames and self.frames_model) or self.triton_model(model)
-
-    def models_for(self, model: str, *, frames: bool = False, progress: bool = False) -> list[str]:
-        """The Triton models that serve it with a network, each once, steps before ensembles.
-
-        Args:
-            frames: whether some pictures have several frames or pages.
-            progress: whether the twins that stream progress are called.
-        """
-        public = self.model_for(model, frames=frames)
-        names = (*self.triton_models, protocol.folder(model), self.triton_model(model), public)
-        twins = {name: protocol.streaming(name) for name in programs() if progress}
-        return list(dict.fromkeys(twins.get(name, name) for name in names))
+        pipeline = protocol.streaming(self.triton_model) if progress else self.triton_model
+        return [pipeline, protocol.folder(model)]
 
     @property
     def loads_more(self) -> bool:
@@ -146,8 +131,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             option_class=_upscale_options,
             default_model="realesrgan-x4plus-anime",
             default_family="realesrgan",
-            triton_model=lambda model: protocol.UPSCALE,
-            triton_models=(protocol.UPSCALE,),
+            triton_model=protocol.UPSCALE,
             program=Program(
                 pipeline="sakuga_server.pipelines.upscale:Upscale",
                 about="Upscaling: every super-resolution network behind one public model.",
@@ -162,8 +146,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             option_class=_upscale_options,
             default_model="aura-sr-v2",
             default_family="aurasr",
-            triton_model=lambda model: protocol.UPSCALE,
-            triton_models=(protocol.UPSCALE,),
+            triton_model=protocol.UPSCALE,
             results=("upscaled",),
         ),
         Action(
@@ -174,12 +157,10 @@ ACTIONS: Mapping[ImageAction, Action] = {
             default_model="isnet-anime",
             default_family="rembg",
             family=lambda model: "rembg",
-            triton_model=protocol.ensemble,
-            triton_models=(protocol.REMBG_PREPARE, protocol.ALPHA_MATTING),
-            frames_model=protocol.REMBG,
+            triton_model=protocol.REMBG,
             program=Program(
                 pipeline="sakuga_server.pipelines.rembg:Rembg",
-                about="Background removal, frame by frame: animated pictures and pages.",
+                about="Background removal: every segmentation network behind one public model.",
                 workers="matting_workers",
                 networks=("segment",),
             ),
@@ -193,8 +174,7 @@ ACTIONS: Mapping[ImageAction, Action] = {
             default_model="realesrgan-x4plus-anime",
             default_family="realesrgan",
             defaults={"scale": 2.0, "denoise_strength": 0.7},
-            triton_model=lambda model: protocol.FIX_ARTIFACTS,
-            triton_models=(protocol.FIX_ARTIFACTS,),
+            triton_model=protocol.FIX_ARTIFACTS,
             program=Program(
                 pipeline="sakuga_server.pipelines.fix_artifacts:FixArtifacts",
                 about="Repairing: damage is found and undone before a network upscales.",

@@ -2,14 +2,15 @@
 
 from typing import Literal, NamedTuple, Self
 
-Unit = Literal["tiles", "frames"]
+Unit = Literal["tiles", "frames", "steps"]
 
 
 class Progress(NamedTuple):
     """How far a request is; a server sends one whenever `done` grows, `total` may grow, too."""
 
     unit: Unit
-    """Tiles of a single picture, frames of an animated one or of one with several pages."""
+    """Tiles of a single picture, or steps where it has no tiles; frames of one that is animated, or
+    has several pages."""
     done: int
     total: int
 

@@ -29,11 +29,11 @@ NET_LETTERBOX = "LETTERBOX"  # uint8 (B, 1), see `SegmenterFacts.letterbox`
 NET_MASK = "MASK"  # float32 (B, side, side), as the network predicts it: not normalised
 NET_HOLE = "HOLE"  # uint8 (B, H, W): 1 where a network inpaints, 0 elsewhere
 
-# A request parameter of upscalers' tiles: a text that no other tile has. A server on a CPU may then
-# answer with a RESULT without pixels, which means that the tile is being computed. The caller asks
-# again, or gives the tile up, by an IMAGE of the same size with so many channels.
-TILE_KEY = "tile"
-AGAIN, GIVE_UP = 1, 2
+# A request parameter of networks: a text that no other image has. A server on a CPU may then answer
+# with an empty output, which means that the image is being computed. The caller asks again, or
+# gives the image up, by a second parameter and an IMAGE of the same size.
+TILE_KEY, TILE_CALL = "tile", "call"
+AGAIN, GIVE_UP = "again", "give_up"
 TILE_LOST = "the process that computed this tile has ended"  # the error then; begin anew
 
 # An RRDBNet has two more files, for OpenVINO: its body, which outputs FEATURES, and its tail, whose
@@ -47,16 +47,10 @@ ADMIN_KEY, ADMIN_HEADER = "SAKUGA_ADMIN_KEY", "admin"
 
 UPSCALE = "upscale"  # the pipeline that serves every super-resolution network
 FIX_ARTIFACTS = "fix_artifacts"  # the pipeline that finds damage, undoes it, then upscales
-REMBG = "rembg"  # the pipeline that removes backgrounds of animated pictures, by the ensembles
+REMBG = "rembg"  # the pipeline that serves every network for background removal
 
 # The pipeline that lists networks, and loads one that a request needs: OPTIONS in, REPORT out.
 NETWORKS = "networks"
-
-# The ensembles `rembg_<net>`: REMBG_PREPARE, then the network, then ALPHA_MATTING.
-REMBG_PREPARE = "rembg_prepare"
-ALPHA_MATTING = "alpha_matting"
-PICTURE = "PICTURE"  # uint8 (H, W, channels · bytes a sample), the decoded picture
-CONTEXT = "CONTEXT"  # BYTES [1], a JSON object: what ALPHA_MATTING needs of the request
 
 
 def streaming(model: str) -> str:
@@ -65,10 +59,7 @@ def streaming(model: str) -> str:
 
 
 _PROGRAMS = (UPSCALE, FIX_ARTIFACTS, REMBG)  # from file to file, each with its twin
-PIPELINES = (
-    *(*_PROGRAMS, *map(streaming, _PROGRAMS)),
-    *(NETWORKS, REMBG_PREPARE, ALPHA_MATTING),
-)
+PIPELINES = (*_PROGRAMS, *map(streaming, _PROGRAMS), NETWORKS)
 
 ALIASES = {
     "realesrgan-anime-6b": "realesrgan-x4plus-anime",
@@ -127,7 +118,8 @@ def folder(model: str) -> str:
 
 
 def ensemble(model: str) -> str:
-    """The public Triton model that removes backgrounds by a network: `rembg_isnet_anime`."""
+    """The public Triton model that removes backgrounds by one network: `rembg_isnet_anime`. Its
+    only step is REMBG, of which it takes `result_by` that network."""
     return f"rembg_{folder(model)}"
 
 
@@ -135,13 +127,7 @@ Kind = Literal["upscale", "segment", "inpaint"]
 """What a network does."""
 
 
-def served_by(model: str, kind: Kind) -> str:
-    """The Triton model to load for a network: for background removal its ensemble, which loads the
-    network."""
-    return ensemble(model) if kind == "segment" else folder(model)
-
-
-def prepared(model: str) -> str:
-    """REMBG_PREPARE's output for a network: `ISNET_ANIME`. A request names exactly one of them,
-    which tells the pipeline the network."""
-    return folder(model).upper()
+def result_by(model: str) -> str:
+    """REMBG's RESULT by a network, whatever OPTIONS say of it: `RESULT_ISNET_ANIME`. It stands for
+    the option `model` where an ensemble, which can't add options, calls the pipeline."""
+    return f"{RESULT}_{folder(model).upper()}"

@@ -1,4 +1,4 @@
-"""Background removal, frame by frame: animated pictures and pages."""
+"""Background removal: every segmentation network behind one public model."""
 
 from sakuga_server.pipelines.rembg import Rembg
 from sakuga_server.triton.action import model_of

@@ -9,7 +9,7 @@ import numpy as np
 from sakuga_core import protocol
 from sakuga_core.protocol import Inner
 from sakuga_server.caller import Caller
-from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.imaging.picture import Array
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,17 @@ class InpaintNet(Protocol):
     def __call__(self, model: str, image: Array, hole: Array) -> Awaitable[Array]: ...
 
 
-class Remover(Protocol):
-    """Removes the background of one picture, wherever that is done.
+class SegmentNet(Protocol):
+    """A segmentation network, wherever it runs.
 
-    Takes a network's name, an encoded file and the options of `rembg`. Gives the result and the
-    report.
+    Takes its name, a square, uint8 (1, side, side, 3), and whether it was letterboxed; None for a
+    network that doesn't take that. Gives its prediction, float32 (1, side, side).
 
     Raises:
         ModelNotLoaded: it isn't there.
     """
 
-    def __call__(
-        self, model: str, image: bytes, options: Mapping[str, Any]
-    ) -> Awaitable[tuple[Picture, dict[str, Any]]]: ...
+    def __call__(self, model: str, square: Array, letterbox: bool | None) -> Awaitable[Array]: ...
 
 
 class Networks(Protocol):
@@ -96,7 +94,7 @@ class Networks(Protocol):
     @property
     def inpaint(self) -> InpaintNet: ...
     @property
-    def rembg(self) -> Remover: ...
+    def segment(self) -> SegmentNet: ...
 
 
 class Pipeline(Protocol):

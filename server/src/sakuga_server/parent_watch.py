@@ -14,18 +14,24 @@ PREFIX = "SAKUGA_SHM_PREFIX"  # environment variable: how the server's segments 
 SHARED_MEMORY = Path("/dev/shm")
 
 
-def end_with_parent() -> None:
-    """Starts the watch, unless Linux is too old for it (5.3 has what it takes)."""
+def end_with_parent(is_server: bool = True) -> None:
+    """Starts the watch, unless Linux is too old for it (5.3 has what it takes).
+
+    Args:
+        is_server: whether the parent is Triton, whose shared memory goes with it.
+    """
     with suppress(OSError, AttributeError):
         parent = os.pidfd_open(os.getppid())
-        threading.Thread(target=_wait, args=(parent,), daemon=True, name="parent-watch").start()
+        arguments = (parent, is_server)
+        threading.Thread(target=_wait, args=arguments, daemon=True, name="parent-watch").start()
 
 
-def _wait(parent: int) -> None:
+def _wait(parent: int, is_server: bool) -> None:
     poll = select.poll()
     poll.register(parent, select.POLLIN)
     poll.poll()
-    unlink_segments()
+    if is_server:
+        unlink_segments()
     os._exit(1)
 
 

@@ -36,7 +36,7 @@ async def measure(triton: Triton, name: str, facts: Mapping[str, Any]) -> str:
 def _request(name: str, facts: Mapping[str, Any]) -> tuple[str, dict[str, Any], str]:
     """The public model, the options, and the stage of the report that is the network's."""
     if facts["kind"] == "segment":
-        return protocol.ensemble(name), {}, "network"
+        return protocol.REMBG, {"model": name}, "network"
     if facts["kind"] == "upscale":
         whole = {"tile_size": SIDE, "scale": min(4, facts["scale"])}
         return protocol.UPSCALE, {"model": name, **whole}, "network"

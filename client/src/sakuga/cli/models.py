@@ -152,7 +152,8 @@ def load(settings: Settings, name: str) -> None:
         if not installed:
             raise ModelNotInstalled.exportable(name)
         for each in installed:
-            await triton.load(protocol.served_by(each, networks[each]["kind"]))
+            for model in _models(each, networks[each]):
+                await triton.load(model)
 
     with plain_errors():
         ask(settings.config, question)
@@ -167,14 +168,18 @@ def unload(settings: Settings, name: str) -> None:
 
     async def question(triton: Triton) -> None:
         for each, facts in (await _known(triton, name)).items():
-            # An ensemble is unloaded before the network it needs.
-            served = protocol.served_by(each, facts["kind"])
-            for model in dict.fromkeys((served, protocol.folder(each))):
+            for model in _models(each, facts):
                 await triton.unload(model)
 
     with plain_errors():
         ask(settings.config, question)
     click.echo(f"{protocol.canonical(name)} is unloaded")
+
+
+def _models(network: str, facts: Mapping[str, Any]) -> list[str]:
+    """The Triton models of a network: its own, and for background removal its ensemble."""
+    ensemble = [protocol.ensemble(network)] if facts["kind"] == "segment" else []
+    return [protocol.folder(network), *ensemble]
 
 
 async def _known(triton: Triton, name: str) -> dict[str, dict[str, Any]]:

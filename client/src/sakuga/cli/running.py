@@ -12,13 +12,11 @@ from sakuga.cli.errors import concerns_all, printable, sentence
 from sakuga.cli.lines import Lines, Printed, Stopped
 from sakuga.files import Plan, Task
 from sakuga.files.naming import number
-from sakuga.files.sources import LocalFile
 from sakuga.files.stores import STANDARD_OUTPUT
 from sakuga.files.targets import GivenUp
 from sakuga.local import AUTO, LocalServer
 from sakuga_core import protocol
 from sakuga_core.actions import Action
-from sakuga_core.animated import animated
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadInput, SakugaError
 from sakuga_core.formats import BY_NAME, HEAD, FileFormat, recognised
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("sakuga")
 
 IN_FLIGHT = 4  # requests of one command: the server's default of upscale_workers
-PNG_HEAD = 2**16  # bytes of a file, in which a PNG says that it is animated
 
 
 def local_server(
@@ -74,22 +71,7 @@ def _models(
     # What loads further networks is needed where one isn't there to be loaded now.
     is_exported = any((config.server.repository / folder / "1").glob("model.*"))
     loader = [] if is_exported and not action.loads_more else [protocol.NETWORKS]
-    frames = action.frames_model is not None and any(map(_may_have_frames, made.tasks))
-    return [*loader, *action.models_for(model, frames=frames, progress=not quiet)]
-
-
-def _may_have_frames(task: Task) -> bool:
-    """Whether a picture may have several frames or pages; of a PNG its beginning tells."""
-    row = task.format
-    if row is None or not (row.animation or row.pages):
-        return False
-    if row.name != "png" or not isinstance(task.source, LocalFile):
-        return True
-    try:
-        with task.source.open() as file:
-            return animated(file.read(PNG_HEAD))
-    except OSError:  # which is reported when its turn comes
-        return False
+    return [*loader, *action.models_for(model, progress=not quiet)]
 
 
 class Run:

@@ -110,8 +110,7 @@ class Server(Block):
     """Processes of the `upscale` pipeline, one picture each; its twin that streams progress has as
     many."""
     matting_workers: Count = 2
-    """Processes that refine and encode removed backgrounds, one picture each; the pipeline `rembg`,
-    for animated pictures, and its twin have as many."""
+    """Processes of the `rembg` pipeline, one picture each; its twin has as many."""
     fix_artifacts_workers: Count = 2
     """Processes of the `fix_artifacts` pipeline, one picture each; its twin has as many."""
     queue_size: Count = 256

@@ -42,7 +42,7 @@ class NetworkFacts(BaseModel):
 
 
 class SegmenterFacts(BaseModel):
-    """What server and client know of a segmenter; part of `rembg_prepare`'s config."""
+    """What server and client know of a segmenter; travels in `rembg`'s config."""
 
     model_config = ConfigDict(frozen=True)
 

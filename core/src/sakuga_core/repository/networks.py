@@ -30,6 +30,10 @@ LARGEST_INPAINTING_BATCH = 4
 # What a pixel of a custom network is taken to cost, where nobody knows: as much as of an RRDBNet.
 CUSTOM_KILOMACS = 20_000
 
+# U2-Net's; others have more or less, and all that counts is that those of 1024² take seconds.
+SEGMENTER_KILOMACS = 370
+INPAINTER_KILOMACS = {"LaMa": 1000}
+
 # Side of the square that TensorRT chooses its kernels for.
 USUAL_SIDE = 512
 
@@ -237,7 +241,11 @@ def _is_tried(network: Network) -> bool:
 
 
 def _kilomacs(network: Network) -> int | None:
-    """What a pixel of a super-resolution network costs."""
+    """What a pixel costs, as far as tiles of the network may take a CPU long."""
+    if isinstance(network, Segmenter):
+        return SEGMENTER_KILOMACS
+    if isinstance(network, Inpainter):
+        return INPAINTER_KILOMACS.get(network.architecture)
     if isinstance(network, CustomUpscaler):
         return CUSTOM_KILOMACS
     return network.kilomacs if isinstance(network, Upscaler | Enhancer) else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sakuga_core import protocol
-from sakuga_core.actions import ACTIONS, Action, ImageAction, Program
+from sakuga_core.actions import ACTIONS, Action, Program
 from sakuga_core.config.schema import Config
 from sakuga_core.networks import registry
 from sakuga_core.networks.custom import CustomNetwork
@@ -14,15 +14,12 @@ from sakuga_core.networks.licences import is_permissive
 from sakuga_core.networks.registry import ENHANCERS, INPAINTERS, MEMBERS, SEGMENTERS, UPSCALERS
 from sakuga_core.repository.networks import parameters, tensor
 
-# Decoding takes a tenth of what matting does, so two processes feed many.
-PREPARE_WORKERS = 2
-
 Model = dict[str, Any]
 """A configuration, as `text.as_text` takes it."""
 
 
 def pipelines(config: Config, custom: Sequence[CustomNetwork] = ()) -> list[Model]:
-    """Every pipeline: those of the actions, by their rows, and those behind the ensembles."""
+    """Every pipeline: those of the actions, by their rows, and the one that lists networks."""
     return [
         *(
             model
@@ -31,8 +28,6 @@ def pipelines(config: Config, custom: Sequence[CustomNetwork] = ()) -> list[Mode
             for model in action_pipelines(action, action.program, config, custom)
         ),
         networks(config, custom),
-        rembg_prepare(config, custom),
-        alpha_matting(config),
     ]
 
 
@@ -53,12 +48,13 @@ def action_pipelines(
         name: rows for kind in program.networks for name, rows in known[kind].items()
     }
     name = action.name.value
+    outputs = [*_reply(), *(_results(segmenters(custom)) if "segment" in program.networks else ())]
     plain = _python(
         name,
         config,
         count=getattr(config.server, program.workers),
         inputs=_request(),
-        outputs=_reply(),
+        outputs=outputs,
         **facts,
         refused=_refused(config, custom),
         defaults=config.options_for(action.name),
@@ -67,7 +63,7 @@ def action_pipelines(
     progress = tensor(protocol.PROGRESS, "TYPE_STRING", [1])
     streams = {
         "name": protocol.streaming(name),
-        "output": [*_reply(), progress],
+        "output": [*outputs, progress],
         "model_transaction_policy": {"decoupled": True},
     }
     return [plain, {**plain, **streams}]
@@ -104,72 +100,22 @@ def _refused(config: Config, custom: Sequence[CustomNetwork]) -> dict[str, str]:
     return {row.name: row.licence for row in rows if not is_permissive(row.licence)}
 
 
-def rembg_prepare(config: Config, custom: Sequence[CustomNetwork] = ()) -> Model:
-    """The first step of removing a background: one output a network, of which each ensemble takes
-    its own."""
-    defaults = config.options_for(ImageAction.REMBG)
-    del defaults["model"]  # the ensemble is the model
-    squares = [
-        tensor(protocol.prepared(row.name), "TYPE_UINT8", [1, row.side, row.side, 3])
-        for row in segmenters(custom)
-    ]
-    letterbox = tensor(protocol.NET_LETTERBOX, "TYPE_UINT8", [1, 1])
-    return _python(
-        protocol.REMBG_PREPARE,
-        config,
-        count=PREPARE_WORKERS,
-        inputs=_request(),
-        outputs=[*squares, letterbox, *_passed_on()],
-        networks=_facts(segmenters(custom)),
-        refused=_refused(config, custom),
-        defaults=defaults,
-        limits=config.limits.model_dump(),
-    )
-
-
-def alpha_matting(config: Config) -> Model:
-    """The last step of removing a background, which is work for CPUs and has workers of its own."""
-    return _python(
-        protocol.ALPHA_MATTING,
-        config,
-        count=config.server.matting_workers,
-        inputs=[tensor(protocol.NET_MASK, "TYPE_FP32", [-1, -1, -1]), *_passed_on()],
-        outputs=_reply(),
-        limits=config.limits.model_dump(),
-        # Before Triton 26.03 a request whose later step is refused is never answered.
-        bounded=False,
-    )
-
-
 def ensemble(network: Segmenter) -> Model:
-    """A public model that removes backgrounds: prepare, network, matting."""
-    letterbox = _same(protocol.NET_LETTERBOX) if network.letterbox else {}
-    passed_on = _same(protocol.PICTURE, protocol.CONTEXT)
-    square = protocol.prepared(network.name)
-    steps = [
-        _step(
-            protocol.REMBG_PREPARE,
-            takes=_same(protocol.IMAGE, protocol.OPTIONS),
-            gives={square: square, **letterbox, **passed_on},
-        ),
-        _step(
-            network.folder,
-            takes={protocol.NET_IMAGE: square, **letterbox},
-            gives=_same(protocol.NET_MASK),
-        ),
-        _step(
-            protocol.ALPHA_MATTING,
-            takes={**_same(protocol.NET_MASK), **passed_on},
-            gives=_same(protocol.RESULT, protocol.REPORT),
-        ),
-    ]
+    """A public model that removes backgrounds by one network, for clients that name no options."""
+    reply = {protocol.RESULT: protocol.result_by(network.name), protocol.REPORT: protocol.REPORT}
+    step = {
+        "model_name": protocol.REMBG,
+        "model_version": -1,
+        "input_map": {name: name for name in (protocol.IMAGE, protocol.OPTIONS)},
+        "output_map": {theirs: ours for ours, theirs in reply.items()},
+    }
     return {
         "name": protocol.ensemble(network.name),
         "platform": "ensemble",
         "max_batch_size": 0,
         "input": _request(),
         "output": _reply(),
-        "ensemble_scheduling": {"step": steps},
+        "ensemble_scheduling": {"step": [step]},
     }
 
 
@@ -189,15 +135,6 @@ def _facts(*tables: Sequence[Any]) -> dict[str, Any]:
     return {row.name: row.facts.model_dump() for rows in tables for row in rows}
 
 
-def _step(model: str, takes: dict[str, str], gives: dict[str, str]) -> Model:
-    """A step of an ensemble; both maps go from the model's tensors to the ensemble's."""
-    return {"model_name": model, "model_version": -1, "input_map": takes, "output_map": gives}
-
-
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
-
-
 def _request() -> list[Model]:
     image, options = (
         tensor(name, "TYPE_STRING", [1]) for name in (protocol.IMAGE, protocol.OPTIONS)
@@ -209,10 +146,9 @@ def _reply() -> list[Model]:
     return [tensor(name, "TYPE_STRING", [1]) for name in (protocol.RESULT, protocol.REPORT)]
 
 
-def _passed_on() -> list[Model]:
-    """What goes past the network, from the first step of an ensemble to its last."""
-    picture = tensor(protocol.PICTURE, "TYPE_UINT8", [-1, -1, -1])
-    return [picture, tensor(protocol.CONTEXT, "TYPE_STRING", [1])]
+def _results(networks: Sequence[Segmenter]) -> list[Model]:
+    """What tells a pipeline the network; see `protocol.result_by`."""
+    return [tensor(protocol.result_by(row.name), "TYPE_STRING", [1]) for row in networks]
 
 
 def _python(
@@ -221,7 +157,6 @@ def _python(
     count: int,
     inputs: list[Any],
     outputs: list[Any],
-    bounded: bool = True,
     **settings: Any,
 ) -> Model:
     """A pipeline in Triton's Python backend, `count` processes of it."""
@@ -241,6 +176,6 @@ def _python(
         "input": inputs,
         "output": outputs,
         "instance_group": [{"kind": "KIND_CPU", "count": count}],
-        **({"dynamic_batching": queue} if bounded else {}),
+        "dynamic_batching": queue,
         "parameters": parameters(**settings),
     }

@@ -37,14 +37,6 @@ SHARED: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The networks that there are, loaded or not; loads one that a request needs.",
             "sakuga_server.triton.networks:NetworksModel",
         ),
-        protocol.REMBG_PREPARE: (
-            "Background removal, first step: an encoded picture to what the network sees.",
-            "sakuga_server.triton.rembg:RembgPrepareModel",
-        ),
-        protocol.ALPHA_MATTING: (
-            "Background removal, last step: a mask and the picture to an encoded result.",
-            "sakuga_server.triton.rembg:AlphaMattingModel",
-        ),
     }
 )
 

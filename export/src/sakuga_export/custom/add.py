@@ -33,14 +33,6 @@ SUFFIXES = (*CHECKPOINTS, ".onnx")
 
 SEGMENTER_ONLY = ("side", "mean", "std")
 NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
-# `rembg_prepare` has an output a network, and these.
-TENSORS = (
-    protocol.IMAGE,
-    protocol.OPTIONS,
-    protocol.PICTURE,
-    protocol.CONTEXT,
-    protocol.NET_LETTERBOX,
-)
 
 Numbers = tuple[float, float, float]
 
@@ -149,5 +141,5 @@ def _taken() -> set[str]:
         folders
         | {protocol.ensemble(n.name) for n in SEGMENTERS}
         | set(protocol.PIPELINES)
-        | {tensor.lower() for tensor in TENSORS}
+        | {name.removeprefix(protocol.ensemble("")) for name in protocol.PIPELINES}
     )

@@ -1,15 +1,15 @@
-"""Tiles that take a CPU long are computed in the background.
+"""Tiles, and whole images, that take a CPU long are computed in the background.
 
 A Python process of Triton's takes one batch after the other, so behind a tile of half a minute
-everybody would wait. Here the call for such a tile returns soon, without a result, and is repeated
-until there is one. Between two of these calls others get through, and whoever's caller has gone is
-given up. Triton's native backends know nothing of that, and answer the first call.
+everybody would wait. Here the call for such a tile returns at once, without a result, and is
+repeated until there is one. Between two of these calls others get through, and whoever's caller has
+gone is given up. Triton's native backends know nothing of that, and answer the first call.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
@@ -24,11 +24,8 @@ from sakuga_server.imaging.picture import Array
 AT_ONCE = 50.0
 LANES = (500.0, math.inf)
 
-# Seconds that a call waits for its result. Others wait that long for each tile in the background.
-PATIENCE = 0.1
-
 # Seconds after which a tile that nobody asks for is given up.
-ABANDONED = 30.0
+ABANDONED = 10.0
 
 Results = dict[str, Array]
 
@@ -45,19 +42,19 @@ class Lane:
 
     def compute(self, tile: "Tile", names: Sequence[str], feed: Mapping[str, Array]) -> Results:
         """The outputs of a tile, for the lane's own thread."""
-        self.engine = self.engine or self.load()
         with self.lock:
             self.current = tile
         try:
-            # The engine's results hold until its next call, which may come before they are fetched.
-            return {} if tile.dropped else _copied(self.engine(names, feed))
+            return {} if tile.dropped else self.run(names, feed)
         finally:
             with self.lock:
                 self.current = None
 
-
-def _copied(results: Results) -> Results:
-    return {name: np.array(value) for name, value in results.items()}
+    def run(self, names: Sequence[str], feed: Mapping[str, Array]) -> Results:
+        """The outputs of some images, for the lane's own thread."""
+        self.engine = self.engine or self.load()
+        # The engine's results hold until its next call, which may come before they are fetched.
+        return {name: np.array(value) for name, value in self.engine(names, feed).items()}
 
 
 class Tile:
@@ -69,9 +66,9 @@ class Tile:
         self.future = lane.pool.submit(lane.compute, self, names, feed)
 
     def is_done(self) -> bool:
-        """Whether it is computed, or failed; waits a moment for that."""
+        """Whether it is computed, or failed."""
         self.asked = time.monotonic()
-        return bool(wait([self.future], PATIENCE).done)
+        return self.future.done()
 
     def drop(self) -> None:
         """Gives the tile up, also while it is computed."""
@@ -96,34 +93,35 @@ class Background:
         self.tiles: dict[str, Tile] = {}
 
     def takes(self, image: Array) -> bool:
-        """Whether a call with this image, (B, H, W, channels), is one for the background: the first
-        one for a long tile, or one after that."""
-        return image.shape[-1] in (protocol.AGAIN, protocol.GIVE_UP) or self._cost(image) > AT_ONCE
+        """Whether this image, (B, H, W, channels), is one for the background."""
+        return self._cost(image) > AT_ONCE
 
     def _cost(self, image: Array) -> float:
         return image.shape[0] * image.shape[1] * image.shape[2] * self.kilomacs / 1e6
 
-    def result(self, key: str, names: Sequence[str], feed: Mapping[str, Array]) -> Results | None:
+    def result(
+        self, key: str, call: str, names: Sequence[str], feed: Mapping[str, Array]
+    ) -> Results | None:
         """The outputs of a tile; None: not yet, so call again.
 
         Args:
             key: the same in all calls for one tile.
+            call: AGAIN, GIVE_UP, or for the first one neither.
             names: of the outputs.
-            feed: the inputs.
+            feed: the inputs; without meaning after the first call.
 
         Raises:
             LookupError: there is no such tile any more.
             Exception: what the engine raises.
         """
         self._drop_abandoned()
-        image = feed[protocol.NET_IMAGE]
-        if image.shape[-1] == protocol.GIVE_UP:
+        if call == protocol.GIVE_UP:
             self.drop(key)
             return None
         if key not in self.tiles:
-            if image.shape[-1] == protocol.AGAIN:
+            if call == protocol.AGAIN:
                 raise LookupError(protocol.TILE_LOST)
-            cost = self._cost(image)
+            cost = self._cost(feed[protocol.NET_IMAGE])
             lane = next(lane for limit, lane in self.lanes.items() if cost <= limit)
             self.tiles[key] = Tile(lane, names, feed)
         tile = self.tiles[key]
@@ -131,6 +129,13 @@ class Background:
             return None
         del self.tiles[key]
         return tile.future.result()
+
+    def share(self) -> Callable[[Sequence[str], Mapping[str, Array]], Results]:
+        """Has a single lane, and its engine as a function: it's called in its turn."""
+        lane = self.lanes[LANES[-1]]
+        self.lanes = {LANES[-1]: lane}
+        lane.engine = lane.load()
+        return lambda names, feed: lane.pool.submit(lane.run, names, feed).result()
 
     def close(self) -> None:
         """Gives all tiles up."""

@@ -82,6 +82,7 @@ def unfinished(names: Iterable[str]) -> Any:
     empty: dict[str, Array] = {
         protocol.NET_RESULT: np.zeros((1, 0, 0, 3), np.uint8),
         protocol.NET_RESULT_16: np.zeros((1, 0, 0, 3), np.int32),
+        protocol.NET_MASK: np.zeros((1, 0, 0), np.float32),
     }
     return answer({name: empty.get(name, share) for name in names})
 

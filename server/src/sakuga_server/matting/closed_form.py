@@ -9,7 +9,7 @@ What costs time and memory is the unknown pixels: some 200 bytes each, and three
 pixel of their bounding box, of which only what is used becomes real memory.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
+from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.compiled import on_all_cores
 from sakuga_server.imaging.picture import Array
 from sakuga_server.matting import kernels
@@ -50,18 +51,25 @@ LEAST_SPREAD = 5e-4
 SHIFT = 1e-10
 # Alpha this close to 0 or 1 is that: half a level of 255.
 SNAP = 0.5 / 255
+Parts = Iterable[tuple[int, ...]]
 OFFSETS = [(y, x) for y in range(-REACH, REACH + 1) for x in range(-REACH, REACH + 1)]
 
 
-def estimate_alpha(colour: Array, trimap: Array) -> Array:
+def estimate_alpha(
+    colour: Array, trimap: Array, cancelled: Callable[[], bool] = lambda: False
+) -> Array:
     """The share of the foreground in each unknown pixel.
 
     Args:
         colour: uint8 or uint16, (H, W, 3) RGB.
         trimap: uint8, (H, W): 0 background, 255 foreground, anything else unknown.
+        cancelled: called between the steps; True ends the work.
 
     Returns:
         float32 (H, W), 0…1; exactly 0 and 1 where the trimap says so.
+
+    Raises:
+        Cancelled: see `cancelled`.
     """
     alpha: Array = (trimap == 255).astype(np.float32)
     unknown = (trimap != 0) & (trimap != 255)
@@ -70,12 +78,12 @@ def estimate_alpha(colour: Array, trimap: Array) -> Array:
     if trimap.all():
         return np.ones_like(alpha)
     if min(trimap.shape) < 3:  # too narrow for a window: a line is matted as three equal ones
-        return _widened(colour, trimap)
+        return _widened(colour, trimap, cancelled)
     x, y, width, height = cv2.boundingRect(unknown.view(np.uint8))
     rows = slice(max(y - REACH, 0), y + height + REACH)
     columns = slice(max(x - REACH, 0), x + width + REACH)
     inside = unknown[rows, columns]
-    system = _System(colour[rows, columns], inside, alpha[rows, columns] == 1)
+    system = _System(colour[rows, columns], inside, alpha[rows, columns] == 1, cancelled)
     alpha[rows, columns][inside] = _snapped(system.solve())
     return alpha
 
@@ -91,11 +99,11 @@ def warm_up() -> None:
     warm_up_foreground()
 
 
-def _widened(colour: Array, trimap: Array) -> Array:
+def _widened(colour: Array, trimap: Array, cancelled: Callable[[], bool]) -> Array:
     height, width = trimap.shape
     edges = (0, max(3 - height, 0), 0, max(3 - width, 0), cv2.BORDER_REPLICATE)
     wide = cv2.copyMakeBorder(colour, *edges), cv2.copyMakeBorder(trimap, *edges)
-    cut: Array = estimate_alpha(*wide)[:height, :width]
+    cut: Array = estimate_alpha(*wide, cancelled)[:height, :width]
     return cut
 
 
@@ -109,9 +117,13 @@ class _System:
     Args:
         colour: uint8 or uint16, (H, W, 3).
         unknown, full: bool (H, W): what to find, and where alpha is known to be 1.
+        cancelled: see `estimate_alpha`.
     """
 
-    def __init__(self, colour: Array, unknown: Array, full: Array) -> None:
+    def __init__(
+        self, colour: Array, unknown: Array, full: Array, cancelled: Callable[[], bool]
+    ) -> None:
+        self.cancelled = cancelled
         picture = np.pad(colour, ((PAD, PAD), (PAD, PAD), (0, 0)))
         unknown = np.pad(unknown, PAD)
         self.shape = unknown.shape
@@ -131,7 +143,12 @@ class _System:
         self.side = np.empty(self.count)
         known = np.pad(full, PAD).reshape(-1)
         arguments = (self.rows, self.place, self.numbers.reshape(-1), known, self.offsets)
-        on_all_cores(kernels.split_known, self.parts, *arguments, self.side)
+        self.on_all_cores(kernels.split_known, self.parts, *arguments, self.side)
+
+    def on_all_cores(self, work: Callable[..., Any], parts: Parts, *arguments: object) -> float:
+        """The same as `compiled.on_all_cores`, unless the caller has gone."""
+        stop_if(self.cancelled)
+        return on_all_cores(work, parts, *arguments)
 
     def _cut(self) -> None:
         """Strips of whole rows of nodes, with about as many unknown pixels each."""
@@ -157,7 +174,9 @@ class _System:
         for top, bottom in self.bounds:
             ends = np.searchsorted(windows, ((top - 1) * width, (bottom + 1) * width))
             parts.append((top, bottom, int(ends[0]), int(ends[1])))
-        on_all_cores(kernels.laplacian, parts, picture, self.numbers, self.scale, rows, windows)
+        self.on_all_cores(
+            kernels.laplacian, parts, picture, self.numbers, self.scale, rows, windows
+        )
         return rows
 
     def solve(self) -> Array:
@@ -168,26 +187,29 @@ class _System:
         self.scratch = np.empty(self.count), product, coarse
         models.solve(residual, along)
         self._multiply(along, product)
-        on_all_cores(
+        self.on_all_cores(
             kernels.step_along, self.parts, self.place, 1.0, along, product, alpha, residual
         )
         size = 0.0
         for step in range(STEPS):
             self._precondition(models, residual, better)
-            last, size = size, on_all_cores(kernels.inner, self.parts, self.place, better, residual)
+            last, size = (
+                size,
+                self.on_all_cores(kernels.inner, self.parts, self.place, better, residual),
+            )
             if size <= 1e-14 * self.count:
                 break
             share = size / last if step else 0.0
-            on_all_cores(kernels.turn, self.parts, self.place, share, better, along)
+            self.on_all_cores(kernels.turn, self.parts, self.place, share, better, along)
             length = size / self._multiply(along, product)
-            on_all_cores(
+            self.on_all_cores(
                 kernels.step_along, self.parts, self.place, length, along, product, alpha, residual
             )
         return alpha
 
     def _multiply(self, vector: Array, result: Array) -> float:
         arguments = (self.rows, self.place, self.offsets, vector, result)
-        return on_all_cores(kernels.multiply, self.parts, *arguments)
+        return self.on_all_cores(kernels.multiply, self.parts, *arguments)
 
     def _precondition(self, models: "_Models", residual: Array, better: Array) -> None:
         """Gauss-Seidel down, the models, Gauss-Seidel up: symmetric, as the gradients need it."""
@@ -196,14 +218,14 @@ class _System:
         stencil, width = (self.rows, self.place, self.offsets), self.shape[1]
         strips = list(zip(self.bounds, self.parts, strict=True))
         down = [(top * width, *part) for (top, _), part in strips]
-        on_all_cores(kernels.sweep_down, down, *stencil, residual, better)
+        self.on_all_cores(kernels.sweep_down, down, *stencil, residual, better)
         self._multiply(better, product)
-        on_all_cores(kernels.subtract, self.parts, rest, product)
+        self.on_all_cores(kernels.subtract, self.parts, rest, product)
         models.solve(rest, coarse)
         self._multiply(coarse, product)
-        on_all_cores(kernels.subtract, self.parts, rest, product)
+        self.on_all_cores(kernels.subtract, self.parts, rest, product)
         up = [(bottom * width, *part) for (_, bottom), part in strips]
-        on_all_cores(kernels.sweep_up, up, *stencil, rest, better, coarse)
+        self.on_all_cores(kernels.sweep_up, up, *stencil, rest, better, coarse)
 
 
 class _Models:
@@ -240,7 +262,7 @@ class _Models:
     def _sum(self, work: Callable[..., Any], *arguments: object) -> None:
         """Adds up what pixels give to nodes; strips side by side never run at once."""
         for parts in self.phases:
-            on_all_cores(work, parts, *arguments)
+            self.system.on_all_cores(work, parts, *arguments)
 
     def _modes(self) -> tuple[Array, Array]:
         """Each node's models: 1, and the colour along its main axes, centred, of unit variance.
@@ -288,4 +310,6 @@ class _Models:
         found = np.zeros((self.count, 4))
         found[self.kept] = self.factors.solve(sums[self.kept])
         found = np.einsum("nab,nb->na", self.modes, found)
-        on_all_cores(to_pixels, system.parts, system.spots, system.place, *pixels, found, result)
+        system.on_all_cores(
+            to_pixels, system.parts, system.spots, system.place, *pixels, found, result
+        )

@@ -14,7 +14,7 @@ from watchfiles import awatch
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError, ServerUnavailable
-from sakuga_core.protocol import NETWORKS, ensemble
+from sakuga_core.protocol import NETWORKS
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.placement import is_public, optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up, exports
@@ -157,7 +157,7 @@ class Follower:
         there = set(servable(self.repository)).intersection(loaded)
         changed = {name for name in there if stamps.get(name) != self.stamps.get(name)}
         missing = set(self.wanted).difference(loaded)
-        gone = _ensembles_first(name for name in loaded if name not in stamps)
+        gone = sorted(name for name in loaded if name not in stamps)
         needed = self._in_order(changed | missing)
         loads = [await self._try(name, self.control.load, "loaded") for name in needed]
         unloads = [await self._try(name, self.control.unload, "unloaded") for name in gone]
@@ -191,13 +191,9 @@ class Follower:
             else (images[name], now)
             for name in spare
         }
-        loaded = set(images)
-        for name in _ensembles_first(spare):
-            # Without its network an ensemble would be unloaded by Triton, with an error.
-            is_needed = ensemble(name) in loaded
-            if not is_needed and now - self.idle[name][1] > self.config.server.unload_after:
+        for name in sorted(spare):
+            if now - self.idle[name][1] > self.config.server.unload_after:
                 await self._try(name, self.control.unload, "unloaded")
-                loaded.discard(name)
 
 
 async def drain(control: Control, seconds: float) -> None:
@@ -217,10 +213,6 @@ async def drain(control: Control, seconds: float) -> None:
                 await control.unload(name)
             while await control.unloading():
                 await asyncio.sleep(0.1)
-
-
-def _ensembles_first(names: Iterable[str]) -> list[str]:
-    return sorted(names, key=lambda name: not name.startswith("rembg_"))
 
 
 def _stamps(repository: Path) -> dict[str, Stamp]:

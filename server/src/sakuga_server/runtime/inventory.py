@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from sakuga_core import protocol
 from sakuga_core.errors import BadOption, ModelNotInstalled, ModelNotLoaded
 from sakuga_core.networks.facts import Listing
-from sakuga_core.protocol import Kind, canonical
+from sakuga_core.protocol import canonical
 from sakuga_server.runtime import processes
 from sakuga_server.runtime.repository import take_over
 
@@ -23,9 +23,7 @@ class NetworksOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     load: str | None = None
-    """The network to load, instead of telling of all of them…"""
-    kind: Kind | None = None
-    """…which has to do this."""
+    """The network to load, instead of telling of all of them."""
 
 
 class Inventory:
@@ -53,17 +51,16 @@ class Inventory:
         """Where a network's export lies, or would lie."""
         return self.repository / protocol.folder(name) / "1" / self.networks[name].file
 
-    def served_by(self, model: str, kind: Kind | None = None) -> str:
-        """The Triton model that has to be loaded for a network to serve.
+    def folder(self, model: str) -> str:
+        """The Triton model of a network.
 
         Raises:
-            BadOption: there is no such network, of that kind.
+            BadOption: there is no such network.
         """
-        name = canonical(model)
-        fitting = [n for n, row in self.networks.items() if kind in (None, row.kind)]
-        if name not in fitting:
-            raise BadOption(f"option 'model' is {model!r}; allowed: {', '.join(fitting)}")
-        return protocol.served_by(name, self.networks[name].kind)
+        if canonical(model) not in self.networks:
+            allowed = ", ".join(self.networks)
+            raise BadOption(f"option 'model' is {model!r}; allowed: {allowed}")
+        return protocol.folder(model)
 
     def check_loadable(self, model: str) -> None:
         """
@@ -93,7 +90,7 @@ class Inventory:
         return {
             "installed": installed,
             "megabytes": file.stat().st_size >> 20 if installed else None,
-            "loaded": installed and ready(self.served_by(name)) and ready(folder),
+            "loaded": installed and ready(folder),
             "memory": memory.get(folder),
         }
 

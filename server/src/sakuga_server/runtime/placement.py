@@ -3,33 +3,23 @@
 import re
 from pathlib import Path
 
-from sakuga_core.actions import ACTIONS, programs
+from sakuga_core.actions import ACTIONS
 from sakuga_core.config.schema import Config
 from sakuga_core.networks.registry import INPAINTERS, members
-from sakuga_core.protocol import (
-    NETWORKS,
-    REMBG_PREPARE,
-    ensemble,
-    folder,
-    streaming,
-)
+from sakuga_core.protocol import PIPELINES, ensemble, folder
 
-# In a config.pbtxt: a step of an ensemble, and the file of a network.
-STEP = re.compile(r'model_name: "(.+)"')
+# In a config.pbtxt, the file of a network.
 FILE = re.compile(r'default_model_filename: "(.+)"')
 
 
 def servable(repository: Path) -> list[str]:
-    """The models of a repository that are complete: configured, and exported where need be. Steps
-    come before the ensembles that they belong to."""
+    """The models of a repository that are complete: configured, and exported where need be.
+    Ensembles come last."""
     configs = configured(repository)
     files = {name: FILE.findall(text) or ["model.py"] for name, text in configs.items()}
     complete = [n for n in configs if (repository / n / "1" / files[n][0]).exists()]
-    for name, text in configs.items():
-        steps = STEP.findall(text)
-        if steps and set(steps) <= set(complete):
-            complete.append(name)
-    return complete
+    ensembles = {ensemble(name) for name in complete}
+    return complete + [name for name in configs if name in ensembles and _is_ensemble(name)]
 
 
 def configured(repository: Path) -> dict[str, str]:
@@ -51,13 +41,16 @@ def wanted(config: Config, repository: Path) -> list[str]:
 def optional(repository: Path) -> list[str]:
     """The networks of a repository, and their ensembles: what may be loaded or not."""
     texts = configured(repository)
-    return [name for name, text in texts.items() if FILE.search(text) or STEP.search(text)]
+    return [name for name, text in texts.items() if FILE.search(text) or _is_ensemble(name)]
 
 
 def is_public(model: str) -> bool:
-    """Whether clients call that Triton model; the others are called by pipelines, or are steps."""
-    is_ensemble = model.startswith("rembg_") and model != REMBG_PREPARE
-    return is_ensemble or model in (*programs(), *map(streaming, programs()), NETWORKS)
+    """Whether clients call that Triton model; the others are called by pipelines."""
+    return model in PIPELINES or _is_ensemble(model)
+
+
+def _is_ensemble(model: str) -> bool:
+    return model.startswith(ensemble("")) and model not in PIPELINES
 
 
 def _named(config: Config) -> list[str]:

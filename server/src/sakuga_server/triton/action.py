@@ -8,6 +8,7 @@ from typing import Any
 import triton_python_backend_utils as pb
 
 from sakuga_core import protocol
+from sakuga_core.errors import BadOption
 from sakuga_core.progress import Progress
 from sakuga_server.caller import Caller
 from sakuga_server.imaging.picture import Array
@@ -30,13 +31,33 @@ class ActionModel(PictureModel):
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         """Builds the pipeline from the parameters of config.pbtxt."""
         self.run = self.pipeline.from_parameters(BLSNetworks(), parameters)
+        networks = json.loads(parameters["networks"]["string_value"])
+        self.results = {protocol.result_by(name): name for name in networks}
 
     async def answer(self, request: Any) -> dict[str, Array]:
-        """RESULT and REPORT of one picture."""
-        image, options = bytes_of(request, protocol.IMAGE), options_of(request)
+        """RESULT, by that name or by a network's, and REPORT of one picture."""
+        image, name = bytes_of(request, protocol.IMAGE), self._result(request)
+        options = self._with_network(options_of(request), name)
         result, report = await self.run(image, options, self.caller(request))
         encoded = json.dumps(report).encode()
-        return {protocol.RESULT: text_tensor(result), protocol.REPORT: text_tensor(encoded)}
+        return {name: text_tensor(result), protocol.REPORT: text_tensor(encoded)}
+
+    def _result(self, request: Any) -> str:
+        """The output that takes the result; see `protocol.result_by`."""
+        wanted = request.requested_output_names()
+        if protocol.RESULT in wanted:
+            return protocol.RESULT
+        return next((name for name in wanted if name in self.results), protocol.RESULT)
+
+    def _with_network(self, options: Mapping[str, Any], result: str) -> Mapping[str, Any]:
+        """The options, with the network that the output stands for."""
+        network = self.results.get(result)
+        if network is None:
+            return options
+        given = options.get("model") or network
+        if not isinstance(given, str) or protocol.canonical(given) != network:
+            raise BadOption(f"option 'model' is {given!r}; allowed in this ensemble: {network}")
+        return {**options, "model": network}
 
     def caller(self, request: Any) -> Caller:
         """Who waits for the answer."""

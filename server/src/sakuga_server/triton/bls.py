@@ -23,7 +23,7 @@ from sakuga_core.errors import (
     says_not_loaded,
 )
 from sakuga_server.cancellation import stop_if
-from sakuga_server.imaging.picture import Array, Picture
+from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Tile
 from sakuga_server.triton.model import cancelled, text_tensor, trace
 
@@ -34,6 +34,10 @@ LOADS = 3
 
 # Seconds in which a network is loaded again of which a process has died, and between two attempts.
 HEAL_SECONDS, RETRY_SECONDS = 30.0, 0.25
+
+# Between two calls for an image that is being computed: a share of the time that it has taken, but
+# at least and at most so many seconds.
+SHARE, SHORTEST_PAUSE, LONGEST_PAUSE = 20, 0.01, 0.2
 
 NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -49,39 +53,18 @@ class BLSNetworks:
     async def inpaint(self, model: str, image: Array, hole: Array) -> Array:
         """One window through an inpainting network."""
         inputs = [pb.Tensor(protocol.NET_IMAGE, image), pb.Tensor(protocol.NET_HOLE, hole)]
-        return await _run(model, inputs, protocol.NET_RESULT)
+        return await _until_computed(model, inputs, protocol.NET_RESULT)
 
-    async def rembg(
-        self, model: str, image: bytes, options: Mapping[str, Any]
-    ) -> tuple[Picture, dict[str, Any]]:
-        """One picture through the ensemble of a network that removes backgrounds."""
-        text = json.dumps({**options, "model": model, "format": "raw"}).encode()
-        inputs = [
-            pb.Tensor(name, text_tensor(value))
-            for name, value in ((protocol.IMAGE, image), (protocol.OPTIONS, text))
-        ]
-        outputs = (protocol.RESULT, protocol.REPORT)
-        response = await _answered(model, protocol.ensemble(model), inputs, outputs)
-        return _picture(*(_bytes(response, name) for name in outputs))
-
-
-def _bytes(response: Any, name: str) -> bytes:
-    return bytes(pb.get_output_tensor_by_name(response, name).as_numpy().reshape(-1)[0])
-
-
-def _picture(pixels: bytes, text: bytes) -> tuple[Picture, dict[str, Any]]:
-    """Raw pixels as a picture, and the report that describes them."""
-    report = json.loads(text)
-    _, height, width, channels = report["output"]["shape"]
-    shape = (height, width, channels)
-    samples = np.frombuffer(pixels, report["output"]["dtype"]).reshape(shape)
-    alpha = np.ascontiguousarray(samples[..., -1]) if channels in (2, 4) else None
-    colour = samples[..., 0] if channels < 3 else samples[..., :3]
-    return Picture(np.ascontiguousarray(colour), alpha, warnings=report["warnings"]), report
+    async def segment(self, model: str, square: Array, letterbox: bool | None) -> Array:
+        """One picture through a segmentation network."""
+        inputs = [pb.Tensor(protocol.NET_IMAGE, square)]
+        if letterbox is not None:
+            inputs.append(pb.Tensor(protocol.NET_LETTERBOX, np.array([[letterbox]], np.uint8)))
+        return await _until_computed(model, inputs, protocol.NET_MASK)
 
 
 async def _until_computed(model: str, inputs: list[Any], output: str) -> Array:
-    """A tile's output. Where tiles take long, the call is repeated until there is one; see
+    """An image's output. Where images take long, the call is repeated until there is one; see
     `protocol.TILE_KEY`."""
     for _ in range(LOADS):
         with suppress(_TileLost):
@@ -105,23 +88,31 @@ async def _computed(model: str, inputs: list[Any], output: str) -> Array:
         _TileLost: the tile has to be sent again.
     """
     key = {protocol.TILE_KEY: secrets.token_hex(8)}
+    start = monotonic()
     result = await _run(model, inputs, output, key)
     try:
         while not result.size:
+            await asyncio.sleep(_pause(monotonic() - start))
             stop_if(cancelled.get())
-            result = await _run(model, _later(inputs, protocol.AGAIN), output, key)
+            result = await _run(
+                model, _later(inputs), output, key | {protocol.TILE_CALL: protocol.AGAIN}
+            )
     except (asyncio.CancelledError, Cancelled):
-        await _call(protocol.folder(model), _later(inputs, protocol.GIVE_UP), [output], key)
+        give_up = key | {protocol.TILE_CALL: protocol.GIVE_UP}
+        await _call(protocol.folder(model), _later(inputs), [output], give_up)
         raise
     return result
 
 
-def _later(inputs: list[Any], channels: int) -> list[Any]:
+def _pause(seconds: float) -> float:
+    """Seconds until a result is asked for again that has been computed for so long."""
+    return min(max(seconds / SHARE, SHORTEST_PAUSE), LONGEST_PAUSE)
+
+
+def _later(inputs: list[Any]) -> list[Any]:
     """The inputs of a call after the first: the image, which comes first, without its pixels."""
     first, *others = inputs
-    height, width = first.shape()[1:3]
-    blank = np.zeros((1, height, width, channels), np.uint8)
-    return [pb.Tensor(protocol.NET_IMAGE, blank), *others]
+    return [pb.Tensor(protocol.NET_IMAGE, np.zeros(first.shape(), np.uint8)), *others]
 
 
 async def _run(

@@ -11,7 +11,6 @@ import triton_python_backend_utils as pb
 from sakuga_core import protocol
 from sakuga_core.errors import ServerError
 from sakuga_core.options import parse_options
-from sakuga_core.protocol import Kind
 from sakuga_server.imaging.picture import Array
 from sakuga_server.runtime.inventory import Inventory, NetworksOptions
 from sakuga_server.triton.model import PictureModel, options_of, text_tensor
@@ -35,13 +34,13 @@ class NetworksModel(PictureModel):
     async def answer(self, request: Any) -> dict[str, Array]:
         options, report = parse_options(NetworksOptions, options_of(request)), {}
         if options.load:
-            self._load(options.load, options.kind)
+            self._load(options.load)
         else:
             report["networks"] = self.inventory.listed(_ready)
         return {protocol.REPORT: text_tensor(json.dumps(report).encode())}
 
-    def _load(self, name: str, kind: Kind | None) -> None:
-        model = self.inventory.served_by(name, kind)
+    def _load(self, name: str) -> None:
+        model = self.inventory.folder(name)
         if _ready(model):
             return
         self.inventory.check_loadable(name)

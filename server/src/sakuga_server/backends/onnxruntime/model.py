@@ -54,10 +54,14 @@ class TritonPythonModel:
         self.image_pixels = parameters.get("image_pixels", math.inf)
         name = config["name"]
         load = partial(engine, path, options, lambda text: pb.Logger.log_warn(f"{name}: {text}"))
-        self.engine = load()
-        # Only upscalers say what a pixel costs; on a GPU no tile takes long.
+        # Without a cost nothing is computed in the background; on a GPU no tile takes long.
         kilomacs = 0 if self.on_gpu else parameters.get("kilomacs", 0)
         self.background = Background(load, kilomacs)
+        if kilomacs and min(config["input"][0]["dims"]) > 0:
+            # All images cost the same, so another engine would only double the memory.
+            self.engine = self.background.share()
+        else:
+            self.engine = load()
 
     def execute(self, requests):
         first = self.inputs[0]
@@ -75,13 +79,14 @@ class TritonPythonModel:
     def _in_background(self, request):
         """The response to a request for the background, maybe without a result yet; None: it's
         another one."""
-        key = json.loads(request.parameters() or "{}").get(protocol.TILE_KEY)
+        parameters = json.loads(request.parameters() or "{}")
+        key, call = (parameters.get(name, "") for name in (protocol.TILE_KEY, protocol.TILE_CALL))
         feed = {name: joined([request], name) for name in self.inputs} if key else {}
         if not key or not self.background.takes(feed[protocol.NET_IMAGE]):
             return None
         names = request.requested_output_names()
         try:
-            results = self.background.result(key, names, feed)
+            results = self.background.result(key, call, names, feed)
         except LookupError:
             return lost()
         except Exception as error:

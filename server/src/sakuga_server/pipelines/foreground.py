@@ -1,20 +1,18 @@
-"""The last step of removing a background: from a network's prediction and the picture to a file."""
+"""The foreground of a picture: from what a segmentation network predicts to mask, alpha and
+colours."""
 
-import time
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from sakuga_core.options import RembgOptions
 from sakuga_server.imaging.alpha import bleed
-from sakuga_server.imaging.encode import encode
 from sakuga_server.imaging.picture import Array, Picture, rgb
 from sakuga_server.matting import closed_form, reference
 from sakuga_server.matting import mask as masks
-from sakuga_server.pipelines.rembg_prepare import RembgContext
-from sakuga_server.pipelines.report import report
+from sakuga_server.matting.mask import Window
+from sakuga_server.pipelines.rembg_request import RembgRequest
 
 NOTHING_FOUND = "the network found no figure; the result is empty"
 
@@ -23,61 +21,47 @@ NOTHING_FOUND = "the network found no figure; the result is empty"
 HIDDEN_RIM = 3
 
 
-def finish(prediction: Array, packed: Array, context: RembgContext) -> tuple[bytes, dict[str, Any]]:
-    """Everything after the network.
+class Found(NamedTuple):
+    """What is known of a picture before its mask."""
 
-    Args:
-        prediction: float32 (side, side).
-        packed: the picture, from `prepare`.
-
-    Returns:
-        The foreground, or the mask, as an encoded file, and the report.
-
-    Raises:
-        TooLarge: the format can't hold the result.
-    """
-    stages = context.stages
-    stages["network"] = round(1000 * (time.monotonic() - context.sent), 1)
-    (picture, corrections), options = _unpacked(packed, context), context.options
-    with stages("mask"):
-        mask = _mask(prediction, picture, corrections, context)
-    # A colour profile says nothing of a mask, and one for RGB is an error in a gray file.
-    result = Picture(mask, None, replace(picture.metadata, icc=None), picture.warnings)
-    if not options.only_mask:
-        with stages("matting"):
-            visible = _visible(picture)
-            alpha = _alpha(visible, mask, corrections, context)
-        with stages("colour"):
-            foreground = _foreground_of(picture, visible, alpha, options)
-            result = _laid_over(foreground, options.background_color)
-    with stages("encode"):
-        form = context.format
-        encoded = encode(result, form, options.quality, options.keep_metadata, options.lossless)
-    stages["total"] = round(1000 * (time.monotonic() - context.started), 1)
-    sizes = (context.bytes_in, len(encoded))
-    return encoded, report(context, "rembg", picture, result, sizes, form)
+    prediction: Array
+    """The network's, float32 (side, side)."""
+    window: Window
+    """Where in it the picture lies."""
+    corrections: Array | None
+    """The caller's of the mask, uint8 (H, W)."""
 
 
-def _unpacked(packed: Array, context: RembgContext) -> tuple[Picture, Array | None]:
-    """The picture, and uint8 (H, W), how its mask is corrected."""
-    pixels, corrections = packed.view(np.uint16) if context.deep else packed, None
-    if context.corrected:
-        corrections, pixels = pixels[..., -1].astype(np.uint8), pixels[..., :-1]
-    colour = pixels[..., 0] if context.gray else pixels[..., :3]
-    alpha = np.ascontiguousarray(pixels[..., -1]) if context.alpha else None
-    picture = Picture(np.ascontiguousarray(colour), alpha, context.metadata, context.warnings)
-    return replace(picture, format=context.source_format), corrections
+def warm_up() -> None:
+    """Compiles every kernel, or loads it from numba's cache."""
+    closed_form.warm_up()
 
 
-def _mask(
-    prediction: Array, picture: Picture, corrections: Array | None, context: RembgContext
-) -> Array:
-    found = masks.read(prediction, context.window, picture.width, picture.height, context.letterbox)
-    mask = np.zeros((picture.height, picture.width), np.uint8) if found is None else found
-    if context.options.post_process_mask:
+def refined(picture: Picture, found: Found, request: RembgRequest) -> Picture:
+    """The foreground of a picture, or its mask."""
+    with request.stages("mask"):
+        mask = _mask(picture, found, request)
+    if request.options.only_mask:
+        # A colour profile says nothing of a mask, and one for RGB is an error in a gray file.
+        metadata = replace(picture.metadata, icc=None)
+        return replace(picture, colour=mask, alpha=None, metadata=metadata)
+    with request.stages("matting"):
+        visible = _visible(picture)
+        alpha = _alpha(visible, mask, found.corrections, request)
+    request.caller.stop_if_gone()
+    with request.stages("colour"):
+        foreground = _foreground_of(picture, visible, alpha, request)
+        return _laid_over(foreground, request.options.background_color)
+
+
+def _mask(picture: Picture, found: Found, request: RembgRequest) -> Array:
+    size = (picture.width, picture.height)
+    seen = masks.read(found.prediction, found.window, *size, request.letterbox)
+    mask = np.zeros(size[::-1], np.uint8) if seen is None else seen
+    if request.options.post_process_mask:
         mask = masks.post_process(mask)
-    mask = masks.corrected(mask, corrections)
-    if found is None and not mask.any():
+    mask = masks.corrected(mask, found.corrections)
+    if seen is None and not mask.any():
         picture.warnings.append(NOTHING_FOUND)
     return mask
 
@@ -90,16 +74,16 @@ def _visible(picture: Picture) -> Array:
     return rgb(bleed(picture.colour, picture.alpha))
 
 
-def _alpha(visible: Array, mask: Array, corrections: Array | None, context: RembgContext) -> Array:
+def _alpha(visible: Array, mask: Array, corrections: Array | None, request: RembgRequest) -> Array:
     """float32 (H, W) in 0…1: the mask, or what the matting makes of it."""
-    options = context.options
+    options = request.options
     plain = mask.astype(np.float32) / 255
     if not options.alpha_matting or not mask.any():
         return plain
     over = options.alpha_matting_foreground_threshold
     name = "alpha_matting_foreground_threshold"
-    if over >= 255 and (options.reference_thresholds or name in context.unusual):
-        context.notes.append(_unreachable(over, options.reference_thresholds))
+    if over >= 255 and (options.reference_thresholds or name in request.unusual):
+        request.note(_unreachable(over, options.reference_thresholds))
     parts = masks.corrected(masks.trimap(mask, options), corrections)
     missing = [
         name
@@ -107,14 +91,14 @@ def _alpha(visible: Array, mask: Array, corrections: Array | None, context: Remb
         if not (parts == value).any()
     ]
     if missing:
-        context.notes.append(
+        request.note(
             f"after eroding by {options.alpha_matting_erode_size} pixels no certain "
             f"{' or '.join(missing)} is left; the result has no alpha matting"
         )
         return plain
-    if options.matting == "pymatting":
-        return reference.estimate_alpha(visible, parts)
-    return closed_form.estimate_alpha(visible, parts)
+    is_reference = options.matting == "pymatting"
+    estimate = reference.estimate_alpha if is_reference else closed_form.estimate_alpha
+    return estimate(visible, parts, request.caller.cancelled)
 
 
 def _unreachable(over: int, reference: bool) -> str:
@@ -125,24 +109,25 @@ def _unreachable(over: int, reference: bool) -> str:
 
 
 def _foreground_of(
-    picture: Picture, visible: Array, matte: Array, options: RembgOptions
+    picture: Picture, visible: Array, matte: Array, request: RembgRequest
 ) -> Picture:
     """The picture with `matte`, float32 (H, W), times its own alpha."""
+    options = request.options
     colour, most = picture.colour, np.iinfo(picture.colour.dtype).max
     if options.estimate_foreground and matte.any():
-        foreground = _foreground(visible, matte, options)
+        foreground = _foreground(visible, matte, request)
         colour = foreground if colour.ndim == 3 else np.ascontiguousarray(foreground[..., 0])
     if options.premultiplied:
         weight = matte if colour.ndim == 2 else matte[..., None]
         colour = np.rint(colour * weight).astype(colour.dtype)
     own = np.float32(most) if picture.alpha is None else picture.alpha
     alpha = np.rint(matte * own).astype(colour.dtype)
-    return Picture(_cleared(colour, alpha), alpha, picture.metadata, picture.warnings)
+    return replace(picture, colour=_cleared(colour, alpha), alpha=alpha)
 
 
-def _foreground(visible: Array, matte: Array, options: RembgOptions) -> Array:
-    if options.matting == "pymatting":
-        return reference.estimate_foreground(visible, matte)
+def _foreground(visible: Array, matte: Array, request: RembgRequest) -> Array:
+    if request.options.matting == "pymatting":
+        return reference.estimate_foreground(visible, matte, request.caller.cancelled)
     # All of a figure may be 254 of 255 (see `mask.CERTAIN`), with no background to take out.
     soft = np.where(matte > masks.CERTAIN / 255, np.float32(1), matte)
     return closed_form.estimate_foreground(visible, soft)
@@ -170,4 +155,4 @@ def _laid_over(picture: Picture, background: str | None) -> Picture:
     # What was gray is RGB now, and its profile was one for gray.
     gray = picture.colour.ndim == 2
     metadata = replace(picture.metadata, icc=None) if gray else picture.metadata
-    return Picture(colour, opaque, metadata, picture.warnings)
+    return replace(picture, colour=colour, alpha=opaque, metadata=metadata)
