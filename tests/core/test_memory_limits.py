@@ -16,7 +16,8 @@ from sakuga_core.memory import (
 
 GB = 2**30
 # What a picture took of a server's memory beyond its network's, in MB: of noise, as that is the
-# largest encoded, or a figure with noise on it; PSS of all processes, sampled twenty times a second, on two cores.
+# largest encoded, or a figure with noise on it. PSS of all processes, sampled twenty times a
+# second, on two cores.
 MEASURED = {
     "1024² to 4096², RGB": (237, (3_200_000, 2**20, 2**24, 45_100_000, WORK, 3)),
     "2048² to 8192², RGB": (1007, (12_600_000, 2**22, 2**26, 180_200_000, WORK, 3)),
