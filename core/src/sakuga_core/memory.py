@@ -25,7 +25,7 @@ LARGEST_RESULT = 2**31  # bytes; gRPC carries no more
 # Bytes of a pixel in 16 bits with alpha: in a file, and of the result in work.
 SAMPLES, RESULT_WORK = 8, 24
 # Bytes of an input's pixel in work: in most pipelines, and where damage is looked for.
-WORK, WORK_ON_DAMAGE = 32, 230
+WORK, WORK_ON_DAMAGE = 45, 230
 # Of each pixel of a tile, where OpenVINO runs the network that takes the most; and of a network
 # that takes squares of one size.
 TILE, SQUARE = 5_000, 800 * MB
