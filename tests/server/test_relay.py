@@ -43,7 +43,7 @@ def test_it_empties_the_pipe_where_nobody_reads_any_more() -> None:
 def test_in_json_every_line_is_an_object_with_what_triton_says_of_it() -> None:
     own = logs.line("a picture was answered", fields={"model": "upscale"})
     printed = (
-        "E0302 04:05:06.250000 12 model_lifecycle.cc:34] failed to load 'a' (request a-1)",
+        """E0302 04:05:06.250000 12 stand_in.py:92] "lost 'a'\\nas \\"b\\" (request a-1)\"""",
         own,
         "",
         'Triton "ended" by itself',
@@ -57,7 +57,7 @@ def test_in_json_every_line_is_an_object_with_what_triton_says_of_it() -> None:
     triton, same, other, said = map(json.loads, target.getvalue().splitlines())
     time = datetime.fromisoformat(triton.pop("time")).astimezone()
     assert (time.month, time.day, time.hour, time.microsecond) == (3, 2, 4, 250_000)
-    message = "failed to load 'a' (request a-1)"
+    message = "lost 'a'\nas \"b\" (request a-1)"
     about = {"level": "ERROR", "logger": "triton", "message": message, "request": "a-1"}
     assert triton == about
     assert same == json.loads(own)

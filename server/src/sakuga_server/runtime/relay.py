@@ -1,5 +1,6 @@
 """The log of a server: Triton's lines, and those of the programs around it."""
 
+import json
 import re
 import subprocess
 import threading
@@ -24,9 +25,17 @@ def as_json(line: str) -> str:
         return text
     level, seconds = "INFO", None
     if found := TRITON.fullmatch(text):
-        level, seconds, text = LEVELS[found[1]], _seconds(found[2]), found[3]
+        level, seconds, text = LEVELS[found[1]], _seconds(found[2]), _unquoted(found[3])
     ids = {"request": found[1]} if (found := REQUEST.search(text)) else {}
     return logs.line(text, level, "triton", seconds, ids)
+
+
+def _unquoted(message: str) -> str:
+    """A message that Triton has written in quotes, with its line ends escaped."""
+    try:
+        return str(json.loads(message)) if message.startswith('"') else message
+    except ValueError:
+        return message
 
 
 def _seconds(stamp: str) -> float | None:

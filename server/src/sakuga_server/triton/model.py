@@ -41,8 +41,9 @@ class PictureModel(ABC):
         end_with_parent()
         self.name = args["model_name"]
         self.repository = Path(args["model_repository"]).parent
-        self.stderr = Captured.of_model(self.name)
+        logs.set_up_in_child(model=self.name)
         self.start(json.loads(args["model_config"])["parameters"])
+        self.stderr = Captured.of_model(self.name)  # now, as who fails before is no supervisor's
 
     @abstractmethod
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
