@@ -31,7 +31,7 @@ from sakuga_server.runtime.embedded import free_port, run_triton
 
 VIDEO, SEGMENTER = "realesr-animevideov3", "u2net"
 MODELS = ("upscale", "upscale_stream", "fix_artifacts", "rembg", "networks", "realesr_animevideov3")
-MODELS += ("rembg_prepare", "alpha_matting", "u2net", "rembg_u2net")
+MODELS += ("u2net", "rembg_u2net")
 SMALL = encoded(gradient(40, 50))
 QUICK = {"model": VIDEO, "scale": 1}
 TILED = QUICK | {"tile_size": 32}
@@ -64,6 +64,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """A server with a network of each kind, and one process of each model, but two of `upscale`."""
     folder, config = tmp_path_factory.mktemp("metrics"), Config()
     config.providers.image.upscale.model = VIDEO
+    config.providers.image.rembg.model = SEGMENTER
     writer.write(folder / "models", config)
     link(folder / "models", VIDEO, SEGMENTER)
     config.server.repository = folder / "models"
@@ -144,8 +145,7 @@ async def test_outcomes_tiles_pixels_and_times_are_those_of_the_requests(
         assert change.of("sakuga_pictures_total", action=action, outcome=metrics.OK) == count
         for stage in (metrics.QUEUE, *STAGES):
             got = change.of("sakuga_stage_seconds_count", action=action, stage=stage)
-            # An animation's frames are in the network by themselves, whose time nobody adds up.
-            assert got == count - (action == "rembg" and stage == "network"), (action, stage)
+            assert got == count, (action, stage)
     for name in ("tiles", "tiles_computed"):
         assert change.of(f"sakuga_{name}_total", model=VIDEO) == sum(
             r.get(name, 0) for r in reports
@@ -195,7 +195,7 @@ async def test_work_that_was_stopped_counts_as_cancelled(images: Images, change:
 
 async def test_probes_are_no_pictures(serving: Serving, change: Change) -> None:
     async with Triton(serving.config.server, url=serving.url) as triton:
-        for model in ("upscale", "upscale_stream", "rembg_u2net"):
+        for model in ("upscale", "upscale_stream", "rembg"):
             assert (await _checked(triton, model, serving.config, LONGEST)).error is None
     assert change.of("sakuga_pictures_total") == 0
 
@@ -260,7 +260,7 @@ async def test_a_pictures_id_is_in_the_log_and_in_the_error(
     mine = [line for line in done if line["request"] == "picture-7"]
     assert [(line["model"], line["outcome"]) for line in mine] == [
         ("upscale", metrics.OK),
-        ("rembg_prepare", BadImage.__name__),
+        ("rembg", BadImage.__name__),
     ]
     assert mine[0]["network"] == VIDEO
     assert mine[0]["milliseconds"]["network"] > 0

@@ -40,6 +40,7 @@ class ActionModel(PictureModel):
         """RESULT, by that name or by a network's, and REPORT of one picture."""
         name = self._result(request)
         with self.counting.picture(request) as counted:
+            counted.model = self.results.get(name)
             image = bytes_of(request, protocol.IMAGE)
             options = self._with_network(options_of(request), name)
             counted.model = options.get("model")
