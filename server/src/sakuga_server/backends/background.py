@@ -7,6 +7,8 @@ gone is given up. Triton's native backends know nothing of that, and answer the 
 """
 
 import math
+import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,9 @@ from sakuga_server.imaging.picture import Array
 AT_ONCE = 50.0
 LANES = (500.0, math.inf)
 
+# By which the lanes' threads give way: they get a fourth of a core that short tiles want, too.
+NICE = 5
+
 # Seconds after which a tile that nobody asks for is given up.
 ABANDONED = 10.0
 
@@ -38,7 +43,7 @@ class Lane:
         self.engine: Engine | None = None
         self.current: Tile | None = None
         self.lock = Lock()
-        self.pool = ThreadPoolExecutor(1, thread_name_prefix="lane")
+        self.pool = ThreadPoolExecutor(1, "lane", _give_way)
 
     def compute(self, tile: "Tile", names: Sequence[str], feed: Mapping[str, Array]) -> Results:
         """The outputs of a tile, for the lane's own thread."""
@@ -55,6 +60,12 @@ class Lane:
         self.engine = self.engine or self.load()
         # The engine's results hold until its next call, which may come before they are fetched.
         return {name: np.array(value) for name, value in self.engine(names, feed).items()}
+
+
+def _give_way() -> None:
+    """Lets the system prefer other threads to this one, and to those that its engine starts, which
+    inherit that. Without it a short tile beside a long one takes four times as long."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 class Tile:
