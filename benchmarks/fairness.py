@@ -58,7 +58,8 @@ WORKS = (
 
 async def latencies(images: Images, work: Work, pictures: int) -> list[float]:
     """Seconds of so many thumbnails."""
-    thumbnails = iter([thumbnail(number) for number in range(pictures)])
+    picture = drawn(WIDTH)[:HEIGHT]
+    thumbnails = iter([encoded(marked(picture, number)) for number in range(pictures)])
     taken: list[float] = []
 
     async def client() -> None:
@@ -71,11 +72,11 @@ async def latencies(images: Images, work: Work, pictures: int) -> list[float]:
     return taken
 
 
-def thumbnail(number: int) -> bytes:
-    """One of its own, so that nothing is remembered of another."""
-    pixels = drawn(WIDTH)[:HEIGHT].copy()
+def marked(picture: np.ndarray, number: int) -> np.ndarray:
+    """A picture that no other one equals."""
+    pixels = picture.copy()
     pixels[:8, :8] = np.frombuffer(number.to_bytes(192, "big"), np.uint8).reshape(8, 8, 3)
-    return encoded(pixels)
+    return pixels
 
 
 async def beside(
