@@ -17,6 +17,12 @@ URL = "gpu:8001"
         ("CANCELLED", "CANCELLED", errors.Cancelled, "was cancelled"),
         ("UNAVAILABLE", "Request timeout expired", errors.QueueTimeout, "queue of upscale"),
         ("UNAVAILABLE", "Exceeds maximum queue size", errors.Overloaded, "is full"),
+        (
+            "INTERNAL",
+            "Failed to increase the shared memory pool size for key 'x' to 9 bytes.",
+            errors.Overloaded,
+            "more room",
+        ),
         ("UNAVAILABLE", "failed to connect to all addresses", errors.ServerUnavailable, "serve"),
         (
             "UNAVAILABLE",

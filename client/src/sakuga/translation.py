@@ -73,6 +73,11 @@ def _by_text(text: str, model: str, url: str) -> SakugaError | None:
         )
     if QUEUE_FULL in text:
         return errors.Overloaded(f"the queue of {model} at {url} is full; try again later")
+    if errors.says_crowded(text):
+        return errors.Overloaded(
+            f"{url} is short of shared memory for {model}; try again later, or give its /dev/shm "
+            "more room"
+        )
     if errors.says_died(text):
         return errors.ServerUnavailable(
             f"a process of {model} at {url} died; the server starts it again"

@@ -167,6 +167,9 @@ STOPPING = "has stopped accepting"
 # Of a model of which a process has died; the server loads it again.
 DIED = ("is not healthy", "health mutex")
 
+# Of a picture, or a tile, that /dev/shm has no room for.
+CROWDED = "shared memory pool"
+
 _MESSAGE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
 
@@ -194,6 +197,11 @@ def says_not_loaded(text: str) -> bool:
 def says_died(text: str) -> bool:
     """Whether a message of Triton means that a process of a model has died."""
     return any(words in text for words in DIED)
+
+
+def says_crowded(text: str) -> bool:
+    """Whether a message of Triton means that shared memory is short."""
+    return CROWDED in text
 
 
 def says_stopping(text: str, model: str) -> bool:

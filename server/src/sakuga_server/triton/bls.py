@@ -19,13 +19,14 @@ from sakuga_core.errors import (
     ModelNotLoaded,
     ServerError,
     from_message,
+    says_crowded,
     says_died,
     says_not_loaded,
 )
 from sakuga_server.cancellation import stop_if
 from sakuga_server.imaging.picture import Array
 from sakuga_server.networks import Tile
-from sakuga_server.triton.model import cancelled, internal_error, text_tensor, trace
+from sakuga_server.triton.model import cancelled, crowded, internal_error, text_tensor, trace
 
 log = logging.getLogger("sakuga")
 
@@ -141,6 +142,8 @@ async def _answered(
         message = response.error().message()
         if protocol.TILE_LOST in message:
             raise _TileLost
+        if says_crowded(message):
+            raise crowded()
         if not says_not_loaded(message):
             raise from_message(message) or _logged(network, message)
         await _load_on_demand(network)

@@ -16,7 +16,7 @@ import numpy as np
 import triton_python_backend_utils as pb
 
 from sakuga_core import logs, protocol
-from sakuga_core.errors import BadOption, SakugaError, ServerError
+from sakuga_core.errors import BadOption, Overloaded, SakugaError, ServerError, says_crowded
 from sakuga_server.cancellation import CallerWatch
 from sakuga_server.imaging.picture import Array
 from sakuga_server.parent_watch import end_with_parent
@@ -71,15 +71,20 @@ class PictureModel(ABC):
         cancelled.set(watch)
         try:
             outputs = await self.answer(request)
+            tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
+            return pb.InferenceResponse(output_tensors=tensors)
         except SakugaError as error:
             return failure(error)
-        except Exception:
+        except Exception as error:
             log.exception("%s failed", type(self).__name__)
-            return failure(internal_error())
+            return failure(crowded() if says_crowded(str(error)) else internal_error())
         finally:
             watch.close()
-        tensors = [pb.Tensor(name, value) for name, value in outputs.items()]
-        return pb.InferenceResponse(output_tensors=tensors)
+
+
+def crowded() -> Overloaded:
+    """For a caller whose picture /dev/shm has no room for beside others."""
+    return Overloaded("the server is short of shared memory; try again later")
 
 
 def internal_error() -> ServerError:
