@@ -31,6 +31,7 @@ def web(triton: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
         "read_timeout": SECONDS,
         "write_timeout": SECONDS,
         "max_in_flight": PLACES,
+        "event_streams": 2,
         "body_bytes": LIMIT,
     }
     web = Web(tmp_path_factory.mktemp("limits"), triton, settings, {"input_bytes": LIMIT})
@@ -72,6 +73,19 @@ def test_places_are_limited(web: Web, name: str, places: int, status: int) -> No
             assert int(answer.headers["retry-after"]) > 0
             assert client.get("/v1/actions").status_code == 200
         assert client.post("/v1/upscale", content=b"x").status_code == 422
+
+
+def test_streams_of_events_are_limited(web: Web) -> None:
+    picture = encoded(np.random.default_rng(0).integers(0, 255, (400, 400, 3), np.uint8))
+    with web.client(headers=bearer("alice")) as client, ExitStack() as stack:
+        job = client.post("/v1/jobs?action=upscale", content=picture).json()["id"]
+        url = f"/v1/jobs/{job}/events"
+        for _ in range(2):
+            assert stack.enter_context(client.stream("GET", url)).status_code == 200
+        refused = client.get(url)
+        assert (refused.status_code, refused.json()["error"]) == (429, "Overloaded")
+        stack.close()
+        until(lambda: client.get(url).status_code == 200)  # also once the job has ended
 
 
 def test_connections_are_limited(new_web: NewWeb) -> None:

@@ -5,8 +5,8 @@ import hashlib
 import hmac
 import ipaddress
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -55,6 +55,7 @@ class Access:
         self._config = config
         self._rates = Rates()
         self._in_work: Counter[str] = Counter()
+        self._streams: Counter[str] = Counter()
         # Other machines do without keys only if they do from the start, by `--no-auth`: an edit
         # that removes the last key opens nothing.
         settings = config.gateway
@@ -143,13 +144,32 @@ class Access:
             raise problems.too_many(message, problems.RETRY_SECONDS)
         if self.in_work >= self.settings.max_in_flight:
             raise Overloaded(f"{self.in_work} pictures are in work already")
-        self._in_work[caller.name] += 1
-        try:
+        with _counted(self._in_work, caller.name):
             yield
-        finally:
-            self._in_work[caller.name] -= 1
-            if not self._in_work[caller.name]:
-                del self._in_work[caller.name]
+
+    def check_streams(self, caller: Caller) -> None:
+        """
+        Raises:
+            Refusal: the caller has as many open streams of events as may be.
+        """
+        if self._streams[caller.name] >= self.settings.event_streams:
+            message = f"{self.settings.event_streams} streams of this caller are open already"
+            raise problems.too_many(message, problems.RETRY_SECONDS)
+
+    def stream(self, caller: Caller) -> AbstractContextManager[None]:
+        """While this lasts, a stream of events is open."""
+        return _counted(self._streams, caller.name)
+
+
+@contextmanager
+def _counted(counter: Counter[str], name: str) -> Iterator[None]:
+    counter[name] += 1
+    try:
+        yield
+    finally:
+        counter[name] -= 1
+        if not counter[name]:
+            del counter[name]
 
 
 def _name(host: str) -> str:

@@ -47,6 +47,8 @@ class Gateway(Block):
     count."""
     max_in_flight: Count = 64
     """Pictures in work for all callers together; one more is refused as Overloaded."""
+    event_streams: Count = 64
+    """Open streams of jobs' events that one key may have, or one address without keys."""
     connections: Count = 512
     """Open connections; one more is refused."""
     body_bytes: Count = 2**30

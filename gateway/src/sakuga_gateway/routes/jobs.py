@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import Annotated, Any
 
@@ -144,10 +145,28 @@ async def events(
     """Server-sent events until the job ends: `queued` with the number of pictures before it,
     `started`, `progress` in tiles or frames, `picture` for each that ends, `finished`."""
     await here.jobs.job(job, caller.owner)
+    here.access.check_streams(caller)
     text = last_event_id or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise problems.bad_request(f"Last-Event-ID is {text[:40]!r}; allowed: a whole number")
-    return EventSourceResponse(_events(here, job, int(text)), ping=PING_SECONDS)
+    stream = here.access.stream(caller)
+    return _Stream(stream, _events(here, job, int(text)), ping=PING_SECONDS)
+
+
+class _Stream(EventSourceResponse):
+    """Events, counted as long as they are sent.
+
+    Args:
+        counted: lasts as long as they do.
+    """
+
+    def __init__(self, counted: AbstractContextManager[None], *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.counted = counted
+
+    async def __call__(self, *args: Any) -> None:
+        with self.counted:
+            await super().__call__(*args)
 
 
 async def _events(here: Context, job: str, after: int) -> AsyncIterator[ServerSentEvent]:
