@@ -46,15 +46,19 @@ def test_the_examples_of_the_page_on_python_run(example: str, tmp_path: Path, ur
 
 
 def test_every_link_of_the_page_leads_somewhere() -> None:
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    headings = {
+    for path, _, heading in re.findall(r"\]\(([^)#]+)(#([^)]+))?\)", PAGE):
+        target = PROJECT / "docs" / path
+        assert target.exists()
+        assert not heading or heading in headings(target.read_text(encoding="utf-8"))
+
+
+def headings(page: str) -> set[str]:
+    """As links name them."""
+    return {
         re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in readme.splitlines()
+        for line in page.splitlines()
         if line.startswith("#")
     }
-    for path, _, heading in re.findall(r"\]\(([^)#]+)(#([^)]+))?\)", PAGE):
-        assert (PROJECT / "docs" / path).exists()
-        assert not heading or heading in headings
 
 
 @pytest.fixture(scope="module")
