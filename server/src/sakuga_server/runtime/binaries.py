@@ -44,6 +44,7 @@ def _installed(home: Path) -> Binary:
 
 
 def _of_wheel(folder: Path) -> Binary:
+    folder.mkdir(parents=True, exist_ok=True)
     if os.statvfs(folder).f_flag & os.ST_NOEXEC:
         raise ConfigError(
             f"nothing can be run from {folder}, on a file system without `exec`; XDG_CACHE_HOME "
