@@ -172,7 +172,7 @@ async def test_an_idle_network_is_unloaded_and_the_next_request_loads_it(
             )
             assert results[0] == results[1]
             await unloaded(images, VIDEO, "u2net")
-    assert "unloaded rembg_u2net" in serve.printed
+    assert "unloaded u2net" in serve.printed
     assert "unloaded realesr_general" not in serve.printed
 
 
