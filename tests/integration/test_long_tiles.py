@@ -45,7 +45,7 @@ def expected(bare: dict[str, Bare]) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def server(config: Config) -> Iterator[Embedded]:
-    models = ["upscale", "rembg_stream", "networks", folder(MODEL), "u2net", "isnet_anime"]
+    models = ["upscale", "rembg", "rembg_stream", "networks", folder(MODEL), "u2net", "isnet_anime"]
     with run_triton(config, models=models) as server:
         yield server
 

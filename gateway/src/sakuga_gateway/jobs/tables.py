@@ -3,6 +3,8 @@
 The queue itself is DBOS's, in tables of its own in the same database.
 """
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,7 @@ gateways = sa.Table(
 
 
 # Of gateways that start at once, one makes the tables, and the others find them.
+BUSY_SECONDS = 30  # that a transaction waits for another one
 _ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(7236)"}
 
 
@@ -140,8 +143,22 @@ def _engine(url: str) -> sa.Engine:
 def _prepare_sqlite(connection: Any, record: Any) -> None:
     # Only then does a transaction that writes wait for its turn, where it would otherwise fail.
     connection.isolation_level = "IMMEDIATE"
-    connection.execute("PRAGMA busy_timeout=30000")
+    connection.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
     connection.execute("PRAGMA auto_vacuum=FULL")  # what is removed leaves the disk
-    connection.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous=NORMAL")  # a killed process loses nothing
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switches to a write-ahead log. Of several programs that do so at once, SQLite refuses some
+    without waiting for busy_timeout."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
