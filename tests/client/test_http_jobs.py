@@ -11,8 +11,7 @@ from sakuga import (
     Progress,
     ServerError,
 )
-from sakuga_core.actions import ACTIONS, ImageAction
-from written_gateway import GOOD, UPSCALE, answer, problem, reached
+from written_gateway import UPSCALE, answer, problem, reached
 
 
 def event(kind: str, number: int, data: dict[str, Any]) -> str:
@@ -118,10 +117,3 @@ async def test_a_job_that_was_lost_is_said_to_be() -> None:
         with pytest.raises(ServerError, match=r"one store, gateway\.jobs"):
             await gateway.run(UPSCALE, b"picture", {}, on_progress=lambda _: None)
     assert len(server.heads) == 3
-
-
-async def test_a_single_picture_without_parts_is_no_job() -> None:
-    rembg = ACTIONS[ImageAction.REMBG]
-    async with reached(GOOD) as (server, gateway):
-        await gateway.run(rembg, b"picture", {}, on_progress=lambda _: None)
-    assert server.heads[0].startswith("POST /v1/rembg HTTP")

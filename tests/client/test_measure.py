@@ -32,7 +32,7 @@ class Recorded:
     ("kind", "model", "speed"),
     [
         ("upscale", "upscale", "7629 ms a megapixel"),  # 65,536 pixels in half a second
-        ("segment", "rembg_net", "500 ms a picture"),
+        ("segment", "rembg", "500 ms a picture"),
         ("inpaint", "fix_artifacts", "250 ms a picture"),
     ],
 )
