@@ -19,6 +19,7 @@ from sakuga import (
     RembgProvider,
     TooLarge,
 )
+from sakuga.streaming import OnProgress
 from sakuga_core.networks.registry import by_name
 from sakuga_export.families import segmenters
 from sakuga_export.output import ONNX
@@ -174,22 +175,27 @@ async def test_models_that_are_not_there_are_distinguished(images: Images) -> No
 async def test_the_network_computes_while_another_picture_is_refined(
     images: Images, url: str
 ) -> None:
-    """Two pictures in flight: the network's time and the rest's exceed the time that passed."""
+    """Two pictures in flight, in a process of the pipeline and in one of its twin: the network's
+    time and the rest's exceed the time that passed."""
     # Large, so that the rest takes long beside the network, whose square is always the same.
     picture = encoded(sample("heroine").repeat(3, axis=0).repeat(3, axis=1))
     options = U2NET | {"alpha_matting": True}
     await images.process(picture, "rembg", options)
     before, start = await network_seconds(url), time.perf_counter()
-    rest = sum(await asyncio.gather(*(several(images, picture, options, 4) for _ in range(2))))
+    both = (several(images, picture, options, each) for each in (None, lambda _: None))
+    rest = sum(await asyncio.gather(*both))
     passed, after = time.perf_counter() - start, await network_seconds(url)
     assert after - before > 0.1
     assert rest > 0.1
     assert after - before + rest > 1.1 * passed
 
 
-async def several(images: Images, picture: bytes, options: dict[str, object], count: int) -> float:
+async def several(
+    images: Images, picture: bytes, options: dict[str, object], on_progress: OnProgress | None
+) -> float:
     """Seconds that their pipeline worked, and didn't wait for the network."""
-    replies = [await images.run(picture, "rembg", options) for _ in range(count)]
+    calls = (images.run(picture, "rembg", options, on_progress=on_progress) for _ in range(4))
+    replies = [await call for call in calls]
     took = [reply.report["milliseconds"] for reply in replies]
     return sum(each["total"] - each["network"] for each in took) / 1000
 
