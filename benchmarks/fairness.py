@@ -52,7 +52,6 @@ class Work:
 WORKS = (
     Work("upscale", "realesr-animevideov3", {"scale": 2}),
     Work("rembg", "u2net"),
-    Work("fix_artifacts", "realesr-animevideov3", {"scale": 1}),
 )
 
 
@@ -138,7 +137,8 @@ def main() -> None:
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     lines += [f"| {' | '.join(t.format(**row) for t in COLUMNS.values())} |" for row in rows]
     title = "Thumbnails beside a large picture"
-    store("fairness", title, {"rows": rows}, ["\n".join(lines)], NOTES, machine(), options.out)
+    notes = [f"{options.pictures} thumbnails alone, as many beside it.", *NOTES]
+    store("fairness", title, {"rows": rows}, ["\n".join(lines)], notes, machine(), options.out)
 
 
 if __name__ == "__main__":
