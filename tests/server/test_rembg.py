@@ -40,14 +40,9 @@ def nothing(square: np.ndarray) -> np.ndarray:
     return np.full(square.shape[1:3], 0.01, np.float32)
 
 
-def remove_background(
-    data: bytes,
-    options: dict[str, Any],
-    network: Any = figure,
-    model: str = "isnet-anime",
-    settings: Settings[SegmenterFacts] = SETTINGS,
-) -> tuple[np.ndarray, dict[str, Any]]:
-    result, report = done(data, options, network, model, settings)
+def remove_background(*given: Any, **more: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """As `done`, with the result's pixels."""
+    result, report = done(*given, **more)
     return pixels_of(result), report
 
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -36,13 +37,16 @@ class Target:
     """Whose coverage guides the search."""
 
 
-def briefly(target: Target, count: int) -> None:
-    """Checks the seeds, and so many inputs made of them, which are the same each time."""
-    seeds, chance = target.seeds(), random.Random(target.name)
-    for data in seeds:
-        target.check(data)
-    for _ in range(count):
-        target.check(mutated(chance.choice(seeds), chance, seeds))
+def faults(target: Target, count: int) -> list[str]:
+    """What fails of the seeds, and of so many inputs made of them, which are the same each time."""
+    seeds, chance, found = target.seeds(), random.Random(target.name), []
+    made = (mutated(chance.choice(seeds), chance, seeds) for _ in range(count))
+    for data in chain(seeds, made):
+        try:
+            target.check(data)
+        except Exception as error:
+            found.append(f"{error!r} of {data!r}")
+    return found
 
 
 def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:

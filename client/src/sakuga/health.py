@@ -19,8 +19,8 @@ from sakuga_core.config.schema import Config
 
 SIDE = 8
 TILE = 32  # the smallest there is, for little work
-# A busy model is as it should be, and one that was unloaded meanwhile isn't missed.
 PROBE = {protocol.UNCOUNTED: "probe"}
+# A busy model is as it should be, and one that was unloaded meanwhile isn't missed.
 FINE = (errors.DeadlineExceeded, errors.Overloaded, errors.ModelNotLoaded, errors.Cancelled)
 
 

@@ -12,7 +12,6 @@ from sakuga.streaming import OnProgress
 from sakuga_core import protocol
 from sakuga_core.actions import Action
 from sakuga_core.config.schema import Config
-from sakuga_core.logs import current_id, request_id
 
 
 def is_http(url: object) -> bool:
@@ -101,10 +100,7 @@ class ModelTransport(Transport):
     ) -> Reply:
         """One picture to the Triton model of the action; see `Transport.run`."""
         about = {protocol.ACTION: action.name.value}
-        with request_id(current_id()):
-            return await self.infer(
-                action.triton_model, image, options, deadline, on_progress, about
-            )
+        return await self.infer(action.triton_model, image, options, deadline, on_progress, about)
 
     @abstractmethod
     async def infer(

@@ -1,4 +1,7 @@
-"""How many requests each caller makes a minute, by a clock that nobody sets."""
+"""How many requests each caller makes a minute, by a clock that nobody sets.
+
+The library `limits` goes by the system's: set back by an hour, it would keep a caller out for one.
+"""
 
 import time
 from collections import deque

@@ -172,7 +172,8 @@ class Limits(Block):
     frames: Count = 10_000
     """Frames of an animated picture, or pages. Their pixels together may be `animation_pixels`."""
     animation_pixels: Count = 4096 * 4096 * 64
-    """Width times height times frames of an animated picture, or the pixels of all pages."""
+    """Width times height times frames of an animated picture, or the pixels of all pages, with what
+    of them is decoded beyond the canvas or the page."""
     metadata_bytes: Count = 16 * 2**20
     """Size of what a file says beside its pixels, decompressed; more of it is dropped, with a
     warning."""

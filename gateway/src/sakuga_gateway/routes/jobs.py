@@ -143,7 +143,7 @@ async def events(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventSourceResponse:
     """Server-sent events until the job ends: `queued` with the number of pictures before it,
-    `started`, `progress` in tiles or frames, `picture` for each that ends, `finished`."""
+    `started`, `progress` in tiles, steps or frames, `picture` for each that ends, `finished`."""
     await here.jobs.job(job, caller.owner)
     here.access.check_streams(caller)
     text = last_event_id or "0"

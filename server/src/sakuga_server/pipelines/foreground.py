@@ -32,11 +32,6 @@ class Found(NamedTuple):
     """The caller's of the mask, uint8 (H, W)."""
 
 
-def warm_up() -> None:
-    """Compiles every kernel, or loads it from numba's cache."""
-    closed_form.warm_up()
-
-
 def refined(picture: Picture, found: Found, request: RembgRequest) -> Picture:
     """The foreground of a picture, or its mask."""
     with request.stages("mask"):

@@ -13,11 +13,12 @@ from sakuga_server.caller import NOBODY, Caller
 from sakuga_server.imaging import mask_file
 from sakuga_server.imaging.picture import Array, Picture, rgb
 from sakuga_server.imaging.samples import to_8_bit
+from sakuga_server.matting import closed_form
 from sakuga_server.matting import mask as masks
 from sakuga_server.matting.mask import Window
 from sakuga_server.networks import Networks, SegmentNet
 from sakuga_server.pipelines.files import Work, from_file_to_file
-from sakuga_server.pipelines.foreground import Found, refined, warm_up
+from sakuga_server.pipelines.foreground import Found, refined
 from sakuga_server.pipelines.rembg_request import RembgRequest
 from sakuga_server.pipelines.settings import Settings
 
@@ -38,7 +39,7 @@ class Rembg:
         cls, networks: Networks, parameters: Mapping[str, Mapping[str, str]]
     ) -> Self:
         """From the parameters of its config.pbtxt; compiles what it needs."""
-        warm_up()
+        closed_form.warm_up()
         return cls(networks.segment, Settings[SegmenterFacts].from_parameters(parameters))
 
     async def __call__(

@@ -31,9 +31,11 @@ class ActionModel(PictureModel):
 
     def start(self, parameters: Mapping[str, Mapping[str, str]]) -> None:
         """Builds the pipeline from the parameters of config.pbtxt."""
-        self.counting = Counting.of_action(self.name, parameters)
+        networks, defaults = (
+            json.loads(parameters[name]["string_value"]) for name in ("networks", "defaults")
+        )
+        self.counting = Counting.of_action(self.name, networks, defaults)
         self.run = self.pipeline.from_parameters(BLSNetworks(), parameters)
-        networks = json.loads(parameters["networks"]["string_value"])
         self.results = {protocol.result_by(name): name for name in networks}
 
     async def answer(self, request: Any) -> dict[str, Array]:

@@ -91,16 +91,17 @@ async def _computed(model: str, inputs: list[Any], output: str) -> Array:
     key = {protocol.TILE_KEY: secrets.token_hex(8)}
     start = monotonic()
     result = await _run(model, inputs, output, key)
+    if result.size:
+        return result
+    again, give_up = (key | {protocol.TILE_CALL: c} for c in (protocol.AGAIN, protocol.GIVE_UP))
+    inputs = _without_pixels(inputs)
     try:
         while not result.size:
             await asyncio.sleep(_pause(monotonic() - start))
             stop_if(cancelled.get())
-            result = await _run(
-                model, _later(inputs), output, key | {protocol.TILE_CALL: protocol.AGAIN}
-            )
+            result = await _run(model, inputs, output, again)
     except (asyncio.CancelledError, Cancelled):
-        give_up = key | {protocol.TILE_CALL: protocol.GIVE_UP}
-        await _call(protocol.folder(model), _later(inputs), [output], give_up)
+        await _call(protocol.folder(model), inputs, [output], give_up)
         raise
     return result
 
@@ -110,8 +111,8 @@ def _pause(seconds: float) -> float:
     return min(max(seconds / SHARE, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
-def _later(inputs: list[Any]) -> list[Any]:
-    """The inputs of a call after the first: the image, which comes first, without its pixels."""
+def _without_pixels(inputs: list[Any]) -> list[Any]:
+    """The inputs of the calls after the first: the image, which comes first, is blank."""
     first, *others = inputs
     return [pb.Tensor(protocol.NET_IMAGE, np.zeros(first.shape(), np.uint8)), *others]
 

@@ -40,11 +40,12 @@ class Counting:
     """The model of requests that name none."""
 
     @classmethod
-    def of_action(cls, model: str, parameters: Mapping[str, Mapping[str, str]]) -> Self:
-        """For the Triton model of an action, or its twin, by its config.pbtxt."""
+    def of_action(
+        cls, model: str, networks: Mapping[str, Any], defaults: Mapping[str, Any]
+    ) -> Self:
+        """For the Triton model of an action, or its twin, by the parameters of its config.pbtxt."""
         name = model.removesuffix(protocol.STREAM)
         served = {a.name.value for a in ACTIONS.values() if name == a.triton_model}
-        networks, defaults = (_value(parameters, key) for key in ("networks", "defaults"))
         names = {*networks, *(row.get("family") for row in networks.values())}
         actions = (name, *sorted(served - {name}))
         return cls(actions, names.__contains__, str(defaults.get("model", metrics.UNKNOWN)))
@@ -73,12 +74,6 @@ class Counting:
             return self.default
         name = protocol.canonical(str(counted.model))
         return name if self.is_known(name) else metrics.UNKNOWN
-
-
-def _value(parameters: Mapping[str, Mapping[str, str]], name: str) -> dict[str, Any]:
-    """A parameter of config.pbtxt, which is JSON text."""
-    value: dict[str, Any] = json.loads(parameters[name]["string_value"])
-    return value
 
 
 def _add_begin(action: str, about: Mapping[str, Any]) -> None:

@@ -103,11 +103,6 @@ def text_tensor(value: bytes) -> Array:
     return np.array([value], dtype=object)
 
 
-def array_of(request: Any, name: str) -> Array:
-    array: Array = pb.get_input_tensor_by_name(request, name).as_numpy()
-    return array
-
-
 def bytes_of(request: Any, name: str) -> bytes:
     tensor = pb.get_input_tensor_by_name(request, name)
     if tensor is None:
