@@ -35,6 +35,7 @@ from serving_for_tests import Serve, child, started
 VIDEO, SEGMENTER = "realesr-animevideov3", "u2net"
 CLIENTS, BURST, QUEUE = 8, 60, 16
 PAUSE = 100  # pictures, after which all clients wait while the server is measured
+SETTLED = 90  # seconds after which a sample is taken though processes are missing, or too many
 FIRST = 200  # pictures until everything is loaded and every kind of work was done
 FAULTS = ("kill", "reload", "kill", "burst", "kill", "reload", "kill", "triton")
 FAULT_EVERY, CANCEL_EVERY = 25, 20  # pictures
@@ -51,8 +52,9 @@ NOTES = [
     f"A fault every {FAULT_EVERY} pictures: a process of a random model is killed, Triton is, "
     f"config.yaml is edited, or {BURST} more pictures come at once, of which those beyond a queue "
     f"of {QUEUE} may be refused.",
-    f"Every {PAUSE} pictures the clients pause until nothing is in flight. Memory is the "
-    "proportional set size of `sakuga serve` and everything that it started.",
+    f"Every {PAUSE} pictures the clients pause until nothing is in flight, and the server has "
+    "replaced what was killed. Memory is the proportional set size of `sakuga serve` and of "
+    "everything that it started.",
     "A picture is lost when its client gets an error, and wrong when the result isn't a file of "
     "the size that was asked for.",
 ]
@@ -87,6 +89,8 @@ class Soak:
     errors: list[str] = field(default_factory=list)
     in_flight: int = 0
     begun: int = 0
+    models: Counter[str] = field(default_factory=Counter)
+    """Processes of each model, before anything was killed."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     def has_more(self) -> bool:
@@ -148,6 +152,7 @@ class Soak:
             self.gate.clear()
             while self.in_flight:
                 await asyncio.sleep(0.05)
+            await self.settled()
             self.samples.append(sample(self))
             print(self.samples[-1], dict(self.counts), flush=True)
             self.gate.set()
@@ -161,7 +166,18 @@ class Soak:
                 group.create_task(self.faults())
             for _ in range(CLIENTS):
                 group.create_task(self.client())
+        await self.settled()
         self.samples.append(sample(self))
+
+    async def settled(self) -> None:
+        """Waits until each model has its processes, and what was killed has left none."""
+        end = time.monotonic() + SETTLED
+        while (found := _models(self.serve)) != (self.models or found) or not found:
+            if time.monotonic() > end:
+                self.errors.append(f"after {self.begun} pictures: {found - self.models} too many")
+                return
+            await asyncio.sleep(0.2)
+        self.models = found
 
 
 async def cancelled(call: Any, seconds: float) -> str:
@@ -210,6 +226,11 @@ def kill(serve: Serve, name: str) -> None:
     stubs = [stub.pid for stub in processes.stubs_of(triton) if stub.model == name]
     for pid in [triton] if name == "tritonserver" else stubs[-1:]:
         os.kill(pid, signal.SIGKILL)
+
+
+def _models(serve: Serve) -> Counter[str]:
+    triton = _triton(serve)
+    return Counter(stub.model for stub in processes.stubs_of(triton)) if triton else Counter()
 
 
 def _triton(serve: Serve) -> int | None:

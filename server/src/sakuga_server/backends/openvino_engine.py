@@ -73,6 +73,7 @@ class OpenVINO:
     def _release(self) -> None:
         for part in self.parts:
             part.release()
+        memory.trim()
 
     def prepare(self, name: str) -> None:
         """Compiles what an output of pictures without alpha in 8 bits needs, in the background.
