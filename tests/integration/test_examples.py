@@ -1,4 +1,4 @@
-"""The examples, and those of docs/python.md, as a reader would run them."""
+"""The examples, and those of docs/guides/python.md, as a reader would run them."""
 
 import json
 import os

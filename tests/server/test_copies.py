@@ -1,4 +1,4 @@
-"""How much memory a picture takes beside its result: docs/copies.md, measured.
+"""How much memory a picture takes beside its result: docs/reference/copies.md, measured.
 
 numpy, bytes and OpenCV's results are counted; Pillow's own pictures aren't.
 """

@@ -18,7 +18,7 @@ ABOUT = (
 )
 DEFAULTS = (
     "config.yaml may set other defaults; `sakuga config show` prints those in effect. "
-    "docs/command-line.md describes names, archives, exit statuses and JSON."
+    "docs/guides/folders.md describes names, archives, exit statuses and JSON."
 )
 
 

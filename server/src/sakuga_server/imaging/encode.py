@@ -56,7 +56,7 @@ def encode(
             and one more with alpha.
         quality: 1 to 100, of jpeg, webp, avif, heic and jxl; left out, jpeg takes 95 and heic 90,
             the others are lossless, avif as nearly as it can.
-        keep_metadata: write what docs/metadata.md says, the colour profile included.
+        keep_metadata: write what docs/reference/metadata.md says, the colour profile included.
         lossless: of webp, avif, heic and jxl; None: where no quality is set, but for heic.
 
     Raises:

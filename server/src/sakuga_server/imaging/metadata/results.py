@@ -8,7 +8,7 @@ from sakuga_server.imaging.metadata.exif import Exif
 from sakuga_server.imaging.metadata.ifd import text
 from sakuga_server.imaging.metadata.record import Metadata, Text
 
-# What each format has a place for; docs/metadata.md has the same table.
+# What each format has a place for; docs/reference/metadata.md has the same table.
 HOLDS = {
     "png": {"icc", "exif", "xmp", "iptc", "dpi", "text", "color"},
     "jpeg": {"icc", "exif", "xmp", "iptc", "dpi", "comment"},
