@@ -211,7 +211,8 @@ def write(serve: Serve, tile_size: int = 256) -> None:
         "providers": {"image": {"upscale": video, "fix_artifacts": video | {"inpaint": "opencv"}}},
         "rembg": {"model": SEGMENTER},
         "realesrgan": {"tile_size": tile_size},
-        "server": {"url": serve.url, "repository": "repository", "queue_size": QUEUE},
+        "server": {"url": serve.url, "repository": "repository"},
+        "limits": {"queue_size": QUEUE},
     }
     new = serve.file.with_suffix(".new")
     new.write_text(json.dumps(blocks))

@@ -45,7 +45,7 @@ def test_a_picture_takes_no_more_than_is_expected_and_not_much_less(case: str) -
     "path",
     [
         *("limits.input_bytes", "limits.input_pixels", "limits.output_pixels", "limits.tile_size"),
-        *("server.queue_size", "server.upscale_workers", "server.instances"),
+        *("limits.queue_size", "server.upscale_workers", "server.instances"),
     ],
 )
 def test_each_limit_counts(path: str) -> None:

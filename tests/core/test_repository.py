@@ -134,12 +134,8 @@ def test_smaller_tiles_allow_larger_batches() -> None:
 
 def test_operators_settings_reach_the_files() -> None:
     config = Config()
-    config.server.upscale_workers, config.server.queue_size, config.server.max_queue_delay_us = (
-        7,
-        33,
-        250,
-    )
-    config.limits.input_pixels = 1234
+    config.server.upscale_workers, config.server.max_queue_delay_us = 7, 250
+    config.limits.queue_size, config.limits.input_pixels = 33, 1234
     config.server.matting_workers = 3
     config.server.fix_artifacts_workers = 5
     config.rembg.alpha_matting = True

@@ -215,7 +215,7 @@ def test_the_metrics_of_servers_are_documented() -> None:
 
 def test_a_change_of_the_configuration_is_a_rollout() -> None:
     values = VALUES[0]
-    before, after = pods(values), pods(values, "config.server.queue_size=7")
+    before, after = pods(values), pods(values, "config.limits.queue_size=7")
     assert before["sakuga-servers"] != after["sakuga-servers"]
     assert before["sakuga-envoy"] == after["sakuga-envoy"]
 

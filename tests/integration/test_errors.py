@@ -206,7 +206,7 @@ async def test_a_full_queue_answers_at_once(
     config: Config, action: str, options: dict[str, object], models: list[str], pictures: int
 ) -> None:
     narrow = config.model_copy(deep=True)
-    narrow.server.upscale_workers = narrow.server.matting_workers = narrow.server.queue_size = 1
+    narrow.server.upscale_workers = narrow.server.matting_workers = narrow.limits.queue_size = 1
     narrow.server.in_flight = pictures
     folder = config.server.repository.with_name(f"narrow-{action}")
     writer.write(folder, narrow)

@@ -62,7 +62,7 @@ def need(config: Config, loaded: Collection[str] | None = None) -> Need:
         loaded: Triton's models that are there; None: all that the actions name.
     """
     limits, processes = config.limits, sum(_processes(config).values())
-    waiting = len(_processes(config)) * config.server.queue_size * limits.input_bytes
+    waiting = len(_processes(config)) * limits.queue_size * limits.input_bytes
     pixels = limits.input_pixels, limits.output_pixels
     largest = min(LARGEST_RESULT, SAMPLES * limits.output_pixels)
     work = sum(
@@ -165,7 +165,7 @@ def _changes(
         "limits.input_pixels": pixels // 4,
         "limits.output_pixels": pixels,
         "limits.tile_size": tile,
-        "server.queue_size": max(1, waiting),
+        "limits.queue_size": max(1, waiting),
     }
     if workers:
         wanted |= {f"server.{name}": workers for name in config.server.workers_for(workers)}

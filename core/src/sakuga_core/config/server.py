@@ -116,8 +116,6 @@ class Server(Block):
     """Processes of the `rembg` pipeline, one picture each; its twin has as many."""
     fix_artifacts_workers: Count = 2
     """Processes of the `fix_artifacts` pipeline, one picture each; its twin has as many."""
-    queue_size: Count = 256
-    """Pictures that may wait in a pipeline's queue; one more is refused as Overloaded."""
     licences: Literal["any", "permissive"] = "any"
     """Networks that requests may name. permissive: those alone whose weights have a licence such as
     MIT, BSD or Apache-2.0, which `sakuga models` lists; others are refused by their names."""
@@ -158,8 +156,8 @@ class Server(Block):
 
 
 class Limits(Block):
-    """Limits of one request. The input's are checked before the picture is decoded, the output's
-    before a network runs."""
+    """Limits of the server: of one request, and how many may wait. The input's are checked before
+    the picture is decoded, the output's before a network runs."""
 
     input_bytes: Count = 256 * 2**20
     """Size of an encoded file, in bytes."""
@@ -179,3 +177,5 @@ class Limits(Block):
     warning."""
     regions: Count = 256
     """How many `regions` a request of `fix_artifacts` may have."""
+    queue_size: Count = 256
+    """Pictures that may wait in a pipeline's queue; one more is refused as Overloaded."""

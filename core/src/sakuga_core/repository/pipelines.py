@@ -163,7 +163,7 @@ def _python(
     # Nothing is batched here; without this the queue would have no bound, and a picture would be
     # begun that its caller has given up.
     policy = {
-        "max_queue_size": config.server.queue_size,
+        "max_queue_size": config.limits.queue_size,
         # The caller's own limit, which Triton takes only where it is shorter than one given here.
         "allow_timeout_override": True,
         "default_timeout_microseconds": int(config.server.timeout * 1e6),
