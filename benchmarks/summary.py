@@ -1,4 +1,4 @@
-"""All benchmarks in one table, from what each wrote last, and two plots for the README.
+"""All benchmarks in one table, from what each wrote last, and two plots for docs/performance.md.
 
 `python benchmarks/summary.py`, after the others; seconds.
 """
