@@ -155,7 +155,7 @@ async def test_a_gateway_that_goes_is_unavailable_and_found_again(
 
 
 def test_the_example_of_the_page_on_python_runs(web: Web, tmp_path: Path) -> None:
-    page = (PROJECT / "docs" / "python.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs/guides/python.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```py\n(.*?)```", page, re.DOTALL)
     (tmp_path / "samples").mkdir()
     Image.fromarray(sample("sunset", (0, 0, 90, 80))).save(tmp_path / "samples" / "sunset.png")

@@ -15,7 +15,7 @@ from networks_for_tests import PROJECT
 from pictures import encoded, off, pixels_of, sample
 from sakuga import SyncImages, connect_sync
 
-PAGE = (PROJECT / "docs" / "python.md").read_text(encoding="utf-8")
+PAGE = (PROJECT / "docs/guides/python.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 RAY_DATA = PROJECT / "examples" / "ray_data.py"
 OPTIONS = {"scale": 2, "model": "realesr-animevideov3"}
@@ -47,7 +47,7 @@ def test_the_examples_of_the_page_on_python_run(example: str, tmp_path: Path, ur
 
 def test_every_link_of_the_page_leads_somewhere() -> None:
     for path, _, heading in re.findall(r"\]\(([^)#]+)(#([^)]+))?\)", PAGE):
-        target = PROJECT / "docs" / path
+        target = PROJECT / "docs/guides" / path
         assert target.exists()
         assert not heading or heading in headings(target.read_text(encoding="utf-8"))
 
