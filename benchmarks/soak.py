@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from serving_for_tests import Serve, child, started
 VIDEO, SEGMENTER = "realesr-animevideov3", "u2net"
 CLIENTS, BURST, QUEUE = 8, 60, 16
 PAUSE = 100  # pictures, after which all clients wait while the server is measured
+WARM = 40  # pictures, always the same, before each sample
 SETTLED = 90  # seconds after which a sample is taken though processes are missing, or too many
 FIRST = 200  # pictures until everything is loaded and every kind of work was done
 FAULTS = ("kill", "reload", "kill", "burst", "kill", "reload", "kill", "triton")
@@ -53,7 +54,7 @@ NOTES = [
     f"config.yaml is edited, or {BURST} more pictures come at once, of which those beyond a queue "
     f"of {QUEUE} may be refused.",
     f"Every {PAUSE} pictures the clients pause until nothing is in flight, and the server has "
-    "replaced what was killed. Memory is the proportional set size of `sakuga serve` and of "
+    f"replaced what was killed; then {WARM} pictures, always the same, are processed. Memory is the proportional set size of `sakuga serve` and of "
     "everything that it started.",
     "A picture is lost when its client gets an error, and wrong when the result isn't a file of "
     "the size that was asked for.",
@@ -112,8 +113,7 @@ class Soak:
 
     async def _outcome(self, number: int, *, extra: bool) -> str:
         action, data, size, options = work(number)
-        follow = (lambda _: None) if number % 2 else None
-        call = self.images.run(data, action, options, on_progress=follow)
+        call = self.images.run(data, action, options, on_progress=self.followed(number))
         if not self.calm and not extra and number % CANCEL_EVERY == 0:
             return await cancelled(call, random.uniform(0, 0.5))
         try:
@@ -152,8 +152,7 @@ class Soak:
             self.gate.clear()
             while self.in_flight:
                 await asyncio.sleep(0.05)
-            await self.settled()
-            self.samples.append(sample(self))
+            await self.take_sample()
             print(self.samples[-1], dict(self.counts), flush=True)
             self.gate.set()
             if not self.has_more():
@@ -166,8 +165,25 @@ class Soak:
                 group.create_task(self.faults())
             for _ in range(CLIENTS):
                 group.create_task(self.client())
+        await self.take_sample()
+
+    async def take_sample(self) -> None:
+        """Once the server is as before the last fault, and all of its processes have worked: one
+        that was just started has less."""
+        await self.settled()
+        async with asyncio.TaskGroup() as group:
+            for number in range(WARM):
+                group.create_task(self.warm_up(number))
         await self.settled()
         self.samples.append(sample(self))
+
+    async def warm_up(self, number: int) -> None:
+        action, data, _, options = work(number)
+        await self.images.run(data, action, options, on_progress=self.followed(number))
+
+    @staticmethod
+    def followed(number: int) -> Callable[[Any], None] | None:
+        return (lambda _: None) if number % 2 else None
 
     async def settled(self) -> None:
         """Waits until each model has its processes, and what was killed has left none."""
