@@ -54,8 +54,8 @@ NOTES = [
     f"config.yaml is edited, or {BURST} more pictures come at once, of which those beyond a queue "
     f"of {QUEUE} may be refused.",
     f"Every {PAUSE} pictures the clients pause until nothing is in flight, and the server has "
-    f"replaced what was killed; then {WARM} pictures, always the same, are processed. Memory is the proportional set size of `sakuga serve` and of "
-    "everything that it started.",
+    f"replaced what was killed; then {WARM} pictures, always the same, are processed. Memory is "
+    "the proportional set size of `sakuga serve` and of everything that it started.",
     "A picture is lost when its client gets an error, and wrong when the result isn't a file of "
     "the size that was asked for.",
 ]
@@ -171,9 +171,10 @@ class Soak:
         """Once the server is as before the last fault, and all of its processes have worked: one
         that was just started has less."""
         await self.settled()
-        async with asyncio.TaskGroup() as group:
-            for number in range(WARM):
-                group.create_task(self.warm_up(number))
+        for first in range(0, WARM, CLIENTS):
+            async with asyncio.TaskGroup() as group:
+                for number in range(first, first + CLIENTS):
+                    group.create_task(self.warm_up(number))
         await self.settled()
         self.samples.append(sample(self))
 
