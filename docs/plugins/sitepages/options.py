@@ -1,0 +1,107 @@
+"""The page of the actions' options, from their classes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from sakuga.cli.images import command_of
+from sakuga_core.actions import ACTIONS, Action
+from sakuga_core.networks.ncnn_families import FAMILIES
+from sakuga_core.networks.registry import NETWORKS
+from sakuga_gateway.schemas import options_schema
+from sitepages.markdown import NONE, code, codes, page, sentence, table
+from sitepages.schema import default, values
+
+ABOUT = """# Options
+
+The options of each action. They are given with a request (`{"scale": 2}`), as a flag (`--scale 2`), as a field of a
+form over HTTP, or in [config.yaml](config.md); the first of these that has an option wins. The defaults are those of an
+empty config.yaml. An unknown option, or a value that isn't allowed, is a
+[`BadOption`](errors.md#BadOption) that lists what is."""
+
+
+def options_page() -> str:
+    """A table for each action."""
+    return page(ABOUT, *(_section(action) for action in ACTIONS.values()))
+
+
+def _section(action: Action) -> str:
+    head = ("option", "values", "default", "description", "flag")
+    return page(
+        f"## {action.name.value} {{#{action.name.value}}}",
+        f"{action.summary} On the command line: "
+        f"[`sakuga {action.command}`](command-line.md#sakuga-{action.command}).",
+        table(head, _rows(action)),
+    )
+
+
+def _rows(action: Action) -> Iterator[tuple[str, ...]]:
+    flags = {each.name: each for each in command_of(action).params}
+    for name, schema in options_schema(action)["properties"].items():
+        field = action.options.model_fields[name]
+        shown = {**schema, "examples": field.examples} if field.examples else schema
+        also = [each for each in _names(action, name) if each != name]
+        named = code(name, f"{action.name.value}.{name}")
+        described = sentence(str(field.description))
+        yield (
+            f"{named}, also {codes(also)}" if also else named,
+            values(shown),
+            default_of(action, name),
+            described,
+            _flag(flags.get(name)),
+        )
+
+
+def _names(action: Action, name: str) -> list[str]:
+    """What an option may be called."""
+    alias: Any = action.options.model_fields[name].validation_alias
+    return list(getattr(alias, "choices", [name]))
+
+
+def default_of(action: Action, name: str) -> str:
+    """An option's default; where the networks have their own, these."""
+    value = action.defaults.get(name, action.options.model_fields[name].default)
+    if value is not None:
+        return default(value)
+    if name == "model":
+        return code(action.default_model)
+    return {
+        "scale": _of_networks(_scales()) or NONE,
+        "denoise_level": _of_networks({each.name: each.usual for each in FAMILIES}),
+        "tile_size": _tile_sizes(),
+    }.get(name, NONE)
+
+
+def _scales() -> dict[str, str]:
+    """The scale of requests that name none, by what they name."""
+    scales: dict[str, list[int]] = {}
+    for row in NETWORKS:
+        if row.kind == "upscale":
+            scales.setdefault(row.called, []).append(row.facts.scale)  # type: ignore[attr-defined]
+    return {name: str(min(s for s in of if s > 1)) for name, of in scales.items()}
+
+
+def _of_networks(by_name: dict[str, str]) -> str:
+    """A default that differs between networks: each value, and for which it is."""
+    names: dict[str, list[str]] = {}
+    for name, value in by_name.items():
+        names.setdefault(value, []).append(name)
+    *fewer, most = sorted(names, key=lambda value: len(names[value]))
+    others = "; ".join(f"{code(value)} for {codes(names[value])}" for value in fewer)
+    return f"{code(most)}; {others}" if others else code(most)
+
+
+def _tile_sizes() -> str:
+    """The largest tile: the limit's, or a network's own."""
+    sizes: dict[str, set[str]] = {}
+    for row in NETWORKS:
+        own = getattr(row, "tile_size", None)
+        if own:
+            sizes.setdefault(str(own), set()).add(f"{row.called}, {row.facts.scale}x")  # type: ignore[attr-defined]
+    own = "; ".join(f"{code(size)} at most for {', '.join(sorted(of))}" for size, of in sizes.items())
+    return f"{code('limits.tile_size')}; {own}"
+
+
+def _flag(parameter: click.Parameter | None) -> str:
+    return codes([*parameter.opts, *parameter.secondary_opts]) if parameter else NONE
