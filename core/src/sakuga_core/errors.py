@@ -190,10 +190,11 @@ _MESSAGE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
 
 def from_message(text: str) -> SakugaError | None:
-    """The error whose `to_message` is in `text`, or None.
+    """The error whose `to_message` is in a text, or None.
 
-    Triton adds a prefix (an ensemble names the step that failed), so the class name may stand
-    anywhere.
+    Args:
+        text: gRPC's message. Triton adds a prefix (an ensemble names the step that failed), so the
+            class name may stand anywhere.
     """
     found = _MESSAGE.search(text)
     return _BY_NAME[found[1]](found[2]) if found else None

@@ -72,7 +72,7 @@ def _rows(path: str, kind: type[Block]) -> Iterator[tuple[str, ...]]:
         whole, found = f"{path}.{name}", properties[name]
         ends = " *Needs a restart.*" if needs_restart(whole) else ""
         yield (
-            code(whole, whole.replace("*", "each")),
+            code(name, whole.replace("*", "each")),
             values(found, schema["$defs"]),
             "required" if field.is_required() else default(_default(field)),
             sentence(" ".join(_description(found, name).split())) + ends,

@@ -56,7 +56,7 @@ def errors_page() -> str:
 def _row(kind: type[SakugaError], meaning: str) -> tuple[str, ...]:
     depth = len(kind.__mro__) - len(SakugaError.__mro__) - 1
     return (
-        "&emsp;" * depth + code(kind.__name__, kind.__name__),
+        "&nbsp;" * 4 * depth + code(kind.__name__, kind.__name__),
         sentence(meaning),
         code(kind.status),
         str(kind.http_status),

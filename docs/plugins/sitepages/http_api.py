@@ -169,8 +169,8 @@ def _answers(operation: Schema) -> str:
         if PROBLEM in kinds or (is_error and status.isdigit()):
             failures.append(f"[{status}](#status-{status})")
             continue
-        told = f" as {codes(kinds)}" if kinds and not is_error else ""
-        lines.append(f"- `{status}`: {text(answer['description'])}{told}")
+        told = f" ({codes(kinds)})" if kinds and not is_error else ""
+        lines.append(f"- `{status}`{told}: {text(answer['description'])}")
         headers = answer.get("headers", {})
         lines += [f"    - header {code(n)}" + _said(h) for n, h in headers.items()]
     if failures:

@@ -48,9 +48,12 @@ def text(value: str) -> str:
 
 
 def sentence(value: str) -> str:
-    """A text that begins with a capital letter and ends with a full stop."""
+    """A text that begins with a capital letter, unless with a name or a value, and ends with a full
+    stop."""
     value = text(value.strip())
-    return value and value[0].upper() + value[1:] + ("" if value[-1] in ".!?:" else ".")
+    if re.match(r"[a-z]+,?( |$)", value):
+        value = value[0].upper() + value[1:]
+    return value + ("" if not value or value[-1] in ".!?:" else ".")
 
 
 def page(*parts: str) -> str:

@@ -27,7 +27,7 @@ def options_page() -> str:
 
 
 def _section(action: Action) -> str:
-    head = ("option", "values", "default", "description", "flag")
+    head = ("option, flag", "values", "default", "description")
     return page(
         f"## {action.name.value} {{#{action.name.value}}}",
         f"{action.summary} On the command line: "
@@ -41,16 +41,21 @@ def _rows(action: Action) -> Iterator[tuple[str, ...]]:
     for name, schema in options_schema(action)["properties"].items():
         field = action.options.model_fields[name]
         shown = {**schema, "examples": field.examples} if field.examples else schema
-        also = [each for each in _names(action, name) if each != name]
-        named = code(name, f"{action.name.value}.{name}")
-        described = sentence(str(field.description))
         yield (
-            f"{named}, also {codes(also)}" if also else named,
+            _called(action, name, flags.get(name)),
             values(shown),
             default_of(action, name),
-            described,
-            _flag(flags.get(name)),
+            sentence(str(field.description)),
         )
+
+
+def _called(action: Action, name: str, flag: click.Parameter | None) -> str:
+    """An option's names, and its flags below."""
+    first, *others = _names(action, name)
+    also = f", {codes(others)}" if others else ""
+    flags = [*flag.opts, *flag.secondary_opts] if flag else []
+    below = f"<br>{'<br>'.join(map(code, flags))}" if flags else ""
+    return f"{code(first, f'{action.name.value}.{name}')}{also}{below}"
 
 
 def _names(action: Action, name: str) -> list[str]:
@@ -67,7 +72,7 @@ def default_of(action: Action, name: str) -> str:
     if name == "model":
         return code(action.default_model)
     return {
-        "scale": _of_networks(_scales()) or NONE,
+        "scale": _of_networks(_scales(), action.default_model),
         "denoise_level": _of_networks({each.name: each.usual for each in FAMILIES}),
         "tile_size": _tile_sizes(),
     }.get(name, NONE)
@@ -82,14 +87,19 @@ def _scales() -> dict[str, str]:
     return {name: str(min(s for s in of if s > 1)) for name, of in scales.items()}
 
 
-def _of_networks(by_name: dict[str, str]) -> str:
-    """A default that differs between networks: each value, and for which it is."""
+def _of_networks(by_name: dict[str, str], usual: str = "") -> str:
+    """A default that differs between networks: each value, and for which it is.
+
+    Args:
+        by_name: the value of each network or family.
+        usual: one of them, whose value is that of all that aren't named.
+    """
     names: dict[str, list[str]] = {}
     for name, value in by_name.items():
         names.setdefault(value, []).append(name)
-    *fewer, most = sorted(names, key=lambda value: len(names[value]))
-    others = "; ".join(f"{code(value)} for {codes(names[value])}" for value in fewer)
-    return f"{code(most)}; {others}" if others else code(most)
+    named = [value for value in names if value != by_name.get(usual)]
+    listed = [f"{code(value)} for {codes(names[value])}" for value in named]
+    return "; ".join([*([code(by_name[usual])] if usual in by_name else []), *listed])
 
 
 def _tile_sizes() -> str:
@@ -101,7 +111,3 @@ def _tile_sizes() -> str:
             sizes.setdefault(str(own), set()).add(f"{row.called}, {row.facts.scale}x")  # type: ignore[attr-defined]
     own = "; ".join(f"{code(size)} at most for {', '.join(sorted(of))}" for size, of in sizes.items())
     return f"{code('limits.tile_size')}; {own}"
-
-
-def _flag(parameter: click.Parameter | None) -> str:
-    return codes([*parameter.opts, *parameter.secondary_opts]) if parameter else NONE

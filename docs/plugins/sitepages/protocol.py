@@ -47,6 +47,7 @@ def protocol_page() -> str:
         ABOUT,
         "## Models {#models}",
         table(("model", "what it does", "inputs", "outputs"), map(_row, models)),
+        "An input with a question mark may be left out.",
         STREAMS,
         "## Tensors {#tensors}",
         _table(each for each in names() if each.constant in _TENSORS),

@@ -47,14 +47,16 @@ def python_api_page() -> str:
         _described("sakuga_core.errors.is_retryable"),
         "## Options {#options}",
         OPTIONS,
-        *(_described(f"sakuga_core.options.{name}", members=False) for name in _option_classes()),
+        *(_described(f"sakuga_core.options.{name}", members="false") for name in _option_classes()),
         _described("sakuga_core.options.parse_options"),
         _described("sakuga_core.options.overridden"),
     )
 
 
 def _group(title: str, names: tuple[str, ...]) -> list[str]:
-    parts = [f"## {title}", *(_described(f"sakuga.{name}") for name in names)]
+    members = {"Config": "[block, options_for, set_options_for]"}
+    described = (_described(f"sakuga.{name}", members.get(name, "")) for name in names)
+    parts = [f"## {title}", *described]
     if title == "Connections":
         parts += [CALLS, _described("sakuga.calls.ActionCall"), _described("sakuga.calls.WaitingCall")]
     if title == "Configuration":
@@ -63,8 +65,14 @@ def _group(title: str, names: tuple[str, ...]) -> list[str]:
     return parts
 
 
-def _described(path: str, members: bool = True) -> str:
-    return f"::: {path}" + ("" if members else "\n    options:\n      members: false")
+def _described(path: str, members: str = "") -> str:
+    """What mkdocstrings replaces by a name's documentation.
+
+    Args:
+        path: of the name.
+        members: those to describe, as YAML; if unset, all that are public.
+    """
+    return f"::: {path}" + (f"\n    options:\n      members: {members}" if members else "")
 
 
 def _option_classes() -> tuple[str, ...]:

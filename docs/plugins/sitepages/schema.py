@@ -34,7 +34,7 @@ def values(schema: Schema, definitions: Schema = NOTHING) -> str:
         definitions: what its references name.
     """
     if isinstance(examples := schema.get("examples"), list) and isinstance(examples[0], str):
-        return text(", ".join(examples))
+        return text(", ".join(each.partition("; ")[0] for each in examples))
     if "$ref" in schema:
         return values(definitions.get(schema["$ref"].rpartition("/")[2], NOTHING), definitions)
     if kinds := schema.get("anyOf") or schema.get("oneOf"):
