@@ -1,5 +1,6 @@
 """What mkdocs calls: it adds the generated pages, and makes links those of the site."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sitepages.protocol import protocol_page
 from sitepages.python_api import python_api_page
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = re.compile(r"(?<=<code>)[^<\s]{40,}(?=</code>)")
 IMAGES = "files/"  # where the site has images that lie outside of docs/
 
 GENERATED: dict[str, Callable[[], str]] = {
@@ -82,3 +84,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     pages = {**root_files.ALSO, **_copied(), **outside}
     site = links.Links(ROOT, pages, config.repo_url or "")
     return site.rewritten(markdown, _origin(page.file.src_uri), page.file.src_uri)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Long names, as those of tests, may be broken, so that tables fit."""
+    return LONG.sub(lambda found: re.sub(r"(?<=[/_:.])(?=\w)", "<wbr>", found[0]), html)

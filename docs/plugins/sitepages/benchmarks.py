@@ -30,7 +30,9 @@ class Result(NamedTuple):
 
 def results(root: Path) -> list[Result]:
     """Every page of results, that of all comparisons first."""
-    files = sorted((root / RESULTS).glob("*.md"), key=lambda file: (file.stem != "summary", file.stem))
+    files = sorted(
+        (root / RESULTS).glob("*.md"), key=lambda file: (file.stem != "summary", file.stem)
+    )
     return [_result(file, root) for file in files]
 
 

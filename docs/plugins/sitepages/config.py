@@ -99,4 +99,6 @@ def _items(kind: type[Block]) -> Iterator[tuple[str, type[Block]]]:
 
 
 def _variables(variables: tuple[Variable, ...]) -> str:
-    return table(("variable", "meaning"), [(code(v.name, v.name), text(v.meaning)) for v in variables])
+    return table(
+        ("variable", "meaning"), [(code(v.name, v.name), text(v.meaning)) for v in variables]
+    )

@@ -21,7 +21,9 @@ class Variable(NamedTuple):
 
 # For people to set.
 PUBLIC = (
-    Variable("SAKUGA_CONFIG", "the config.yaml to use, where no `--config` and no argument names one"),
+    Variable(
+        "SAKUGA_CONFIG", "the config.yaml to use, where no `--config` and no argument names one"
+    ),
     Variable(URL, "replaces `server.url`"),
     Variable(JOBS, "replaces `gateway.jobs`"),
     Variable(KEY, "a gateway's key, which clients send to it"),

@@ -49,7 +49,9 @@ def http_api_page() -> str:
 def _keys(whole: Schema) -> str:
     found = whole["components"]["securitySchemes"].values()
     ways = [
-        f"the header `{each['name']}: KEY`" if each["type"] == "apiKey" else "the header `Authorization: Bearer KEY`"
+        f"the header `{each['name']}: KEY`"
+        if each["type"] == "apiKey"
+        else "the header `Authorization: Bearer KEY`"
         for each in found
     ]
     return " or ".join(ways)
@@ -75,7 +77,9 @@ def _route(method: str, path: str, operation: Schema, whole: Schema) -> str:
     fields = list(_fields(operation, whole))
     in_body = {name for name, _ in fields}
     parameters = operation.get("parameters", [])
-    also = [each["name"] for each in parameters if each["name"] in in_body and each["in"] == "query"]
+    also = [
+        each["name"] for each in parameters if each["name"] in in_body and each["in"] == "query"
+    ]
     return page(
         f"### `{method} {path}` {{#{slug(f'{method} {path}')}}}",
         sentence(operation.get("summary", "")),
@@ -145,7 +149,9 @@ def _field(
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A field; then those within it, but for `options`, which are those beside it."""
     said = schema.get("description", "")
-    shown = "a JSON object" if schema.get("type") == "object" else values(schema, _definitions(whole))
+    shown = (
+        "a JSON object" if schema.get("type") == "object" else values(schema, _definitions(whole))
+    )
     usual = "required" if required else default(schema.get("default"))
     yield name, (code(name), shown or "any", NONE if usual == "`{}`" else usual, sentence(said))
     if name.rpartition(".")[2] != "options":
@@ -157,7 +163,9 @@ def _in_query(also: list[str], in_body: set[str]) -> str:
     if not also:
         return ""
     left_out = sorted(in_body - set(also))
-    return f"All fields but {codes(left_out)} may stand in the query as well, as with a picture alone."
+    return (
+        f"All fields but {codes(left_out)} may stand in the query as well, as with a picture alone."
+    )
 
 
 def _answers(operation: Schema) -> str:

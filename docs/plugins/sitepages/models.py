@@ -44,14 +44,17 @@ def models_page() -> str:
         _facts(),
         "### Families {#families}",
         "[Families](guides/families.md) stand for a network for each scale and denoise level.",
-        table(("family", "denoise levels by scale", "of requests that name none", "networks"), map(_family, FAMILIES)),
+        table(("family", "denoise levels", "default level", "networks"), map(_family, FAMILIES)),
         "## Background removal {#segment}",
         _segmenting(),
         "## Inpainting {#inpaint}",
         "In order of preference: `inpaint: auto` takes the first that the server has.",
         _inpainting(),
         "## Where weights come from {#sources}",
-        table(("network", "source", "for machines that reach a package index alone"), map(_source, NETWORKS)),
+        table(
+            ("network", "source", "for machines that reach a package index alone"),
+            map(_source, NETWORKS),
+        ),
     )
 
 
@@ -90,7 +93,15 @@ def _upscaling() -> str:
 
 
 def _facts() -> str:
-    head = ("network", "work", "receptive field", "starts at multiples of", "largest tile", "parameters", "precisions")
+    head = (
+        "network",
+        "work",
+        "receptive field",
+        "starts at multiples of",
+        "largest tile",
+        "parameters",
+        "precisions",
+    )
     return table(head, (_fact_row(row) for row in _different()))
 
 
@@ -138,7 +149,15 @@ def _family(family: Family) -> tuple[str, ...]:
 
 
 def _segmenting() -> str:
-    head = ("name", "what it is", "input", "fp16", "tried on its weights", "default of", "licence of the weights")
+    head = (
+        "name",
+        "what it is",
+        "input",
+        "fp16",
+        "tried on its weights",
+        "default of",
+        "licence of the weights",
+    )
     rows = (
         (
             _named(row),

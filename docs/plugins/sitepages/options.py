@@ -109,5 +109,7 @@ def _tile_sizes() -> str:
         own = getattr(row, "tile_size", None)
         if own:
             sizes.setdefault(str(own), set()).add(f"{row.called}, {row.facts.scale}x")  # type: ignore[attr-defined]
-    own = "; ".join(f"{code(size)} at most for {', '.join(sorted(of))}" for size, of in sizes.items())
+    own = "; ".join(
+        f"{code(size)} at most for {', '.join(sorted(of))}" for size, of in sizes.items()
+    )
     return f"{code('limits.tile_size')}; {own}"

@@ -28,7 +28,7 @@ details (RFC 9457), whose `error` is the name of the class."""
 
 _TENSORS = ("IMAGE", "OPTIONS", "RESULT", "REPORT", "PROGRESS")
 _PARAMETERS = ("ACTION", "ATTEMPT", "SENT", "UNCOUNTED")
-_NETWORK_TENSORS = ("NET_", "TILE_", "AGAIN", "GIVE_UP")
+_NETWORK_PARAMETERS = ("TILE_KEY", "TILE_CALL", "AGAIN", "GIVE_UP")
 
 
 class Name(NamedTuple):
@@ -59,7 +59,9 @@ def protocol_page() -> str:
         "## Networks {#networks}",
         "Tensors of the networks, which the pipelines call inside the server. A network is a Triton model of its own, "
         "named as requests name it, with `_` for `-`; [all models](../models.md) lists them.",
-        _table(each for each in names() if each.constant.startswith(_NETWORK_TENSORS)),
+        _table(each for each in names() if each.constant.startswith("NET_")),
+        f"Functions that are named here are in {code(protocol.__name__)}.",
+        f"{codes(getattr(protocol, each) for each in _NETWORK_PARAMETERS)}: {_said('TILE_KEY')}",
     )
 
 
@@ -100,12 +102,16 @@ def _table(found: Iterable[Name]) -> str:
 
 
 def _parameters() -> str:
-    said = next(each.comment for each in names() if each.constant == _PARAMETERS[0])
-    about = text(said)
+    about = _said(_PARAMETERS[0])
     for constant in _PARAMETERS:
         about = about.replace(f"{constant}:", f"{code(getattr(protocol, constant))}:")
     header = f"The id of a request is its own in gRPC; a gateway takes and gives it in {code(protocol.REQUEST_ID)}."
     return f"{about}\n\n{header}"
+
+
+def _said(constant: str) -> str:
+    """What the module says of a constant."""
+    return text(next(each.comment for each in names() if each.constant == constant))
 
 
 def names() -> Iterator[Name]:

@@ -17,7 +17,13 @@ pixels of the picture after its EXIF orientation is applied, times in seconds.""
 # Every name that `sakuga` exports, but the errors, in the order of the page.
 GROUPS = {
     "Connections": ("connect", "connect_sync", "Images", "SyncImages"),
-    "Actions, results, progress": ("ImageAction", "Reply", "Progress", "request_id", "trace_context"),
+    "Actions, results, progress": (
+        "ImageAction",
+        "Reply",
+        "Progress",
+        "request_id",
+        "trace_context",
+    ),
     "Repairing step by step": (
         *("fix_artifacts", "inpaint_regions", "Region"),
         *("ArtifactDetector", "AutoDetector", "ArtifactFixProvider"),
@@ -29,7 +35,9 @@ GROUPS = {
 CALLS = "An attribute of `Images` for each action is an `ActionCall`, one of `SyncImages` a `WaitingCall`:"
 OPTIONS = """The classes of options, of which [Options](options.md) lists the fields. A request's mapping is parsed as one of
 them."""
-CONFIG = "[config.yaml](config.md) lists the settings, which are attributes of `Config` and its blocks."
+CONFIG = (
+    "[config.yaml](config.md) lists the settings, which are attributes of `Config` and its blocks."
+)
 
 
 def python_api_page() -> str:
@@ -58,7 +66,11 @@ def _group(title: str, names: tuple[str, ...]) -> list[str]:
     described = (_described(f"sakuga.{name}", members.get(name, "")) for name in names)
     parts = [f"## {title}", *described]
     if title == "Connections":
-        parts += [CALLS, _described("sakuga.calls.ActionCall"), _described("sakuga.calls.WaitingCall")]
+        parts += [
+            CALLS,
+            _described("sakuga.calls.ActionCall"),
+            _described("sakuga.calls.WaitingCall"),
+        ]
     if title == "Configuration":
         parts.insert(1, CONFIG)
         parts.append(_described("sakuga_core.config.file.refresh"))
@@ -87,5 +99,3 @@ def _error(row: tuple[type[SakugaError], str]) -> tuple[str, ...]:
         code(base.__name__),
         sentence(meaning),
     )
-
-
