@@ -4,7 +4,7 @@
 #   make serve   a server on this machine      make bench   side by side with the peer
 #   make web     a web page and HTTP on this machine, at http://127.0.0.1:8080
 #   make check-deploy   check images and chart, as far as that goes without a cluster
-#   make docs    the documentation as a site, in build/site; docs-serve shows it while it is edited
+#   make docs    the documentation as a site, in build/site; docs-serve shows it while its prose is edited
 #   make lock    choose and hash the images' packages anew      make sbom    list them (CycloneDX)
 
 SHELL := bash
@@ -107,7 +107,7 @@ docs: $(DONE)/docs
 	@$(MKDOCS) build --strict
 
 docs-serve: $(DONE)/docs
-	@$(MKDOCS) serve --watch README.md --watch core --watch client --watch gateway
+	@$(MKDOCS) serve --livereload
 
 samples: setup
 	$(BIN)/python samples/drawing/draw.py
@@ -164,7 +164,7 @@ $(DONE)/export: $(DONE)/torch export/pyproject.toml
 	@touch $@
 
 $(DONE)/tests: $(DONE)/export tests/requirements.txt docs/requirements.txt
-	@echo "What the tests need: 50 MB"
+	@echo "What the tests need: 75 MB"
 	@$(INSTALL) -r tests/requirements.txt $(SHORT)
 	@touch $@
 
@@ -180,7 +180,7 @@ $(DONE)/bench: $(DONE)/reference benchmarks/requirements.txt
 
 # The pages are made from the code, so all of it has to be there.
 $(DONE)/docs: $(DONE)/export docs/requirements.txt
-	@echo "What the documentation needs: 30 MB"
+	@echo "What the documentation needs: 25 MB"
 	@$(INSTALL) -r docs/requirements.txt $(SHORT)
 	@touch $@
 

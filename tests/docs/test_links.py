@@ -34,6 +34,8 @@ def rewritten(
         ("![a](../../samples/a.png)", "![a](../files/samples/a.png)"),
         ("[the test](../../tests/test_a.py)", "the test (`tests/test_a.py`)"),
         ("[`test_a.py`](../../tests/test_a.py)", "`tests/test_a.py`"),
+        ("[b](../plugins)", "b (`docs/plugins`)"),
+        ("[read/write](../../tests)", "read/write (`tests`)"),
         ("[two\nlines](../../tests)", "two\nlines (`tests`)"),
         ("[a](https://b.example/c)", "[a](https://b.example/c)"),
         ("[a](#b)", "[a](#b)"),

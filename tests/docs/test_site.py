@@ -27,7 +27,7 @@ from site_for_tests import Block, Site, blocks, commands
 for needed in ("mkdocs", "material", "mkdocstrings"):
     pytest.importorskip(needed, reason=f"{needed} isn't installed: docs/requirements.txt")
 
-from sitepages.http_api import document
+from sitepages.http_api import document  # noqa: E402 # needs what is looked for above
 
 BUILD_SECONDS = 300
 

@@ -102,9 +102,11 @@ class Site:
                 target /= "index.html"
             if not target.is_file():
                 yield f"{file.relative_to(self.root)}: <{tag}> {address} leads nowhere"
-            elif parts.fragment and target.suffix == ".html":
-                if unquote(parts.fragment) not in self.page(target).anchors:
-                    yield f"{file.relative_to(self.root)}: {address} has no such anchor"
+            elif not self._has(target, unquote(parts.fragment)):
+                yield f"{file.relative_to(self.root)}: {address} has no such anchor"
+
+    def _has(self, file: Path, anchor: str) -> bool:
+        return not anchor or file.suffix != ".html" or anchor in self.page(file).anchors
 
     def foreign(self) -> Iterator[str]:
         """What pages or style sheets load of other hosts."""

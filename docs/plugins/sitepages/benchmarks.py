@@ -12,9 +12,9 @@ INDEX = "benchmarks/index.md"
 
 ABOUT = """# Benchmarks
 
-What `make bench` measured last, each benchmark with its table, its machine and its date. [All comparisons](summary.md) has
-the main figures in one table. `python benchmarks/NAME.py` repeats a single one; the same figures are beside each page as
-JSON, in `benchmarks/results`."""
+What `make bench` measured last, each benchmark with its table, its machine and its date. [All
+comparisons](summary.md) has the main figures in one table. `python benchmarks/NAME.py` repeats a
+single one; the same figures are beside each page as JSON, in `benchmarks/results`."""
 
 
 class Result(NamedTuple):

@@ -11,8 +11,8 @@ from sitepages.markdown import NONE, code, codes, page, slug, table, text
 
 ABOUT = """# Command line
 
-Every command, with its arguments and options. `sakuga COMMAND --help` prints the same. Options of `sakuga` itself stand
-before the command: `sakuga --url localhost:8001 status`."""
+Every command, with its arguments and options. `sakuga COMMAND --help` prints the same. Options of
+`sakuga` itself stand before the command: `sakuga --url localhost:8001 status`."""
 
 _DEFAULT = re.compile(r"\s*\[(default: [^]]*|required)\]")
 _PAGE = re.compile(r"docs/([\w/-]+\.md)")

@@ -14,13 +14,14 @@ from sitepages.schema import default, values
 
 ABOUT = """# config.yaml
 
-One file sets the model of each action, its options, and how server and gateway run. Every setting is optional. The
-priority is: flag or argument, then the environment, then config.yaml, then the default. An action's block overrides its
-family's, and a request's options override both.
+One file sets the model of each action, its options, and how server and gateway run. Every setting
+is optional. The priority is: flag or argument, then the environment, then config.yaml, then the
+default. An action's block overrides its family's, and a request's options override both.
 
-Running servers, gateways and clients follow edits of the file, but for the settings that say *needs a restart*. `sakuga
-config check` validates the file, `sakuga config show` prints every setting in effect and its origin, and `sakuga config
-schema` prints the JSON Schema, by which editors complete and check it."""
+Running servers, gateways and clients follow edits of the file, but for the settings that say *needs
+a restart*. `sakuga config check` validates the file, `sakuga config show` prints every setting in
+effect and its origin, and `sakuga config schema` prints the JSON Schema, by which editors complete
+and check it."""
 
 
 def config_page(root: Path) -> str:
@@ -48,7 +49,7 @@ def blocks(kind: type[Block], path: str = "") -> Iterator[tuple[str, type[Block]
 
 
 def _block(kind: type[Block], name: str) -> type[Block] | None:
-    annotation = kind.model_fields[name].annotation
+    annotation: Any = kind.model_fields[name].annotation
     is_block = isinstance(annotation, type) and issubclass(annotation, Block)
     return annotation if is_block else None
 

@@ -11,17 +11,20 @@ from sitepages.markdown import code, page, sentence, table, text
 
 ABOUT = """# Errors
 
-Every error that Sakuga raises on purpose is a class below `SakugaError`, which the package `sakuga` exports. Over gRPC
-it travels as a status and the text `ClassName: message`, over HTTP as [problem details](https://www.rfc-editor.org/rfc/rfc9457)
-whose `error` is the name of the class; the [protocol](protocol.md#errors) has both. The client raises the same class
-again.
+Every error that Sakuga raises on purpose is a class below `SakugaError`, which the package `sakuga`
+exports. Over gRPC it travels as a status and the text `ClassName: message`, over HTTP as [problem
+details](https://www.rfc-editor.org/rfc/rfc9457) whose `error` is the name of the class; the
+[protocol](protocol.md#errors) has both. The client raises the same class again.
 
-*Retried*: the client sends the picture again by itself, up to [`server.retries`](config.md#server.retries) times within
-[`server.timeout`](config.md#server.timeout). A class that stands indented is a kind of the one above it."""
+*Retried*: the client sends the picture again by itself, up to
+[`server.retries`](config.md#server.retries) times within
+[`server.timeout`](config.md#server.timeout). A class that stands indented is a kind of the one
+above it."""
 
 HTTP = """## HTTP statuses {#http}
 
-A gateway answers with the status of the class, or with one of these, which HTTP itself has a meaning for:"""
+A gateway answers with the status of the class, or with one of these, which HTTP itself has a
+meaning for:"""
 
 _LINE = re.compile(r"^(?P<tree>[│├└─ ]*)(?P<name>[A-Z]\w+) +[A-Z_]+ +\d{3}  (?P<meaning>.+)$", re.M)
 

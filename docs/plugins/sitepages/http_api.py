@@ -15,12 +15,13 @@ from sitepages.schema import NOTHING, Schema, default, values
 
 ABOUT = """# HTTP API
 
-Every route of the gateway, `sakuga web`, from its OpenAPI document. A gateway serves that at `/openapi.json`, and at
-`/docs` a page to try it. [HTTP](../guides/http.md) explains it by examples.
+Every route of the gateway, `sakuga web`, from its OpenAPI document. A gateway serves that at
+`/openapi.json`, and at `/docs` a page to try it. [HTTP](../guides/http.md) explains it by examples.
 
 **Keys.** A gateway that has keys takes them as {keys}; where a route needs none, it says so.
 
-**Errors.** Those of `/v1` are [problem details](#errors); the other tools' interfaces have the form of theirs."""
+**Errors.** Those of `/v1` are [problem details](#errors); the other tools' interfaces have the form
+of theirs."""
 
 PROBLEM = "application/problem+json"
 METHODS = ("get", "post", "put", "delete")
@@ -195,8 +196,9 @@ def _problem(schema: Schema) -> str:
         (code(name), code(str(each.get("example", ""))), sentence(each.get("description", "")))
         for name, each in schema["properties"].items()
     )
-    about = f"The body of an error is {code(PROBLEM)}: {text(schema['description'])}. [Errors](errors.md) has the classes."
-    return f"{about}\n\n{table(('member', 'example', 'meaning'), rows)}"
+    about = f"The body of an error is {code(PROBLEM)}: {text(schema['description'])}."
+    listed = table(("member", "example", "meaning"), rows)
+    return f"{about} [Errors](errors.md) has the classes.\n\n{listed}"
 
 
 def _statuses(whole: Schema) -> Iterator[tuple[str, ...]]:

@@ -14,6 +14,8 @@ log = get_plugin_logger("sitepages")
 
 DOCS = "docs/"
 README = "README.md"
+# Of docs/, but not on the site; see exclude_docs of mkdocs.yml.
+HIDDEN = ("docs/plugins", "docs/requirements.txt")
 # A span of code, which is left alone, or a link or image.
 _LINK = re.compile(
     r"(?P<code>(`+)[^`].*?\2)"
@@ -66,7 +68,8 @@ class Links:
         return self._outside(found["text"], target, fragment)
 
     def _source(self, target: str) -> str | None:
-        if target.startswith(DOCS) and target.removesuffix("/") != DOCS.rstrip("/"):
+        is_hidden = target.startswith(HIDDEN) or (self.root / target).is_dir()
+        if target.startswith(DOCS) and not is_hidden:
             return target.removeprefix(DOCS)
         return self.pages.get(target)
 
@@ -76,9 +79,8 @@ class Links:
             kind = "tree" if (self.root / target).is_dir() else "blob"
             end = f"#{fragment}" if fragment else ""
             return f"[{words}]({self.repo_url.rstrip('/')}/{kind}/HEAD/{target}{end})"
-        shown = words.strip("`")
-        is_path = target.endswith(shown.rstrip("/")) or "/" in shown.replace(" / ", "")
-        return code(target) if is_path else f"{words} ({code(target)})"
+        is_its_name = target.endswith(words.strip("`").rstrip("/"))
+        return code(target) if is_its_name else f"{words} ({code(target)})"
 
 
 def resolved(path: str, origin: str) -> str:

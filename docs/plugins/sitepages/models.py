@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from sakuga_core.actions import ACTIONS
 from sakuga_core.networks.families import Enhancer, Network, Upscaler
 from sakuga_core.networks.licences import is_permissive
 from sakuga_core.networks.ncnn_families import FAMILIES, Family
@@ -15,19 +16,22 @@ from sakuga_core.networks.registry import (
     by_name,
     purposes,
 )
-from sakuga_core.actions import ACTIONS
 from sakuga_core.protocol import ALIASES
 from sitepages.markdown import NONE, code, codes, page, sentence, table, text
 
+SUPER_RESOLUTION: tuple[Upscaler | Enhancer, ...] = (*UPSCALERS, *MEMBERS, *ENHANCERS)
+
 ABOUT = """# All models
 
-Every network that Sakuga serves, as the code has it. `sakuga models` lists those of a server, with what they need there;
-`sakuga export NAME` adds one. [Which network to take](quality.md) compares them by [figures](benchmarks/quality.md) on
-drawings that the [gallery](../benchmarks/gallery) draws. Your own are [custom models](guides/custom-models.md)."""
+Every network that Sakuga serves, as the code has it. `sakuga models` lists those of a server, with
+what they need there; `sakuga export NAME` adds one. [Which network to take](quality.md) compares
+them by [figures](benchmarks/quality.md) on drawings that the [gallery](../benchmarks/gallery)
+draws. Your own are [custom models](guides/custom-models.md)."""
 
-WORK = """*Work* is the number of multiply-accumulates for a pixel of the input, against the default's. *Receptive field* is
-its radius in pixels of the input: the padding with which a tile gives exactly what the whole picture gives. Networks of
-one tile size see overlapping tiles, which are blended. *bf16* and *fp16* say what `server.precision: auto` may run it in."""
+WORK = """*Work* is the number of multiply-accumulates for a pixel of the input, against the
+default's. *Receptive field* is its radius in pixels of the input: the padding with which a tile
+gives exactly what the whole picture gives. Networks of one tile size see overlapping tiles,
+which are blended. *bf16* and *fp16* say what `server.precision: auto` may run it in."""
 
 PURPOSE = """*Good for* are the words of `sakuga models --for`."""
 
@@ -75,7 +79,7 @@ def _licence(row: Network) -> str:
 
 def _upscaling() -> str:
     first: dict[str, list[Upscaler | Enhancer]] = {}
-    for row in (*UPSCALERS, *MEMBERS, *ENHANCERS):
+    for row in SUPER_RESOLUTION:
         first.setdefault(row.called, []).append(row)
     head = ("name", "what it is", "scales", "good for", "default of", "licence of the weights")
     rows = (
@@ -108,7 +112,7 @@ def _facts() -> str:
 def _different() -> Iterator[Upscaler | Enhancer]:
     """The networks, of a family one for each scale: its levels differ in their weights alone."""
     seen: set[tuple[str, int]] = set()
-    for row in (*UPSCALERS, *MEMBERS, *ENHANCERS):
+    for row in SUPER_RESOLUTION:
         if (row.called, row.scale) not in seen:
             seen.add((row.called, row.scale))
             yield row

@@ -8,17 +8,17 @@ import click
 from sakuga.cli.images import command_of
 from sakuga_core.actions import ACTIONS, Action
 from sakuga_core.networks.ncnn_families import FAMILIES
-from sakuga_core.networks.registry import NETWORKS
 from sakuga_gateway.schemas import options_schema
 from sitepages.markdown import NONE, code, codes, page, sentence, table
+from sitepages.models import SUPER_RESOLUTION
 from sitepages.schema import default, values
 
 ABOUT = """# Options
 
-The options of each action. They are given with a request (`{"scale": 2}`), as a flag (`--scale 2`), as a field of a
-form over HTTP, or in [config.yaml](config.md); the first of these that has an option wins. The defaults are those of an
-empty config.yaml. An unknown option, or a value that isn't allowed, is a
-[`BadOption`](errors.md#BadOption) that lists what is."""
+The options of each action. They are given with a request (`{"scale": 2}`), as a flag (`--scale 2`),
+as a field of a form over HTTP, or in [config.yaml](config.md); the first of these that has an
+option wins. The defaults are those of an empty config.yaml. An unknown option, or a value that
+isn't allowed, is a [`BadOption`](errors.md#BadOption) that lists what is."""
 
 
 def options_page() -> str:
@@ -81,9 +81,8 @@ def default_of(action: Action, name: str) -> str:
 def _scales() -> dict[str, str]:
     """The scale of requests that name none, by what they name."""
     scales: dict[str, list[int]] = {}
-    for row in NETWORKS:
-        if row.kind == "upscale":
-            scales.setdefault(row.called, []).append(row.facts.scale)  # type: ignore[attr-defined]
+    for row in SUPER_RESOLUTION:
+        scales.setdefault(row.called, []).append(row.scale)
     return {name: str(min(s for s in of if s > 1)) for name, of in scales.items()}
 
 
@@ -104,12 +103,9 @@ def _of_networks(by_name: dict[str, str], usual: str = "") -> str:
 
 def _tile_sizes() -> str:
     """The largest tile: the limit's, or a network's own."""
-    sizes: dict[str, set[str]] = {}
-    for row in NETWORKS:
-        own = getattr(row, "tile_size", None)
-        if own:
-            sizes.setdefault(str(own), set()).add(f"{row.called}, {row.facts.scale}x")  # type: ignore[attr-defined]
-    own = "; ".join(
-        f"{code(size)} at most for {', '.join(sorted(of))}" for size, of in sizes.items()
-    )
-    return f"{code('limits.tile_size')}; {own}"
+    sizes: dict[int, set[str]] = {}
+    for row in SUPER_RESOLUTION:
+        if size := row.facts.tile_size:
+            sizes.setdefault(size, set()).add(f"{row.called} at {row.scale}x")
+    listed = [f"at most {code(str(size))} of {', '.join(sorted(of))}" for size, of in sizes.items()]
+    return "; ".join([code("limits.tile_size"), *listed])

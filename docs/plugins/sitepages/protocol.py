@@ -15,16 +15,23 @@ from sitepages.markdown import code, codes, page, sentence, table, text
 
 ABOUT = """# Protocol
 
-Any Triton client in any language can call the public models: over gRPC, with an encoded file and a JSON object in, and
-an encoded file and a JSON object out. All tensors are BYTES of shape [1]; `OPTIONS` may be left out. The
-[options](options.md) of an action are the members of the JSON object."""
+Any Triton client in any language can call the public models: over gRPC, with an encoded file and a
+JSON object in, and an encoded file and a JSON object out. All tensors are BYTES of shape [1];
+`OPTIONS` may be left out. The [options](options.md) of an action are the members of the JSON
+object."""
 
-STREAMS = f"""Each pipeline from file to file has a twin whose name ends with `{protocol.STREAM}`. It streams: any number
-of responses that have `{protocol.PROGRESS}` alone, then one that has `{protocol.RESULT}` and `{protocol.REPORT}`."""
+STREAMS = f"""Each pipeline from file to file has a twin whose name ends with
+`{protocol.STREAM}`. It streams: any number of responses that have `{protocol.PROGRESS}` alone,
+then one that has `{protocol.RESULT}` and `{protocol.REPORT}`."""
 
-ERRORS = """An error is a gRPC status and the text `ClassName: message`; a prefix of Triton's may stand before it, such as
-the name of a step. [Errors](errors.md) lists the classes with their statuses. Over HTTP, a gateway answers with problem
-details (RFC 9457), whose `error` is the name of the class."""
+ERRORS = """An error is a gRPC status and the text `ClassName: message`; a prefix of Triton's may
+stand before it, such as the name of a step. [Errors](errors.md) lists the classes with their
+statuses. Over HTTP, a gateway answers with problem details (RFC 9457), whose `error` is the name
+of the class."""
+
+NETWORKS = """Tensors of the networks, which the pipelines call inside the server. A network is a
+Triton model of its own, named as requests name it, with `_` for `-`; [all models](../models.md)
+lists them."""
 
 _TENSORS = ("IMAGE", "OPTIONS", "RESULT", "REPORT", "PROGRESS")
 _PARAMETERS = ("ACTION", "ATTEMPT", "SENT", "UNCOUNTED")
@@ -55,10 +62,10 @@ def protocol_page() -> str:
         _parameters(),
         "## Errors {#errors}",
         ERRORS,
-        f"A message has at most {errors.LONGEST} bytes as gRPC encodes it; of a longer one the middle is left out.",
+        f"A message has at most {errors.LONGEST} bytes as gRPC encodes it; of a longer one the "
+        "middle is left out.",
         "## Networks {#networks}",
-        "Tensors of the networks, which the pipelines call inside the server. A network is a Triton model of its own, "
-        "named as requests name it, with `_` for `-`; [all models](../models.md) lists them.",
+        NETWORKS,
         _table(each for each in names() if each.constant.startswith("NET_")),
         f"Functions that are named here are in {code(protocol.__name__)}.",
         f"{codes(getattr(protocol, each) for each in _NETWORK_PARAMETERS)}: {_said('TILE_KEY')}",
@@ -105,8 +112,8 @@ def _parameters() -> str:
     about = _said(_PARAMETERS[0])
     for constant in _PARAMETERS:
         about = about.replace(f"{constant}:", f"{code(getattr(protocol, constant))}:")
-    header = f"The id of a request is its own in gRPC; a gateway takes and gives it in {code(protocol.REQUEST_ID)}."
-    return f"{about}\n\n{header}"
+    header = code(protocol.REQUEST_ID)
+    return f"{about}\n\nA request's id is gRPC's own; a gateway takes and gives it in {header}."
 
 
 def _said(constant: str) -> str:

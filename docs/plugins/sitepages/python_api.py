@@ -6,13 +6,14 @@ from sitepages.markdown import code, page, sentence, table
 
 ABOUT = """# Python API
 
-What `import sakuga` gives, and the modules of `sakuga_core` that programs may use beside it. [Python](../guides/python.md)
-explains it by examples."""
+What `import sakuga` gives, and the modules of `sakuga_core` that programs may use beside it.
+[Python](../guides/python.md) explains it by examples."""
 
-PICTURES = """A picture is an encoded file, as bytes or by its path, wherever nothing else is said. The methods named after
-actions also take arrays and images of Pillow: NumPy arrays are uint8 in 0…255 or uint16 in 0…65535, (H, W) or (H, W, C)
-with 1 to 4 channels (gray, gray and alpha, RGB, RGB and alpha; alpha isn't premultiplied). Sizes and regions are in
-pixels of the picture after its EXIF orientation is applied, times in seconds."""
+PICTURES = """A picture is an encoded file, as bytes or by its path, wherever nothing else is
+said. The methods named after actions also take arrays and images of Pillow: NumPy arrays are
+uint8 in 0…255 or uint16 in 0…65535, (H, W) or (H, W, C) with 1 to 4 channels (gray, gray and
+alpha, RGB, RGB and alpha; alpha isn't premultiplied). Sizes and regions are in pixels of the
+picture after its EXIF orientation is applied, times in seconds."""
 
 # Every name that `sakuga` exports, but the errors, in the order of the page.
 GROUPS = {
@@ -32,9 +33,10 @@ GROUPS = {
     "Configuration": ("load_config", "Config"),
 }
 
-CALLS = "An attribute of `Images` for each action is an `ActionCall`, one of `SyncImages` a `WaitingCall`:"
-OPTIONS = """The classes of options, of which [Options](options.md) lists the fields. A request's mapping is parsed as one of
-them."""
+CALLS = """The attribute of `Images` for an action is an `ActionCall`, that of `SyncImages` a
+`WaitingCall`:"""
+OPTIONS = """The classes of options, of which [Options](options.md) lists the fields. A request's
+mapping is parsed as one of them."""
 CONFIG = (
     "[config.yaml](config.md) lists the settings, which are attributes of `Config` and its blocks."
 )
