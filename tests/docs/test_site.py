@@ -19,6 +19,7 @@ from sakuga.cli.main import main
 from sakuga_core import errors, protocol
 from sakuga_core.actions import ACTIONS, Action
 from sakuga_core.config import restart
+from sakuga_core.config.provenance import settings
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError
 from sakuga_core.networks.registry import NETWORKS
@@ -132,10 +133,11 @@ def test_flags_are_beside_their_options(site: Site) -> None:
 
 def test_every_setting_has_its_row(site: Site) -> None:
     rows = site.page("reference/config.html").rows
-    for path, block, name in Config().fields():
+    usual = {path: block.model_dump(mode="json")[name] for path, block, name in Config().fields()}
+    usual |= {setting.path: setting.value for setting in settings(Config())}
+    for path, value in usual.items():
         called, values, default, about = rows[path]
-        value = block.model_dump(mode="json")[name]
-        assert (path, called) == (path, name)
+        assert path.endswith(f".{called}")
         assert values
         assert about
         assert (path, default) == (path, "–" if value is None else shown(value))

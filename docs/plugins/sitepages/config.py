@@ -67,6 +67,8 @@ def _section(path: str, kind: type[Block]) -> str:
 def _rows(path: str, kind: type[Block]) -> Iterator[tuple[str, ...]]:
     schema = json_schema()
     properties = schema["$defs"][kind.__name__]["properties"]
+    block = path.rpartition(".")[2]
+    usual = Config().options_for(block) if path == f"providers.image.{block}" else {}
     for name, field in kind.model_fields.items():
         if _block(kind, name):
             continue
@@ -75,7 +77,7 @@ def _rows(path: str, kind: type[Block]) -> Iterator[tuple[str, ...]]:
         yield (
             code(name, whole.replace("*", "each")),
             values(found, schema["$defs"]),
-            "required" if field.is_required() else default(_default(field)),
+            "required" if field.is_required() else default(usual.get(name, _default(field))),
             sentence(" ".join(_description(found, name).split())) + ends,
         )
 
