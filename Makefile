@@ -4,6 +4,7 @@
 #   make serve   a server on this machine      make bench   side by side with the peer
 #   make web     a web page and HTTP on this machine, at http://127.0.0.1:8080
 #   make check-deploy   check images and chart, as far as that goes without a cluster
+#   make docs    the documentation as a site, in build/site; docs-serve shows it while its prose is edited
 #   make lock    choose and hash the images' packages anew      make sbom    list them (CycloneDX)
 
 SHELL := bash
@@ -27,7 +28,7 @@ BENCHMARKS := upscale families quality animation matting background enhance fix 
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
-.PHONY: run setup test test-full check check-deploy lock sbom bench fuzz serve web samples clean
+.PHONY: run setup test test-full check check-deploy lock sbom bench fuzz serve web docs docs-serve samples clean
 .DELETE_ON_ERROR:
 
 # isnet-anime has one source alone, and migan's second one asks for npm; where they can't be reached,
@@ -100,6 +101,14 @@ web: setup
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
 	@$(BIN)/sakuga web
 
+# mkdocs-material would print which program its authors write now.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+docs: $(DONE)/docs
+	@$(MKDOCS) build --strict
+
+docs-serve: $(DONE)/docs
+	@$(MKDOCS) serve --livereload
+
 samples: setup
 	$(BIN)/python samples/drawing/draw.py
 
@@ -154,8 +163,8 @@ $(DONE)/export: $(DONE)/torch export/pyproject.toml
 	@$(INSTALL) -e export $(SHORT)
 	@touch $@
 
-$(DONE)/tests: $(DONE)/export tests/requirements.txt
-	@echo "What the tests need: 50 MB"
+$(DONE)/tests: $(DONE)/export tests/requirements.txt docs/requirements.txt
+	@echo "What the tests need: 75 MB"
 	@$(INSTALL) -r tests/requirements.txt $(SHORT)
 	@touch $@
 
@@ -167,6 +176,12 @@ $(DONE)/reference: $(DONE)/tests tests/reference.txt
 
 $(DONE)/bench: $(DONE)/reference benchmarks/requirements.txt
 	@$(INSTALL) -r benchmarks/requirements.txt $(SHORT)
+	@touch $@
+
+# The pages are made from the code, so all of it has to be there.
+$(DONE)/docs: $(DONE)/export docs/requirements.txt
+	@echo "What the documentation needs: 25 MB"
+	@$(INSTALL) -r docs/requirements.txt $(SHORT)
 	@touch $@
 
 $(DONE)/fuzz: $(DONE)/tests tests/fuzz/requirements.txt

@@ -31,7 +31,15 @@ class ArtifactDetector(Protocol):
     """Finds damage in a picture; the server's, or a custom one."""
 
     async def detect(self, image: bytes) -> list[Region]:
-        """The regions of `image`, an encoded file, in pixels of the upright picture."""
+        """The damaged parts of a picture.
+
+        Args:
+            image: an encoded file.
+
+        Returns:
+            The regions, in pixels of the picture after its EXIF orientation is applied; none where
+            nothing is damaged.
+        """
         ...
 
 
@@ -47,9 +55,10 @@ class AutoDetector:
         self.triton = triton
 
     async def detect(self, image: bytes) -> list[Region]:
-        """
+        """As `ArtifactDetector.detect`, by the server.
+
         Raises:
-            SakugaError: of the class that fits; see `sakuga.errors`.
+            SakugaError: of the class that fits; see `sakuga_core.errors`.
         """
         async with _server(self.triton) as (config, triton):
             options = triton.options_for(config, ACTION, {"result": "regions"})
@@ -130,7 +139,7 @@ async def fix_artifacts(
 
     Raises:
         DetectorError: the detector failed.
-        SakugaError: of the class that fits; see `sakuga.errors`.
+        SakugaError: of the class that fits; see `sakuga_core.errors`.
     """
     data = await asyncio.to_thread(file_bytes, image)
     request = await _with_regions(config or {}, detector, data)
@@ -177,7 +186,7 @@ async def inpaint_regions(
 
     Raises:
         BadOption: a region lies outside the picture.
-        SakugaError: of the class that fits; see `sakuga.errors`.
+        SakugaError: of the class that fits; see `sakuga_core.errors`.
     """
     data = await asyncio.to_thread(file_bytes, image)
     async with _server(triton) as (config, server):

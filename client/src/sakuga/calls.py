@@ -95,7 +95,12 @@ class ActionCall:
 
 class WaitingCall:
     """As `ActionCall`, but waits. `on_progress` is called in the thread that waits; interrupting it
-    (Ctrl-C), or an exception of `on_progress`, ends the work of the server."""
+    (Ctrl-C), or an exception of `on_progress`, ends the work of the server.
+
+    Raises:
+        RuntimeError: the connection is closed, or another process's.
+        Cancelled: it is closed meanwhile.
+    """
 
     def __init__(self, call: ActionCall, wait: Callable[..., Any]) -> None:
         self._call, self._wait = call, wait

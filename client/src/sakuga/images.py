@@ -30,6 +30,10 @@ class Images(ActionMethods[ActionCall]):
     """Every action of the connected server, and those of custom providers. Made by `connect`.
 
     An assignment to `config`, or a change of its file, takes effect with the next call.
+
+    Args:
+        config: the settings in effect.
+        triton: the connection, which is closed with this.
     """
 
     def __init__(self, config: Config, triton: Transport) -> None:
@@ -78,7 +82,15 @@ class Images(ActionMethods[ActionCall]):
         *,
         on_progress: OnProgress | None = None,
     ) -> Reply:
-        """Like `process`, with the server's report beside the picture."""
+        """Like `process`, with the server's report beside the picture.
+
+        Returns:
+            The picture, and what was done: see `Reply`.
+
+        Raises:
+            TypeError: `image` is neither bytes nor a path.
+            SakugaError: of the class that fits; see `sakuga_core.errors`.
+        """
         action = actions.find(action).name
         data = await asyncio.to_thread(file_bytes, image)
         refresh(self.config)

@@ -59,7 +59,16 @@ class ImageProvider(Protocol):
         action: ImageAction | str,
         config: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Applies `action` to `image`, an encoded file; returns an encoded file."""
+        """Applies an action to one picture.
+
+        Args:
+            image: an encoded file.
+            action: an `ImageAction` or its string.
+            config: the action's options.
+
+        Returns:
+            An encoded file.
+        """
         ...
 
 
@@ -120,7 +129,13 @@ class TritonProvider:
         *,
         on_progress: OnProgress | None = None,
     ) -> Reply:
-        """Like `process`, with the server's report beside the picture."""
+        """Like `process`, with the server's report beside the picture.
+
+        Raises:
+            TypeError: `image` is neither bytes nor a path.
+            BadOption: `action` isn't the provider's.
+            SakugaError: of the class that fits; see `sakuga_core.errors`.
+        """
         if action is not None and actions.find(action) is not self.row:
             name = type(self).__name__
             raise BadOption(f"action is {str(action)!r}; allowed for {name}: {self.row.name.value}")

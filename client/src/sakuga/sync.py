@@ -94,7 +94,11 @@ class Background:
 
 
 class SyncImages(ActionMethods[WaitingCall]):
-    """`Images` whose methods wait; any thread may call them. Made by `connect_sync`."""
+    """`Images` whose methods wait; any thread may call them. Made by `connect_sync`.
+
+    Args:
+        background: the connection, in the event loop of a thread.
+    """
 
     def __init__(self, background: Background) -> None:
         self._background = background
@@ -113,7 +117,12 @@ class SyncImages(ActionMethods[WaitingCall]):
         *,
         on_progress: OnProgress | None = None,
     ) -> bytes:
-        """As `Images.process`; `on_progress` is called in this thread."""
+        """As `Images.process`; `on_progress` is called in this thread.
+
+        Raises:
+            RuntimeError: the connection is closed, or another process's.
+            Cancelled: it is closed meanwhile.
+        """
         return self.run(image, action, config, on_progress=on_progress).result
 
     def run(
@@ -124,7 +133,12 @@ class SyncImages(ActionMethods[WaitingCall]):
         *,
         on_progress: OnProgress | None = None,
     ) -> Reply:
-        """As `Images.run`; `on_progress` is called in this thread."""
+        """As `Images.run`; `on_progress` is called in this thread.
+
+        Raises:
+            RuntimeError: the connection is closed, or another process's.
+            Cancelled: it is closed meanwhile.
+        """
         run = self._images.run
         return self._background.wait(run, image, action, config, on_progress=on_progress)
 

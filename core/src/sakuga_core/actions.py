@@ -21,9 +21,13 @@ class ImageAction(StrEnum):
     """What can be done to a picture."""
 
     UPSCALE = "upscale"
+    """More pixels, by a super-resolution network."""
     REMBG = "rembg"
+    """The foreground alone, or its mask."""
     FIX_ARTIFACTS = "fix_artifacts"
+    """Damage repaired, then more pixels."""
     ENHANCE = "enhance"
+    """More pixels, with detail that a network generates."""
 
 
 # By the beginning of a model's name, the block of config.yaml whose options apply to it.

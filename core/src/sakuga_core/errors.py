@@ -33,7 +33,11 @@ class SakugaError(Exception):
     """The base class of all errors. The message says what is wrong, where, and what to do."""
 
     status = "INTERNAL"
+    """Of gRPC."""
     http_status = 500
+    """Of a gateway's answer."""
+    remedy = "Do as the message says."
+    """What to do, for the documentation."""
 
     def to_message(self) -> str:
         """The error as it travels: "ClassName: message", shortened in the middle to what gRPC
@@ -43,28 +47,33 @@ class SakugaError(Exception):
 
 class ConfigError(SakugaError):
     status = "INVALID_ARGUMENT"
+    remedy = "Correct the line that the message names; `sakuga config check` looks for more."
 
 
 class BadInput(SakugaError):
     status = "INVALID_ARGUMENT"
     http_status = 400
+    remedy = "Correct the request as the message says, then send it again."
 
 
 class BadImage(BadInput):
     http_status = 422
+    remedy = "Send a whole file of a format that the server reads."
 
 
 class BadOption(BadInput):
-    pass
+    remedy = "Take an option or a value that the message lists."
 
 
 class TooLarge(BadInput):
     http_status = 413
+    remedy = "Send something smaller, or raise the setting under `limits` in config.yaml."
 
 
 class ModelNotLoaded(SakugaError):
     status = "NOT_FOUND"
     http_status = 404
+    remedy = "Run `sakuga models load NAME`, or set `server.load_on_demand: true`."
 
     @classmethod
     def loadable(cls, model: str) -> Self:
@@ -77,6 +86,8 @@ class ModelNotLoaded(SakugaError):
 
 
 class ModelNotInstalled(ModelNotLoaded):
+    remedy = "Run `sakuga export NAME` where the server has its repository."
+
     @classmethod
     def exportable(cls, model: str) -> Self:
         """For a model that hasn't been exported into the server's repository."""
@@ -89,42 +100,47 @@ class ModelNotInstalled(ModelNotLoaded):
 class ServerUnavailable(SakugaError):
     status = "UNAVAILABLE"
     http_status = 503
+    remedy = "Start a server (`sakuga serve`), or correct `server.url`."
 
 
 class Overloaded(ServerUnavailable):
-    pass
+    remedy = "Send it again later, or fewer at once; add servers if it lasts."
 
 
 class PermissionDenied(SakugaError):
     status = "UNAVAILABLE"
     http_status = 403
+    remedy = "Give the key: SAKUGA_ADMIN_KEY of a server, SAKUGA_KEY of a gateway."
 
 
 class Cancelled(SakugaError):
     status = "CANCELLED"
     http_status = 503
+    remedy = "Nothing, where the caller wanted that; else send it again."
 
 
 class DeadlineExceeded(SakugaError):
     status = "DEADLINE_EXCEEDED"
     http_status = 504
+    remedy = "Raise `server.timeout`, or send a smaller picture."
 
 
 class QueueTimeout(DeadlineExceeded):
     status = "UNAVAILABLE"
     http_status = 503
+    remedy = "Raise `server.timeout`, send it again later, or add servers."
 
 
 class DetectorError(SakugaError):
-    pass
+    remedy = "Correct the detector that the message names."
 
 
 class ProviderError(SakugaError):
-    pass
+    remedy = "Correct the provider that the message names."
 
 
 class ServerError(SakugaError):
-    pass
+    remedy = "Look for the request in the server's log; it has the reason."
 
 
 _BY_NAME: dict[str, type[SakugaError]] = {
@@ -174,10 +190,11 @@ _MESSAGE = re.compile(rf"\b({'|'.join(_BY_NAME)}): (.+)", re.DOTALL)
 
 
 def from_message(text: str) -> SakugaError | None:
-    """The error whose `to_message` is in `text`, or None.
+    """The error whose `to_message` is in a text, or None.
 
-    Triton adds a prefix (an ensemble names the step that failed), so the class name may stand
-    anywhere.
+    Args:
+        text: gRPC's message. Triton adds a prefix (an ensemble names the step that failed), so the
+            class name may stand anywhere.
     """
     found = _MESSAGE.search(text)
     return _BY_NAME[found[1]](found[2]) if found else None

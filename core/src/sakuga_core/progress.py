@@ -12,7 +12,9 @@ class Progress(NamedTuple):
     """Tiles of a single picture, or steps where it has no tiles; frames of one that is animated, or
     has several pages."""
     done: int
+    """How many of them are done."""
     total: int
+    """How many there are, as far as is known."""
 
     @classmethod
     def from_json(cls, values: dict[str, object]) -> Self:

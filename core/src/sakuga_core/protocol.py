@@ -8,12 +8,12 @@ from typing import Literal
 # Tensors of the public models. All are BYTES of shape [1].
 IMAGE = "IMAGE"  # an encoded picture file
 OPTIONS = "OPTIONS"  # a JSON object, optional
-RESULT = "RESULT"  # an encoded picture file; for `format: raw` pixels, see `encode`
+RESULT = "RESULT"  # an encoded picture file; for `format: raw` pixels, of REPORT's shape
 REPORT = "REPORT"  # a JSON object
 
 # Every pipeline from file to file has a twin that streams (Triton: decoupled): it answers with any
 # number of responses that have PROGRESS alone, then with one that has RESULT and REPORT.
-PROGRESS = "PROGRESS"  # a JSON object, see `sakuga_core.progress`
+PROGRESS = "PROGRESS"  # a JSON object: unit, done, total
 STREAM = "_stream"  # at the end of the twin's name
 
 # Tensors of the networks. Batches come first; heights and widths are free.

@@ -29,7 +29,7 @@ EXAMPLES: dict[str, Any] = {
     "background_color": "#2f7d5b",
     "regions": ["10,20,16,16"],
 }
-_MEANINGS = {
+MEANINGS = {
     400: "an option is unknown or not allowed, or the request is malformed",
     401: "the key is missing or unknown",
     403: "a page of another site sends this",
@@ -52,7 +52,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     every = (400, 401, 403, 413, 415, 429, 500, 503)
     return {
         status: {
-            "description": _MEANINGS[status],
+            "description": MEANINGS[status],
             "content": {"application/problem+json": {"schema": _PROBLEM}},
         }
         for status in sorted({*every, *statuses})

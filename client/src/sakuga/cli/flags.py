@@ -184,14 +184,15 @@ class ActionCommand(click.Command):
         for parameter in self.get_params(context):
             record = parameter.get_help_record(context)
             if record and isinstance(parameter, click.Option):
-                groups[_group(parameter)].append(record)
+                groups[group_of(parameter)].append(record)
         for title, records in groups.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
 
 
-def _group(parameter: click.Parameter) -> str:
+def group_of(parameter: click.Parameter) -> str:
+    """The title under which the help has a flag."""
     if parameter.name in SIZES:
         return "Size of the result"
     if parameter.name in FILE:

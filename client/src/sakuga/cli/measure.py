@@ -23,7 +23,7 @@ async def measure(triton: Triton, name: str, facts: Mapping[str, Any]) -> str:
         facts: its entry of `Triton.networks`.
 
     Raises:
-        SakugaError: of the class that fits; see `sakuga.errors`.
+        SakugaError: of the class that fits; see `sakuga_core.errors`.
     """
     model, options, stage = _request(name, facts)
     for _ in range(2):

@@ -46,6 +46,12 @@ def load_config(path: str | Path | None = None) -> Config:
     Without any of them all settings have their defaults. $SAKUGA_URL replaces `server.url`, and
     $SAKUGA_JOBS `gateway.jobs`.
 
+    Args:
+        path: of the file; Python code that it names may be imported.
+
+    Returns:
+        The configuration, whose relative paths are absolute.
+
     Raises:
         ConfigError: the file is missing, isn't YAML, or holds a key or value that isn't allowed.
     """

@@ -16,7 +16,11 @@ Options = TypeVar("Options", bound=BaseModel)
 
 
 def parse_options(kind: type[Options], values: Mapping[str, Any]) -> Options:
-    """`values` as `kind`.
+    """What a caller sends as an action's options.
+
+    Args:
+        kind: the class of the options.
+        values: by the options' names; those left out have their defaults.
 
     Raises:
         BadOption: naming the option, the value and what is allowed.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from watchfiles import awatch
 
+from sakuga_core.config import restart
 from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError, ServerUnavailable
@@ -22,19 +23,6 @@ from sakuga_server.runtime.repository import bring_up, exports
 # Milliseconds after which it looks even if no change was reported: network file systems report
 # none, and idle networks are unloaded.
 LOOK_MS = 500
-
-# Settings that Triton takes when it starts, and only then.
-AT_START = (
-    (
-        "server",
-        (
-            *("url", "repository", "host", "http_port", "metrics_port"),
-            *("trace_url", "trace_rate", "log_format"),
-        ),
-    ),
-    ("server.tls", ("ca", "certificate", "key", "mutual")),
-    ("realesrgan", ("gpu_id",)),
-)
 
 Stamp = tuple[int, ...]
 
@@ -62,7 +50,7 @@ class Follower:
         self.is_restarting = is_restarting
         self.started = {
             (block, name): getattr(attrgetter(block)(config), name)
-            for block, names in AT_START
+            for block, names in restart.SERVER
             for name in names
         }
         self.exported = set(exports(config.server.repository))
