@@ -1,10 +1,6 @@
-"""CHANGELOG.md: the section of a version, and a new one of what isn't released yet.
-
-`python release/changelog.py VERSION` prints the section, which is the text of its release.
-"""
+"""CHANGELOG.md: the section of a version, and a new one of what isn't released yet."""
 
 import re
-import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
@@ -37,16 +33,3 @@ def released(text: str, version: str, day: str) -> str:
         raise ValueError("CHANGELOG.md has nothing under [Unreleased]")
     heading = f"## [{UNRELEASED}]\n"
     return text.replace(heading, f"{heading}\n## [{version}] - {day}\n", 1)
-
-
-def main() -> None:
-    """Prints the section of a version."""
-    (version,) = sys.argv[1:]
-    found = sections(FILE.read_text(encoding="utf-8"))
-    if version not in found:
-        sys.exit(f"CHANGELOG.md has no section [{version}]")
-    print(found[version])
-
-
-if __name__ == "__main__":
-    main()
