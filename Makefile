@@ -24,7 +24,7 @@ BENCHMARKS := upscale families quality animation matting background enhance fix 
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
 .PHONY: run help setup test test-full check check-deploy lock sbom bench fuzz serve web samples clean
-.PHONY: version notes dist images push
+.PHONY: version notes dist release images push
 .DELETE_ON_ERROR:
 
 # What each step takes on two cores, in seconds, downloads included; what is there already takes less.
@@ -129,6 +129,11 @@ dist: $(DONE)/release ## build wheels and source distributions into build/dist
 	@$(BIN)/python release/dist.py $(DIST)
 	@$(BIN)/twine check --strict $(DIST)/*
 
+release: ## publish VERSION=… on GitHub, with what is in build/dist; the workflow does, for a tag
+	@mkdir -p build && $(PYTHON) release/notes.py $(NEW_VERSION) > build/notes.md
+	gh release create v$(NEW_VERSION) --verify-tag --title "Sakuga $(NEW_VERSION)" \
+		--notes-file build/notes.md $(DIST)/*
+
 # The images of docker/compose.yaml; PROFILES=cpu leaves those of GPUs out.
 PROFILES ?= cpu gpu
 images: ## build the images with Docker
@@ -137,10 +142,11 @@ images: ## build the images with Docker
 # As REGISTRY/sakuga-cpu:0.1.0 and so on.
 push: ## push the images that were built to REGISTRY=…
 	@[ -n "$(REGISTRY)" ] || { echo "Name a registry: make push REGISTRY=ghcr.io/somebody"; exit 1; }
+	registry=$$(echo "$(REGISTRY)" | tr A-Z a-z); \
 	for each in $$(sed -n 's/^ *image: sakuga[/]//p' docker/compose.yaml); do \
 		docker image inspect sakuga/$$each >/dev/null 2>&1 || continue; \
-		docker tag sakuga/$$each $(REGISTRY)/sakuga-$$each && \
-		docker push $(REGISTRY)/sakuga-$$each || exit 1; done
+		docker tag sakuga/$$each $$registry/sakuga-$$each && \
+		docker push $$registry/sakuga-$$each || exit 1; done
 
 clean: ## remove .venv and what was made
 	rm -rf $(VENV) out build

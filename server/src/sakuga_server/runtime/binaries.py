@@ -62,7 +62,7 @@ def _wheel() -> Path:
     found = importlib.util.find_spec("pytriton")
     if found is None or found.origin is None:
         raise ConfigError(
-            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
+            "the embedded server isn't installed; `pip install 'sakuga[serve]'`"
         )
     return Path(found.origin).parent / "tritonserver"
 
