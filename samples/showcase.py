@@ -145,8 +145,10 @@ def main() -> None:
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")
     print(f"Before and after, side by side: {index.resolve().as_uri()}\n\nNext, for example:")
-    for command, result in next_steps(best):
-        print(f"  {command:<60} {result}")
+    steps = next_steps(best)
+    width = max(len(command) for command, _ in steps)
+    for command, result in steps:
+        print(f"  {command:<{width}}  {result}")
 
 
 if __name__ == "__main__":
