@@ -28,10 +28,11 @@ PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/
 .DELETE_ON_ERROR:
 
 # What each step takes on two cores, in seconds, downloads included; what is there already takes less.
-# Only `make run` has the last three.
+# Only `make run` has the last three, and `make dist` needs the first alone.
 EXPORTED = $(wildcard model_repository/$(subst -,_,$(1))/1/model.onnx)
 SECONDS := 5 45 $(if $(TORCH_INDEX),40,120) 10 $(if $(call EXPORTED,u2net),5,75) $(if $(call EXPORTED,migan),5,15) 110
-STEPS   := $(words $(wordlist 1,$(if $(filter run,$(or $(MAKECMDGOALS),run)),7,4),$(SECONDS)))
+GOALS   := $(or $(MAKECMDGOALS),run)
+STEPS   := $(if $(filter run,$(GOALS)),7,$(if $(filter-out dist,$(GOALS)),4,1))
 # Says what the step of a number does, and how long it and the rest will take.
 step = @left=0; for each in $(wordlist $(1),$(STEPS),$(SECONDS)); do left=$$((left + each)); done; \
 	[ $$left -lt 90 ] && left="$$left s" || left="$$(((left + 30) / 60)) min"; \
@@ -177,7 +178,7 @@ endif
 $(DONE)/python: $(BROKEN)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
 		{ echo "Sakuga needs Python 3.11 or 3.12; name one: make PYTHON=python3.11"; exit 1; }
-	@echo "Setting up $(VENV) with $(if $(UV),uv,pip): 600 MB to download, once"
+	@echo "Setting up $(VENV) with $(if $(UV),uv,pip); this is done once"
 	$(call step,1,Python)
 	@$(WORKS) || $(NEW_VENV) $(VENV)
 	@mkdir -p $(@D) && touch $@

@@ -16,8 +16,8 @@ from PIL import Image
 from networks_for_tests import PROJECT
 from pictures import encoded, sample
 
-# Set-up alone, and all of `make run`.
-GOALS = [("setup", 4), ("run", 7)]
+# Set-up alone, all of `make run`, and what builds distributions.
+GOALS = [("setup", 4), ("run", 7), ("dist", 1)]
 STEP = re.compile(
     r"\[(?P<number>\d)/(?P<of>\d)\] .*: "
     r"about (?P<own>\d+) s, (?P<left>\d+) (?P<unit>s|min) to the end"
