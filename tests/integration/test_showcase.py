@@ -52,7 +52,7 @@ def test_the_commands_that_it_names_at_the_end_work(
 
 def planned(goal: str, folder: Path) -> list[str]:
     """What the steps would say in a folder where nothing is set up."""
-    for name in ("constraints.txt", "export/pyproject.toml"):
+    for name in ("constraints.txt", "export/pyproject.toml", "release/requirements.txt"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     command = ["make", "-n", "-C", folder, "-f", PROJECT / "Makefile", f"PYTHON={sys.executable}"]
