@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import html
+import os
+import sys
 import time
 from pathlib import Path
 from string import Template
@@ -113,6 +115,19 @@ def foreground_over(colour: str, box: tuple[int, int, int, int]) -> Image.Image:
     return both
 
 
+def next_steps(segmenter: str) -> list[tuple[str, str]]:
+    """What to try after this: commands, and what they do."""
+    sakuga = os.path.relpath(Path(sys.executable).with_name("sakuga"))
+    return [
+        ("make web", "a page for your own pictures, in the browser"),
+        (f"{sakuga} upscale your.png -o out/", "a picture of yours, four times as large"),
+        (
+            f"{sakuga} rembg your.png -o out/cut/ --model {segmenter}",
+            "its figure, without the background",
+        ),
+    ]
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     start = time.perf_counter()
@@ -129,7 +144,11 @@ def main() -> None:
     foreground_over("#2f7d5b", (960, 1020, 1440, 1420)).save(OUT / "background-removed.png")
     index = OUT / "index.html"
     index.write_text(page(figures), encoding="utf-8")
-    print(f"Before and after, side by side: {index.resolve().as_uri()}")
+    print(f"Before and after, side by side: {index.resolve().as_uri()}\n\nNext, for example:")
+    steps = next_steps(best)
+    width = max(len(command) for command, _ in steps)
+    for command, result in steps:
+        print(f"  {command:<{width}}  {result}")
 
 
 if __name__ == "__main__":

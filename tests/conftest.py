@@ -66,6 +66,7 @@ SERVED += (
     "large",
     "readme",
     "serving",
+    "showcase",
     "folders",
     "progress",
     "sync",

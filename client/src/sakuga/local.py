@@ -175,7 +175,7 @@ class LocalServer:
         if find_spec("sakuga_server") is None:
             raise ConfigError(
                 "no server answers on this machine, and the embedded server isn't installed; "
-                "`pip install 'sakuga-server[embedded]'`, or set server.url"
+                "`pip install 'sakuga[serve]'`, or set server.url"
             )
         self.announce(STARTING)
         self._url = None

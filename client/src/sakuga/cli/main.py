@@ -21,9 +21,9 @@ COMMANDS = {
 }
 # Commands of other packages: what each does, and what to install for it.
 OTHERS = {
-    "serve": ("Run a Triton server on this machine until Ctrl-C.", "sakuga-server[embedded]"),
-    "export": ("Export networks into the model repository.", "sakuga-export"),
-    "web": ("Serve the web page and the HTTP interface.", "sakuga-gateway"),
+    "serve": ("Run a Triton server on this machine until Ctrl-C.", "sakuga[serve]"),
+    "export": ("Export networks into the model repository.", "sakuga[export]"),
+    "web": ("Serve the web page and the HTTP interface.", "sakuga[web]"),
 }
 
 

@@ -61,9 +61,7 @@ def _of_wheel(folder: Path) -> Binary:
 def _wheel() -> Path:
     found = importlib.util.find_spec("pytriton")
     if found is None or found.origin is None:
-        raise ConfigError(
-            "the embedded server isn't installed; `pip install 'sakuga-server[embedded]'`"
-        )
+        raise ConfigError("the embedded server isn't installed; `pip install 'sakuga[serve]'`")
     return Path(found.origin).parent / "tritonserver"
 
 
