@@ -204,7 +204,7 @@ BAD = {
     "oblong.onnx": "oblong.onnx takes [1, 3, 32, 48], not squares of one size",
     "mine.onnx --side 64": "mine.onnx takes [1, 3, 32, 32], not squares of one size",
     "mine.onnx --std 0": "--std is (0.0, 0.0, 0.0); allowed: numbers over 0",
-    "four.pth": "four.pth takes 4 channels and gives 3; 3 or 1 do",
+    "four.pth": "four.pth takes 4 channels and gives 3; allowed: 3 or 1",
     "compact.pth --side 64": "--side is for segmentation networks",
 }
 

@@ -97,7 +97,7 @@ def test_pages_are_taken_one_at_a_time_and_stay_apart(small_strips: None) -> Non
         assert off(file.pages[2].asarray(), pages[2].colour) == 0
         assert [p.tags["XMP"].value for p in file.pages] == [b"<page0/>", b"<page1/>", b"<page2/>"]
         assert [p.tags["XResolution"].value[0] for p in file.pages] == [100, 101, 102]
-    assert writer.warnings == ["tiff has no place for PNG text 'Source'; left out"]
+    assert writer.warnings == ["tiff can't store PNG text 'Source'; dropped"]
 
 
 def test_a_gif_of_few_colours_is_exact(small_strips: None) -> None:
