@@ -122,7 +122,7 @@ def test_a_gif_says_what_it_makes_of_many_colours_and_of_soft_edges() -> None:
     blurred = [cv2.GaussianBlur(p, (0, 0), 4)[60:190, 60:240] for p in (found[..., :3], colour)]
     assert np.abs(blurred[0].astype(int) - blurred[1]).mean() < 3  # dithered around its colours
     assert len(np.unique(found[shown][:, :3], axis=0)) <= 255
-    assert [w.split()[0:2] for w in source.warnings] == [["gif", "holds"]] * 2
+    assert [w.split()[0:2] for w in source.warnings] == [["gif", "has"]] * 2
 
 
 def test_a_gif_may_be_wholly_transparent() -> None:
