@@ -75,7 +75,7 @@ def test_good_flags_reach_the_server(here: Path, flags: list[str]) -> None:
         (["-o", "/dev/null"], "-o /dev/null is a device or a pipe"),
         (["--scale", "2", "--width", "30"], "options 'scale' and 'width' are set"),
         (["--max-side", "50", "--megapixels", "1"], "options 'max_side' and 'megapixels' are set"),
-        (["--scale", "0.5"], "made smaller by an image editor"),
+        (["--scale", "0.5"], "use an image editor"),
         (["--scale", "0"], "option 'scale' is 0.0; allowed: a number from 1 to 16"),
         (["--quality", "101"], "option 'quality' is 101; allowed: a whole number from 1 to 100"),
         (["b.png", "-o", "r.png"], "-o r.png is one file, for several pictures"),

@@ -126,7 +126,7 @@ def test_an_archive_that_is_there_is_kept_or_replaced_whole(here: Path) -> None:
     archive(here / "a.cbz", "1.png")
     carried_out(planned("a.cbz"))
     before = (here / "o" / "a.cbz").read_bytes()
-    with pytest.raises(BadInput, match=r"there already: o/a\.cbz"):
+    with pytest.raises(BadInput, match=r"already exist: o/a\.cbz"):
         planned("a.cbz")
     assert planned("a.cbz", skip_existing=True).tasks == []
     archive(here / "a.cbz", "1.png", "2.png")

@@ -119,7 +119,7 @@ def test_a_rerun_of_a_pattern_among_the_pictures_finds_its_own_results(here: Pat
     assert first == {"p/a.png": "p/a-2x.png", "p/b.jpg": "p/b-2x.png"}
     made(here, *first.values())
     assert planned("p", output=pattern, sizes=sizes, skip_existing=True).tasks == []
-    with pytest.raises(BadInput, match=r"a-2x\.png lies among the pictures"):
+    with pytest.raises(BadInput, match=r"a-2x\.png is among the pictures"):
         planned("p", output=pattern, sizes=sizes, overwrite=True)
 
 
@@ -164,7 +164,7 @@ def test_existing_results_are_counted_and_named_before_work(here: Path) -> None:
 def test_a_broken_link_is_something_that_is_there(here: Path) -> None:
     made(here, "a.png", "o/x.png")
     (here / "o" / "a.png").symlink_to("nothing")
-    with pytest.raises(BadInput, match=r"there already: o/a\.png"):
+    with pytest.raises(BadInput, match=r"already exist: o/a\.png"):
         planned("a.png", output="o")
 
 

@@ -79,7 +79,7 @@ def test_from_an_address_to_this_machine_and_back(memory: Any, here: Path) -> No
 def test_results_that_are_there_are_found_at_an_address(memory: Any) -> None:
     for name in ("b/1.png", "b/2.png", "o/1.png"):
         memory.pipe_file(f"/{name}", PNG)
-    with pytest.raises(BadInput, match=r"there already: memory:///o/1\.png"):
+    with pytest.raises(BadInput, match=r"already exist: memory:///o/1\.png"):
         planned("memory://b", output="memory://o")
     (task,) = planned("memory://b", output="memory://o", skip_existing=True).tasks
     assert task.source.name == "memory:///b/2.png"

@@ -94,9 +94,9 @@ def test_a_rejected_assignment_changes_nothing() -> None:
     before = config.model_dump()
     with pytest.raises(ConfigError, match="'scale' is 90"):
         config.providers.image.upscale.scale = 90
-    with pytest.raises(ConfigError, match="beside 'provider' alone"):
+    with pytest.raises(ConfigError, match="together with 'provider'"):
         config.providers.image.rembg.options = {"a": 1}
-    with pytest.raises(ConfigError, match="'certificate' and 'key' are given together"):
+    with pytest.raises(ConfigError, match="'certificate' and 'key' must be set together"):
         config.server.tls.key = "a.pem"  # type: ignore[assignment]
     assert config.model_dump() == before
     assert config.model_dump(exclude_unset=True) == {}
@@ -111,8 +111,8 @@ def test_a_rejected_assignment_changes_nothing() -> None:
         ("providers: {image: {upscale: {sclae: 2}}}", "'providers.image.upscale.sclae' is unknown"),
         ("limits: {input_pixels: 0}", "'limits.input_pixels' is 0; allowed: a whole number from 1"),
         ("server: 7", "'server' is 7"),
-        ("server: {tls: {key: a, ca: b}}", "'certificate' and 'key' are given together"),
-        ("server: {tls: {key: a, certificate: b}}", "'certificate' needs 'ca'"),
+        ("server: {tls: {key: a, ca: b}}", "'certificate' and 'key' must be set together"),
+        ("server: {tls: {key: a, certificate: b}}", "'certificate' also needs 'ca'"),
         ("server: {tls: {mutual: true, ca: b}}", "'mutual' needs 'certificate', 'key', and a file"),
         ("server: {tls: {ca: 7}}", "'server.tls.ca' is 7; allowed: a file in PEM form, or system"),
         ("[1, 2]", "allowed: a mapping"),

@@ -200,7 +200,7 @@ def test_an_error_names_the_line() -> None:
 
 
 def test_options_of_a_provider_need_one() -> None:
-    with pytest.raises(ConfigError, match="beside 'provider' alone"):
+    with pytest.raises(ConfigError, match="together with 'provider'"):
         load_config(write("providers: {image: {rembg: {options: {a: 1}}}}"))
 
 

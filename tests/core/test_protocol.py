@@ -23,7 +23,7 @@ from sakuga_core.options import (
         ({"scale": float("nan")}, "option 'scale' is nan; allowed: a number from 1 to 16"),
         (
             {"scale": 0.5},
-            "option 'scale' is 0.5; allowed: a number from 1 to 16; this upscales, a ",
+            "option 'scale' is 0.5; allowed: a number from 1 to 16; to make a picture ",
         ),
         ({"scale": True}, "option 'scale' is True; allowed: a number"),
         ({"tile_size": False}, "option 'tile_size' is False; allowed: a whole number"),

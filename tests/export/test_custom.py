@@ -204,7 +204,7 @@ BAD = {
     "oblong.onnx": "oblong.onnx takes [1, 3, 32, 48], not squares of one size",
     "mine.onnx --side 64": "mine.onnx takes [1, 3, 32, 32], not squares of one size",
     "mine.onnx --std 0": "--std is (0.0, 0.0, 0.0); allowed: numbers over 0",
-    "four.pth": "four.pth takes 4 channels and gives 3; 3 or 1 do",
+    "four.pth": "four.pth takes 4 channels and gives 3; allowed: 3 or 1",
     "compact.pth --side 64": "--side is for segmentation networks",
 }
 
@@ -252,7 +252,7 @@ def test_a_file_and_its_name_go_together(project: Path) -> None:
     for arguments in ("mine.onnx", "u2net --name x", "mine.onnx u2net", "--name x"):
         done = export(*arguments.split())
         assert done.exit_code == 2, arguments
-        assert "and its --name go together" in done.output
+        assert "and its --name must be given together" in done.output
     for numbers in ("1,2", "", "a", "nan", "1,2,3,4"):
         assert export("mine.onnx", "--name=x", f"--mean={numbers}").exit_code == 2
 
@@ -271,7 +271,7 @@ def test_exporting_a_custom_network_by_name_says_that_it_is_there(project: Path)
     assert export("mine.onnx", "--name", "mine").exit_code == 0
     done = export("mine")
     assert done.exit_code == 0
-    assert "its file exports it again" in done.output
+    assert "to export it again, give its file" in done.output
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"kind": "cutout"}', '{"kind": "other"}'])

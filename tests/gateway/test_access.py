@@ -54,7 +54,7 @@ def test_other_machines_need_a_key(triton: str, tmp_path: Path) -> None:
     Web(tmp_path, triton, {"host": "0.0.0.0"}).write()
     refused = subprocess.run([SAKUGA, "web"], cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert "'0.0.0.0', which other machines reach" in refused.stderr
+    assert "'0.0.0.0', which other machines can reach" in refused.stderr
 
 
 def test_edits_of_keys_are_followed_and_never_open_the_gateway(new_web: NewWeb) -> None:

@@ -114,7 +114,7 @@ async def test_a_full_gateway_is_overloaded_at_once(new_web: NewWeb, picture: by
         long = asyncio.ensure_future(images.upscale(LONG, **TILED))
         while "in_work 1.0" not in (await client.get("/metrics")).text:
             assert not long.done()
-        with pytest.raises(Overloaded, match="1 pictures are in work"):
+        with pytest.raises(Overloaded, match="1 pictures are already in flight"):
             await images.upscale(picture)
         long.cancel()
         await asyncio.gather(long, return_exceptions=True)

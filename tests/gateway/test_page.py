@@ -347,7 +347,7 @@ def test_single_keys_can_be_switched_off(sakuga: Sakuga) -> None:
     keys.press("2")
     assert sakuga.at("[role=tab][aria-selected=true]").inner_text() == "Enhance"
     keys.press("?")
-    sakuga.page.get_by_label("Keys of a single letter or digit").uncheck()
+    sakuga.page.get_by_label("Single-key shortcuts").uncheck()
     keys.press("Escape")
     keys.press("1")
     assert sakuga.at("[role=tab][aria-selected=true]").inner_text() == "Enhance"

@@ -112,7 +112,7 @@ def test_waiting_pictures_are_paused_and_moved(sakuga: Sakuga) -> None:
     assert names[-2:] == ["other.png", "last.png"]
     all_are(sakuga, "succeeded", 2)
     assert sakuga.states()[-2:] == ["paused", "paused"]
-    sakuga.button("Go on").click()
+    sakuga.button("Resume").click()
     all_are(sakuga, "succeeded", 4)
 
 
@@ -217,7 +217,7 @@ def test_a_zip_waits_for_a_gateway_that_is_away(browser: Any, new_web: NewWeb) -
     web.kill()
     with page.page.expect_download() as saved:
         page.button("Download 3 results").click()
-        page.button("Packing the zip").wait_for()
+        page.button("Creating the zip").wait_for()
         web.start()
     archive = zipfile.ZipFile(saved.value.path())
     assert archive.namelist() == ["0.png", "1.png", "2.png"]
@@ -250,7 +250,7 @@ def test_a_paused_queue_says_so(sakuga: Sakuga) -> None:
     sakuga.button("Pause").click()
     sakuga.at(".item .state", has_text="paused").first.wait_for()
     assert sakuga.at(".item.waiting").count() == sakuga.states().count("paused")
-    sakuga.button("Go on").click()
+    sakuga.button("Resume").click()
     all_are(sakuga, "succeeded", 4)
     assert sakuga.states() == ["done"] * 4
 
@@ -264,7 +264,7 @@ def test_a_finished_queue_is_run_again_with_other_settings(sakuga: Sakuga) -> No
     sakuga.button("Start 2 pictures").click()
     sakuga.at(".item.succeeded").first.wait_for(state="detached")
     all_are(sakuga, "succeeded", 2)
-    assert sakuga.dialogs == ["Replace 2 results that are there?"]
+    assert sakuga.dialogs == ["Replace 2 existing results?"]
     assert [picture["options"]["scale"] for picture in sakuga.stored()] == [2, 2]
 
 

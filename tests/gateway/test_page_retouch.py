@@ -114,7 +114,7 @@ def test_found_damage_can_be_left_as_it_is(sakuga: Sakuga) -> None:
     plain = np.asarray(Image.open(io.BytesIO(DAMAGED.getvalue())))
     assert np.array_equal(pixels_of(sakuga.download()[1]), plain)
     assert boxes.count() == 0  # they don't hide the result
-    sakuga.page.get_by_label("Show what is drawn").check()
+    sakuga.page.get_by_label("Show the mask").check()
     boxes.first.check(force=True)
     sakuga.at("button.large").click()
     sakuga.at(".item.succeeded").wait_for(state="detached")

@@ -73,7 +73,7 @@ def test_work_that_fails_is_a_prediction_that_failed(http: httpx.Client) -> None
         prediction = answer.json()
         assert (answer.status_code, prediction["status"]) == (200, "failed")
         assert prediction["output"] is None
-        assert "no known kind" in prediction["error"]
+        assert "format is unknown" in prediction["error"]
 
 
 def test_the_same_put_gives_the_same_prediction(http: httpx.Client, picture: bytes) -> None:

@@ -132,7 +132,7 @@ def test_a_failed_file_is_named_and_the_others_are_done(folder: Path, url: str) 
     (folder / "in" / "bad.png").write_bytes(b"no picture")
     done = sakuga(folder, "upscale", "in", "-o", "out", *VIDEO, url=url)
     assert done.returncode == 1
-    assert re.search(r"1 of 3 failed:\n  in/bad.png: the image is of no known kind", done.stderr)
+    assert re.search(r"1 of 3 failed:\n  in/bad.png: the image's format is unknown", done.stderr)
     assert (folder / "out" / "a.png").exists()
     assert not (folder / "out" / "bad.png").exists()
 

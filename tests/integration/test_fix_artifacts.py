@@ -223,7 +223,7 @@ async def test_regions_are_inpainted_by_a_function_too(images: Images) -> None:
     ("options", "message"),
     [
         ({"regions": [[9999, 0, 5, 5]]}, "outside the picture; allowed: x from 0 to 199"),
-        ({"mask": "bm8gcGljdHVyZQ=="}, "option 'mask': the image is of no known kind"),
+        ({"mask": "bm8gcGljdHVyZQ=="}, "option 'mask': the image's format is unknown"),
         ({"mask": "!"}, "option 'mask' is '!'; allowed: a picture file"),
         ({"detector": "hands"}, "option 'detector' is 'hands'; allowed: auto, jpeg"),
     ],

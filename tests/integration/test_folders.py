@@ -186,7 +186,7 @@ def test_json_has_an_object_for_each_picture(folder: Path, url: str) -> None:
     assert found["p/1.png"]["target"] == "o/1.png"
     assert found["p/1.png"]["report"]["output"]["height"] == 36
     assert found["p/bad.png"]["error"]["type"] == "BadImage"
-    assert "no known kind" in found["p/bad.png"]["error"]["message"]
+    assert "format is unknown" in found["p/bad.png"]["error"]["message"]
     assert found["p/bad.cbz"]["error"]["type"] == "BadInput"
 
 
@@ -197,7 +197,7 @@ def test_quiet_prints_errors_alone(folder: Path, url: str) -> None:
     (folder / "p" / "bad.png").write_bytes(b"no picture")
     again = sakuga(folder, "p", "-o", "o", "-q", "--skip-existing", url=url)
     assert again.returncode == 1
-    assert again.stderr.startswith(b"Error: p/bad.png: the image is of no known kind")
+    assert again.stderr.startswith(b"Error: p/bad.png: the image's format is unknown")
 
 
 def test_what_is_left_out_is_counted_and_named(folder: Path, url: str) -> None:
@@ -216,7 +216,7 @@ def test_one_picture_fails_with_the_sentence_itself(folder: Path, url: str) -> N
     (folder / "bad.png").write_bytes(b"no picture")
     done = sakuga(folder, "bad.png", url=url)
     assert done.returncode == 1
-    assert done.stderr.startswith(b"Error: bad.png: the image is of no known kind")
+    assert done.stderr.startswith(b"Error: bad.png: the image's format is unknown")
     assert done.stderr.count(b"\n") == 1
 
 
@@ -260,7 +260,7 @@ def test_existing_results_are_an_error_before_work(folder: Path, url: str) -> No
     times = {name: (folder / "o" / name).stat().st_mtime_ns for name in files(folder / "o")}
     again = sakuga(folder, "p", "-o", "o", url=url)
     assert again.returncode == 2
-    assert b"results are there already: o/0.png, o/1.png, o/2.png;" in again.stderr
+    assert b"results already exist: o/0.png, o/1.png, o/2.png;" in again.stderr
     skipped = sakuga(folder, "p", "-o", "o", "--skip-existing", url=url)
     assert skipped.returncode == 0
     assert skipped.stderr == b"There already: 3 (o/0.png, o/1.png, o/2.png)\n"
@@ -304,7 +304,7 @@ def test_an_archive_with_a_bad_page_is_not_written_and_the_rest_is(folder: Path,
         book.writestr("2.png", b"no picture")
     done = sakuga(folder, "p", "-o", "o", url=url)
     assert done.returncode == 1
-    assert b"1 of 5 failed:\n  p/ch.cbz/2.png: the image is of no known kind" in done.stderr
+    assert b"1 of 5 failed:\n  p/ch.cbz/2.png: the image's format is unknown" in done.stderr
     assert done.stderr.count(b"so o/ch.cbz isn't written") == 1
     assert b"1.png" not in done.stderr
     assert files(folder / "o") == {"0.png", "1.png", "2.png"}

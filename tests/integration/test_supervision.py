@@ -227,7 +227,7 @@ async def test_health_finds_the_one_process_that_does_not_answer(serve: Serve) -
     finally:
         serve.process.send_signal(signal.SIGCONT)
     assert ill.returncode == 1
-    assert "1 of 6 models can't do their work" in ill.stderr
+    assert "1 of 6 models failed" in ill.stderr
     assert "a process of upscale at" in ill.stdout
     await serve.until(partial(healed, "upscale"))
     assert (await asyncio.to_thread(serve.run, "health")).returncode == 0

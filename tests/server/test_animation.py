@@ -260,7 +260,7 @@ def test_a_still_image_that_is_no_frame_is_left_out_and_said() -> None:
     moving = read(made.apng(drawings, *SIZE, still=flat(RED)))
     assert same(shown(moving), made.composed(drawings, *SIZE))
     assert moving.warnings == [
-        "the APNG's still image, which is no part of the animation, was left out"
+        "the APNG's still image, which isn't part of the animation, was dropped"
     ]
 
 

@@ -100,7 +100,7 @@ def test_what_lies_behind_the_end_is_left_out(format: str, title: str) -> None:
     data = whole(format)
     moving = read(data + b"left behind" * 3)
     assert same(shown(moving), shown(read(data)))
-    assert moving.warnings == [f"33 bytes behind the {title}'s end were left out"]
+    assert moving.warnings == [f"33 bytes after the {title}'s end were ignored"]
 
 
 # An APNG's errors: PNG, third edition, 13.14

@@ -94,7 +94,7 @@ def test_a_gif_says_what_it_costs() -> None:
     writer.finish()
     said = " / ".join(writer.warnings)
     assert "256 colours" in said
-    assert "half-transparent" in said
+    assert "semi-transparent" in said
     assert "hundredths" in said
     assert "20 to 655,350" in said
     assert len(writer.warnings) == 4

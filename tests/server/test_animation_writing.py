@@ -135,7 +135,7 @@ def test_16_bits_are_rounded_where_a_format_has_8_and_it_says_so() -> None:
     for frame in frames:
         writer.add(with_its_alpha(frame))
     assert same(shown(read(writer.finish())), rounded)
-    assert writer.warnings == ["the format holds 8 bits a sample; png keeps all 16"]
+    assert writer.warnings == ["the format has 8 bits per sample; png keeps 16"]
 
 
 def test_what_a_format_cant_use_is_said() -> None:

@@ -63,7 +63,7 @@ def test_raw_says_which_metadata_it_leaves_out() -> None:
     assert encode(source, "raw", None, keep_metadata=False) == source.colour.tobytes()
     assert source.warnings == []
     encode(source, "raw", None, keep_metadata=True)
-    assert source.warnings == ["raw has no place for ICC profile, EXIF; left out"]
+    assert source.warnings == ["raw can't store ICC profile, EXIF; dropped"]
 
 
 def test_raw_pixels_that_no_message_carries_are_refused() -> None:

@@ -265,5 +265,5 @@ async def test_the_report_of_an_animation_is_of_its_first_frame(fix_settings: Fi
 
 
 async def test_a_cancelled_picture_stops(fix: FixArtifacts) -> None:
-    with pytest.raises(Cancelled, match="caller has gone"):
+    with pytest.raises(Cancelled, match="caller disconnected"):
         await fix(encoded(sample("sunset")), {}, Caller(lambda: True))

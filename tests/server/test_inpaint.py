@@ -190,6 +190,6 @@ def test_regions_are_cut_at_the_picture_and_refused_beyond_it() -> None:
 async def test_a_cancelled_picture_stops() -> None:
     network = Network("migan")
     fill = Inpaint(network, FACTS, "auto", lambda: True)
-    with pytest.raises(Cancelled, match="caller has gone"):
+    with pytest.raises(Cancelled, match="caller disconnected"):
         await fill(Picture(gradient(200, 200)), [Region(box=(50, 50, 40, 40))], None)
     assert network.seen == []

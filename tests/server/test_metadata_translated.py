@@ -44,7 +44,7 @@ def test_parameters_replace_another_comment_and_that_is_said() -> None:
     exif = metadata_of(earlier, "jpeg").exif
     data, warnings = result(Metadata(exif=exif, text=(Text("parameters", PARAMETERS),)), "webp")
     assert user_comment(exif_of(data)) == b"UNICODE\0" + PARAMETERS.encode("utf-16-be")
-    assert warnings == ["webp has no place for the EXIF's UserComment; left out"]
+    assert warnings == ["webp can't store the EXIF's UserComment; dropped"]
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
@@ -68,7 +68,7 @@ def test_a_workflow_does_not_replace_a_cameras_maker() -> None:
     camera = tiff_stream([(0x010F, 2, 6, b"Canon\0")])
     data, warnings = result(Metadata(exif=camera, text=(Text("workflow", WORKFLOW),)), "webp")
     assert Image.open(io.BytesIO(data)).getexif()[0x010F] == "Canon"
-    assert warnings == ["webp has no place for PNG text 'workflow'; left out"]
+    assert warnings == ["webp can't store PNG text 'workflow'; dropped"]
 
 
 def test_a_text_too_long_for_a_jpeg_is_left_out_and_the_others_stay() -> None:
@@ -77,7 +77,7 @@ def test_a_text_too_long_for_a_jpeg_is_left_out_and_the_others_stay() -> None:
     data, warnings = result(Metadata(text=texts), "jpeg")
     assert user_comment(exif_of(data)) == b"UNICODE\0" + PARAMETERS.encode("utf-16-be")
     assert Image.open(io.BytesIO(data)).getexif()[0x013B] == "somebody"
-    assert warnings == ["jpeg has no place for PNG text 'workflow'; left out"]
+    assert warnings == ["jpeg can't store PNG text 'workflow'; dropped"]
 
 
 @pytest.mark.parametrize("format", ["jpeg", "webp", "tiff", "avif"])
@@ -88,7 +88,7 @@ def test_pngs_own_keywords_become_tags(format: str) -> None:
     found = Image.open(io.BytesIO(data)).getexif()
     for keyword, tag in keywords.items():
         assert _utf_8(found[tag]) == f"{keyword} ©"
-    assert warnings == [f"{format} has no place for PNG text 'Source'; left out"]
+    assert warnings == [f"{format} can't store PNG text 'Source'; dropped"]
 
 
 def test_a_title_is_the_description_where_there_is_no_other() -> None:
@@ -98,14 +98,14 @@ def test_a_title_is_the_description_where_there_is_no_other() -> None:
     assert warnings == []
     data, warnings = result(Metadata(text=(title, description)), "webp")
     assert Image.open(io.BytesIO(data)).getexif()[0x010E] == "a description"
-    assert warnings == ["webp has no place for PNG text 'Title'; left out"]
+    assert warnings == ["webp can't store PNG text 'Title'; dropped"]
 
 
 def test_a_gif_has_the_parameters_as_its_comment() -> None:
     texts = (Text("parameters", PARAMETERS), Text("workflow", WORKFLOW))
     data, warnings = result(Metadata(text=texts), "gif")
     assert Image.open(io.BytesIO(data)).info["comment"].decode() == PARAMETERS
-    assert "gif has no place for PNG text 'workflow'; left out" in warnings
+    assert "gif can't store PNG text 'workflow'; dropped" in warnings
 
 
 @pytest.mark.parametrize("format", ["webp", "avif", "tiff"])
@@ -163,7 +163,7 @@ def test_nothing_is_written_that_is_not_to_be_kept(format: str) -> None:
     bare = encode(picture, format, None, keep_metadata=False)
     assert bare == encode(Picture(gradient(30, 40)), format, None, keep_metadata=True)
     assert picture.warnings == (
-        ["gif holds 256 colours; the picture's were reduced to them"] if format == "gif" else []
+        ["gif has at most 256 colours; the picture's were reduced"] if format == "gif" else []
     )
     image = Image.open(io.BytesIO(bare))
     assert secret.encode() not in bare

@@ -237,7 +237,7 @@ def test_a_background_colour_lies_under_the_figure(colour: object, mode: int) ->
 def test_jpeg_has_no_transparency_and_says_so() -> None:
     found, report = remove_background(encoded(gradient(40, 40)), {"format": "jpeg"})
     assert found.shape == (40, 40, 3)
-    assert "laid over white" in report["warnings"][0]
+    assert "composited over white" in report["warnings"][0]
 
 
 @pytest.mark.parametrize(

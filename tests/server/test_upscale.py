@@ -153,7 +153,7 @@ async def test_a_failing_tile_ends_the_picture(settings: Settings) -> None:
 
 
 async def test_a_cancelled_picture_stops(upscale: Upscale) -> None:
-    with pytest.raises(Cancelled, match="caller has gone"):
+    with pytest.raises(Cancelled, match="caller disconnected"):
         await upscale(encoded(gradient(40, 40)), {}, Caller(lambda: True))
 
 

@@ -116,9 +116,9 @@ def _check_trusted(field: str, config: Config, action: ImageAction) -> None:
     if source is None or source.trusted or config.block(action).assigned("provider"):
         return
     raise ConfigError(
-        f"{source.place(field)}: {field!r} imports Python code, which a config.yaml that merely "
-        "lies in the current folder may not; name the file (--config, SAKUGA_CONFIG, or "
-        f"load_config(path)), or move it to {config_folder()}"
+        f"{source.place(field)}: {field!r} imports Python code, which isn't allowed in a "
+        "config.yaml that was only found in the current folder; name the file (--config, "
+        f"SAKUGA_CONFIG, or load_config(path)), or move it to {config_folder()}"
     )
 
 

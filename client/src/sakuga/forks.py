@@ -23,9 +23,9 @@ class Origin:
         """
         if not self.is_here():
             raise RuntimeError(
-                "this process was forked from one that had connected, and can't connect itself: "
-                "connect after the fork alone (under gunicorn in its workers, without preload_app "
-                "or in post_fork), or start processes by multiprocessing's method 'spawn'"
+                "this process was forked from one that has connected, so it can't connect: connect "
+                "only after the fork (under gunicorn in its workers, without preload_app or in "
+                "post_fork), or start processes with multiprocessing's method 'spawn'"
             )
 
 

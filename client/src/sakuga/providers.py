@@ -162,7 +162,7 @@ class TritonProvider:
                 if missing or source is None or abs(source.age) > SWAP_SECONDS:
                     raise
                 if request.deadline.left < POLL_SECONDS:
-                    raise DeadlineExceeded(f"within server.timeout: {error}") from error
+                    raise DeadlineExceeded(f"no result within server.timeout: {error}") from error
             await asyncio.sleep(POLL_SECONDS)
 
     async def _send(self, request: "_Request") -> Reply:

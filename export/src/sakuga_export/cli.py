@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _numbers(
     context: click.Context, option: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
-    """One number, of all channels, or three with commas between."""
+    """One number for all channels, or three separated by commas."""
     if text is None:
         return None
     try:
@@ -22,29 +22,36 @@ def _numbers(
     except ValueError:
         numbers = ()
     if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
-        raise click.BadParameter(f"{text!r}; allowed: one number, or three with commas between")
+        raise click.BadParameter(f"{text!r}; allowed: one number, or three separated by commas")
     return numbers * (3 // len(numbers))
 
 
 @click.command()
 @click.argument("networks", nargs=-1, metavar="[NET]...")
-@click.option("--config", "file", type=click.Path(), help="config.yaml to use")
-@click.option("--all", "every", is_flag=True, help="every network there is")
-@click.option("--weights", type=click.Path(path_type=Path), help="folder of the weight files")
-@click.option("--check", is_flag=True, help="only fail if a config.pbtxt isn't up to date")
-@click.option("--name", help="of a custom network")
-@click.option("--title", help="a line on it; left out, its file's name")
-@click.option("--licence", default="not stated", help="of its weights")
-@click.option("--side", type=click.IntRange(1), help="of the input of an .onnx, if it isn't fixed")
-@click.option("--mean", callback=_numbers, help="for an .onnx, one or three numbers; ImageNet's")
-@click.option("--std", callback=_numbers, help="likewise")
+@click.option("--config", "file", type=click.Path(), help="path of config.yaml")
+@click.option("--all", "every", is_flag=True, help="export all networks")
+@click.option("--weights", type=click.Path(path_type=Path), help="folder with the weight files")
+@click.option("--check", is_flag=True, help="only check: exit with 1 if a config.pbtxt is outdated")
+@click.option("--name", help="name of a custom network")
+@click.option("--title", help="title of a custom network  [default: its file's name]")
+@click.option("--licence", default="not stated", help="licence of its weights")
+@click.option("--side", type=click.IntRange(1), help="input size of an .onnx, if it isn't fixed")
+@click.option(
+    "--mean",
+    callback=_numbers,
+    help="mean for an .onnx, 1 or 3 numbers  [default: ImageNet's]",
+)
+@click.option(
+    "--std", callback=_numbers, help="deviation for an .onnx, 1 or 3 numbers  [default: ImageNet's]"
+)
 @click.option("--remove", metavar="NAME", help="delete a custom network")
 @click.pass_obj
 def main(settings: Any, /, file: str | None, **options: Any) -> None:
     """Export networks into the model repository, and write its config.pbtxt files.
 
     NET is a network's name, or the file of a custom network: a super-resolution checkpoint (.pth,
-    .safetensors) or a segmentation network (.onnx). Left out, the networks that config.yaml names.
+    .safetensors) or a segmentation network (.onnx). Without NET, the networks in config.yaml are
+    exported.
     """
     from sakuga_core.config.file import load_config
     from sakuga_core.errors import SakugaError
@@ -105,7 +112,9 @@ def _change_custom(
     if source.suffix not in add.SUFFIXES and not options["name"]:
         return False
     if len(networks) != 1 or source.suffix not in add.SUFFIXES or not options["name"]:
-        raise click.UsageError(f"one file ({', '.join(add.SUFFIXES)}) and its --name go together")
+        raise click.UsageError(
+            f"one file ({', '.join(add.SUFFIXES)}) and its --name must be given together"
+        )
     if not source.is_file():
         raise ExportError(f"there is no file {source}")
     start = time.perf_counter()
@@ -163,7 +172,7 @@ def _export(name: str, config: "Config", weights: Path | None) -> bool:
     from sakuga_export.fetch import FetchError
 
     if name in {row.name for row in custom.rows(config.server.repository)}:
-        click.echo(f"{name}: custom, and exported; its file exports it again")
+        click.echo(f"{name}: custom, already exported; to export it again, give its file")
         return True
     start = time.perf_counter()
     try:

@@ -168,7 +168,7 @@ def _resumed(url: str, output_file: str, _: object) -> None:
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as response:
         if response.status_code == requests.codes.requested_range_not_satisfiable:
             partial.unlink(missing_ok=True)  # of another file, or already whole
-            raise FetchError("what was downloaded before doesn't fit; try again")
+            raise FetchError("the partial download doesn't match; try again")
         response.raise_for_status()
         resumes = response.status_code == requests.codes.partial_content
         length = int(response.headers.get("Content-Length", 0))

@@ -143,7 +143,7 @@ class Access:
             message = f"{caller.in_flight} pictures of this caller are in work already"
             raise problems.too_many(message, problems.RETRY_SECONDS)
         if self.in_work >= self.settings.max_in_flight:
-            raise Overloaded(f"{self.in_work} pictures are in work already")
+            raise Overloaded(f"{self.in_work} pictures are already in flight")
         with _counted(self._in_work, caller.name):
             yield
 

@@ -9,11 +9,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--host", help="address to listen on  [default: gateway.host, else 127.0.0.1]")
-@click.option("--port", type=click.IntRange(1, 65535), help="[default: gateway.port, else 8080]")
-@click.option("--no-auth", is_flag=True, help="serve other machines without keys, too")
+@click.option("--host", help="address to listen on  [default: gateway.host, or 127.0.0.1]")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    help="port  [default: gateway.port, or 8080]",
+)
+@click.option("--no-auth", is_flag=True, help="serve other machines without keys")
 @click.option("--browser/--no-browser", default=None, help="open the page  [default: on a desktop]")
-@click.option("--new-key", metavar="NAME", help="make a key, print it and its block, and end")
+@click.option("--new-key", metavar="NAME", help="print a new key and its line for config.yaml")
 @click.pass_obj
 def web(
     settings: Any,
@@ -23,9 +27,9 @@ def web(
     browser: bool | None,
     new_key: str,
 ) -> None:
-    """Serve a web page and HTTP until Ctrl-C: pictures, jobs, and their documentation at /docs.
+    """Serve the web page and the HTTP interface until Ctrl-C. /docs has the documentation.
 
-    Starts the embedded Triton, where no server answers on this machine.
+    If no server answers on this machine, the embedded Triton is started.
     """
     from sakuga_core.config.file import load_config
     from sakuga_core.errors import SakugaError
@@ -53,7 +57,7 @@ def _new_key(name: str) -> str:
     key = secrets.token_urlsafe(32)
     row = parse_options(GatewayKey, {"name": name, "sha256": digest(key)})
     return (
-        f"The key, which isn't stored anywhere: {key}\n"
+        f"The key (it isn't stored, so keep it): {key}\n"
         f"For gateway.keys in config.yaml: - {{name: {row.name}, sha256: {row.sha256}}}"
     )
 
@@ -69,8 +73,8 @@ def _check_keys(config: "Config", no_auth: bool) -> None:
     settings = config.gateway
     if not (is_local(settings.host) or settings.keys or no_auth):
         raise ConfigError(
-            f"gateway.host is {settings.host!r}, which other machines reach, and gateway.keys is "
-            "empty; `sakuga web --new-key NAME` makes a key, `--no-auth` does without"
+            f"gateway.host is {settings.host!r}, which other machines can reach, and gateway.keys "
+            "is empty; `sakuga web --new-key NAME` prints a key, `--no-auth` serves without keys"
         )
 
 
@@ -90,7 +94,7 @@ def _serve(config: "Config", browser: bool) -> None:
 
     logs.set_up(config.gateway.log_format)
     if not uvloop.run(_run(config, browser)):
-        raise click.ClickException("the gateway didn't start; the line above says why")
+        raise click.ClickException("the gateway didn't start; see the error above")
     logs.speaker(config.gateway.log_format, click.echo)("Stopped.")
 
 
@@ -105,7 +109,7 @@ async def _run(config: "Config", browser: bool) -> bool:
     settings = config.gateway
     address = f"http://{_shown(settings.host)}:{settings.port}"
     async with opened(config) as app:
-        line = f"Serving at {address}, documented at {address}/docs. Ctrl-C ends it."
+        line = f"Serving at {address}, documented at {address}/docs. Press Ctrl-C to stop."
 
         def started() -> None:
             speaker(settings.log_format, click.echo)(line)

@@ -21,22 +21,22 @@ class Metrics:
         self.registry = CollectorRegistry()
         labels = ("route", "method", "status")
         self.requests = Counter(
-            "sakuga_gateway_requests", "Requests answered", labels, registry=self.registry
+            "sakuga_gateway_requests", "Answered requests", labels, registry=self.registry
         )
         self.seconds = Histogram(
             "sakuga_gateway_request_seconds",
-            "Time from a request's head to the end of its answer",
+            "Seconds from a request's head to the end of its response",
             ("route", "method"),
             buckets=_SECONDS,
             registry=self.registry,
         )
         pictures = Gauge(
-            "sakuga_gateway_pictures_in_work", "Pictures in work", registry=self.registry
+            "sakuga_gateway_pictures_in_work", "In-flight pictures", registry=self.registry
         )
         pictures.set_function(in_work)
         self.jobs = Gauge(
             "sakuga_gateway_job_pictures",
-            "Pictures of jobs, of all gateways of the store",
+            "Pictures of jobs, of all gateways that share the database",
             ("state",),
             registry=self.registry,
         )

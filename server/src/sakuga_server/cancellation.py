@@ -18,7 +18,7 @@ def stop_if(cancelled: Callable[[], bool]) -> None:
         Cancelled: it has.
     """
     if cancelled():
-        raise Cancelled("the caller has gone; the work was stopped")
+        raise Cancelled("the caller disconnected; the work was stopped")
 
 
 class CallerWatch:

@@ -35,37 +35,39 @@ class Metric:
 
 PICTURES = Metric(
     "sakuga_pictures_total",
-    "Pictures answered, by outcome: ok, or the class of the error",
+    "Answered pictures, by outcome: ok, or the class of the error",
     ("action", "model", "outcome"),
 )
 TILES = Metric(
     "sakuga_tiles_total",
-    "Tiles of pictures returned, as their reports have it",
+    "Tiles of returned pictures, as in their reports",
     ("action", "model"),
 )
 TILES_COMPUTED = Metric(
-    "sakuga_tiles_computed_total", "Tiles among these that a network computed", ("action", "model")
+    "sakuga_tiles_computed_total",
+    "Tiles of returned pictures that a network computed",
+    ("action", "model"),
 )
 PIXELS = Metric(
     "sakuga_pixels_total",
-    "Pixels of pictures returned, all frames together: direction is input or output",
+    "Pixels of returned pictures, all frames together; direction is input or output",
     ("action", "model", "direction"),
 )
 STAGE_SECONDS = Metric(
     "sakuga_stage_seconds",
-    "Seconds of pictures returned, by stage: queue, decode, network, encode, total",
+    "Seconds of returned pictures, by stage: queue, decode, network, encode, total",
     ("action", "stage"),
     "histogram",
 )
 RETRIED = Metric(
-    "sakuga_retried_total", "Requests that a client had sent before, in vain", ("action",)
+    "sakuga_retried_total", "Requests that are retries of a failed request", ("action",)
 )
 HEALED = Metric(
-    "sakuga_healed_total", "Times that a model was loaded again as a process had died", ("model",)
+    "sakuga_healed_total", "Times a model was loaded again because a process died", ("model",)
 )
 RESTARTS = Metric(
     "sakuga_restarts_total",
-    "Times that Triton was started again: reason is died, or cleared for what dead processes left",
+    "Restarts of Triton; reason is died, or cleared for the remains of dead processes",
     ("reason",),
 )
 

@@ -13,10 +13,10 @@ AUTO, DEFAULT_PORT = "auto", 8001
 
 
 @click.command()
-@click.option("--port", type=int, help="of gRPC; default: that of server.url, else 8001")
+@click.option("--port", type=int, help="port of gRPC  [default: that of server.url, or 8001]")
 @click.pass_obj
 def serve(settings: Any, port: int | None) -> None:
-    """Run a Triton server on this machine until Ctrl-C; it follows config.yaml."""
+    """Run a Triton server on this machine until Ctrl-C. It applies edits of config.yaml."""
     import signal
 
     from sakuga_core.config.file import load_config
@@ -53,14 +53,14 @@ def _serve(config: "Config", port: int, say: Say) -> None:
     with run_triton(config, port, finish=is_traced) as running, recorded(running):
         for line in budget.lines(config, running.models, memory.total()):
             say(line)
-        say(f"Serving at {running.url}: {', '.join(running.models)}. Ctrl-C ends it.")
+        say(f"Serving at {running.url}: {', '.join(running.models)}. Press Ctrl-C to stop.")
         try:
             restarting = running.supervisor.is_restarting
             follower = Follower(config, running.control, running.repository, say, restarting)
             status = asyncio.run(follower.follow(running.process))
-            raise click.ClickException(f"Triton ended by itself, with status {status}")
+            raise click.ClickException(f"Triton exited unexpectedly with status {status}")
         except KeyboardInterrupt:
-            say("Finishing the requests in flight…")
+            say("Finishing in-flight requests…")
         with suppress(KeyboardInterrupt):  # a second one doesn't wait for them
             asyncio.run(drain(running.control, config.server.exit_timeout))
 

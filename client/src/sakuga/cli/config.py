@@ -24,7 +24,7 @@ def config() -> None:
 @config.command()
 @click.pass_obj
 def check(settings: Settings) -> None:
-    """Fail if config.yaml can't be used as it is."""
+    """Check config.yaml; exit with 1 if it has errors."""
     config = settings.config
     with plain_errors():
         problems = list(_problems(config))
@@ -58,7 +58,7 @@ def _import_provider(config: Config, action: Any) -> None:
 @config.command()
 @click.pass_obj
 def show(settings: Settings) -> None:
-    """Print every setting in effect, and where it comes from, as a config.yaml."""
+    """Print every setting in effect, and where it comes from, in YAML."""
     lines = list(settings_of(settings.config))
     width = max(len(_line(setting.path, setting.value)) for setting in lines)
     open_blocks: list[str] = []
@@ -78,5 +78,5 @@ def _line(path: str, value: Any) -> str:
 
 @config.command()
 def schema() -> None:
-    """Print the JSON Schema of config.yaml, by which editors complete and check it."""
+    """Print the JSON Schema of config.yaml, for editors."""
     click.echo(json.dumps(json_schema(), indent=2))

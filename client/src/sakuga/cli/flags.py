@@ -18,7 +18,7 @@ T = TypeVar("T")
 FILE = ("format", "quality", "lossless", "animation", "keep_metadata")
 
 # Defaults that aren't values of the options themselves.
-_DEFAULTS = {"scale": "the network's own, mostly 4"}
+_DEFAULTS = {"scale": "the network's, usually 4"}
 
 
 def option_flags(action: Action) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -119,9 +119,9 @@ _FILE_FLAGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--skip-existing",),
-        {"is_flag": True, "help": "keep results that exist, and make the others"},
+        {"is_flag": True, "help": "keep existing results, and create the others"},
     ),
-    (("--overwrite",), {"is_flag": True, "help": "replace results that are there"}),
+    (("--overwrite",), {"is_flag": True, "help": "replace existing results"}),
     (("--json", "as_json"), {"is_flag": True, "help": "print a JSON object for each picture"}),
     (("--report",), {"is_flag": True, "help": "print the server's reports as JSON"}),
     (("-q", "--quiet"), {"is_flag": True, "help": "print only errors"}),

@@ -17,13 +17,13 @@ SECONDS = 20.0
     type=click.FloatRange(min=0, min_open=True),
     default=SECONDS,
     show_default=True,
-    help="seconds for each model; one that takes longer is busy, which is no fault",
+    help="seconds for each model; a slower one counts as busy, and healthy",
 )
 @click.pass_obj
 def health(settings: Settings, timeout: float) -> None:
-    """Send each model of the server tiny pictures; exit with 1 if one can't do its work.
+    """Send tiny pictures to each model of the server; exit with 1 if one fails.
 
-    One for each of a model's processes, so that a dead one is found. A probe of Kubernetes can run
+    Each process of a model gets one, so dead processes are found. A Kubernetes probe can run
     this: a server that is merely busy counts as healthy.
     """
     config = settings.config
@@ -33,7 +33,7 @@ def health(settings: Settings, timeout: float) -> None:
     for each in checks:
         click.echo(f"{each.model:28} {_words(each)}")
     if faults := sum(each.is_fault for each in checks):
-        raise click.ClickException(f"{faults} of {len(checks)} models can't do their work")
+        raise click.ClickException(f"{faults} of {len(checks)} models failed")
 
 
 def _words(check: Check) -> str:

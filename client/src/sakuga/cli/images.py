@@ -14,10 +14,10 @@ from sakuga_core.actions import Action
 
 ABOUT = (
     "PICTURES are files, folders, comic archives (.cbz, .zip), addresses such as s3://bucket/a.png,"
-    " or - for standard input. Folders and archives keep their shape in the output."
+    " or - for standard input. Folders and archives keep their structure in the output."
 )
 DEFAULTS = (
-    "config.yaml may set other defaults; `sakuga config show` prints those in effect. "
+    "config.yaml can set other defaults; `sakuga config show` prints the values in effect. "
     "docs/guides/folders.md describes names, archives, exit statuses and JSON."
 )
 
@@ -78,7 +78,7 @@ def _detection_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Flags that request the detected regions instead of a repaired picture."""
     for name, text in (
         ("--show-regions", "write the original picture with the detected regions drawn on it"),
-        ("--detect-only", "print the detected regions as JSON, and repair nothing"),
+        ("--detect-only", "print the detected regions as JSON, without repairing them"),
     ):
         command = click.option(name, is_flag=True, help=text)(command)
     return command

@@ -15,8 +15,8 @@ GROUP = "sakuga.commands"  # of entry points, by which other packages add comman
 # This package's commands besides the actions, and what each does.
 COMMANDS = {
     "models": "List the networks of the server; load and unload them.",
-    "status": "Show whether the server is ready, and what each model has done.",
-    "health": "Send each model tiny pictures; exit with 1 if one can't do its work.",
+    "status": "Show whether the server is ready, and what each model has processed.",
+    "health": "Send tiny pictures to each model; exit with 1 if one fails.",
     "config": "Check config.yaml, show the settings in effect, print the JSON Schema.",
 }
 # Commands of other packages: what each does, and what to install for it.
@@ -51,7 +51,7 @@ class Commands(click.Group):
             return command
         if name in OTHERS:
             raise click.ClickException(
-                f"`sakuga {name}` isn't installed; `pip install '{OTHERS[name][1]}'`"
+                f"`sakuga {name}` isn't installed; run `pip install '{OTHERS[name][1]}'`"
             )
         return None
 
@@ -95,7 +95,7 @@ def _command_of_ours(name: str) -> click.Command:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sakuga")
-@click.option("--config", "file", type=click.Path(), help="config.yaml to use")
+@click.option("--config", "file", type=click.Path(), help="path of config.yaml")
 @click.option("--url", help="host:port of Triton's gRPC, http://host:port of a gateway, or auto")
 @click.pass_context
 def main(context: click.Context, file: str | None, url: str | None) -> None:

@@ -28,9 +28,12 @@ OF_TRITON = ("device", "speed", "calls")  # of a network, which a gateway doesn'
 
 @click.group(invoke_without_command=True)
 @click.option("--measure", "measured", is_flag=True, help="measure the speed of loaded networks")
-@click.option("--licence", help="only of this licence: permissive, or an SPDX name such as MIT")
+@click.option("--licence", help="only this licence: permissive, or an SPDX name such as MIT")
 @click.option(
-    "--for", "purpose", type=click.Choice(list(PURPOSES)), help="only good choices for it"
+    "--for",
+    "purpose",
+    type=click.Choice(list(PURPOSES)),
+    help="only good choices for this purpose",
 )
 @click.option("--json", "as_json", is_flag=True, help="print everything as JSON")
 @click.pass_context
@@ -144,7 +147,7 @@ def _of_triton(facts: Mapping[str, Any]) -> Iterator[str]:
 @click.argument("name")
 @click.pass_obj
 def load(settings: Settings, name: str) -> None:
-    """Load the network NAME, or all networks of a family that are exported."""
+    """Load a network, or all exported networks of a family."""
 
     async def question(triton: Triton) -> None:
         networks = await _known(triton, name)
@@ -164,7 +167,7 @@ def load(settings: Settings, name: str) -> None:
 @click.argument("name")
 @click.pass_obj
 def unload(settings: Settings, name: str) -> None:
-    """Unload the network NAME, or those of a family, after their requests in flight."""
+    """Unload a network, or a family, after its in-flight requests."""
 
     async def question(triton: Triton) -> None:
         for each, facts in (await _known(triton, name)).items():

@@ -1,4 +1,4 @@
-"""`sakuga status`: whether the server is ready, and what it has done."""
+"""`sakuga status`: whether the server is ready, and what it has processed."""
 
 import click
 
@@ -11,7 +11,7 @@ from sakuga.transport import is_http
 @click.command()
 @click.pass_obj
 def status(settings: Settings) -> None:
-    """Show whether the server is ready, and what each model has done."""
+    """Show whether the server is ready, and what each model has processed."""
     with plain_errors():
         state = ask_any(settings.config, lambda server: server.status())
     ready = "ready" if state["ready"] else "not ready"

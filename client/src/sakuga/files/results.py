@@ -201,11 +201,11 @@ def _check_existing(
     more = f" and {len(existing) - SHOWN} more" if len(existing) > SHOWN else ""
     if not options.overwrite:
         raise BadInput(
-            f"results are there already: {names}{more}; --skip-existing leaves them as they are, "
+            f"results already exist: {names}{more}; --skip-existing keeps them, "
             "--overwrite replaces them"
         )
     if among := [path for path in existing if store.key(path) in earlier]:
         raise BadInput(
-            f"{store.name(among[0])} lies among the pictures to process, so it isn't replaced; "
+            f"{store.name(among[0])} is among the pictures to process, so it isn't replaced; "
             "remove it, or name another folder"
         )

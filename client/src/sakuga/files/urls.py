@@ -107,7 +107,7 @@ def located(url: str) -> RemoteFile:
             advice = "`pip install 'sakuga[urls]'`"
         raise BadInput(f"{shown(url)} can't be reached: {advice}") from None
     except Exception as error:
-        raise BadInput(f"{shown(url)} is no address that can be used: {error}") from None
+        raise BadInput(f"{shown(url)} can't be used as an address: {error}") from None
     return RemoteFile(system, path)
 
 

@@ -50,7 +50,7 @@ Gpu = Annotated[int, Field(ge=0)]
 
 
 class RealESRGAN(UpscaleOptions, Block):
-    """For every Real-ESRGAN model, unless the action's block says otherwise."""
+    """For every Real-ESRGAN model; an action's block overrides it."""
 
     gpu_id: Annotated[
         list[Gpu],
@@ -58,24 +58,24 @@ class RealESRGAN(UpscaleOptions, Block):
         Field(min_length=1, examples=["the number of a GPU, from 0, or a list of numbers"]),
         _one_or_more({"type": "integer", "minimum": 0}),
     ] = Field(default_factory=lambda: [0])
-    """GPUs that the embedded server uses, by number; without a GPU it uses the CPU."""
+    """Numbers of the GPUs that the embedded server uses; without a GPU it uses the CPU."""
 
 
 class AuraSR(UpscaleOptions, Block):
-    """For every AuraSR model, unless the action's block says otherwise."""
+    """For every AuraSR model; an action's block overrides it."""
 
     backend: Backend | None = None
     """Triton backend: onnxruntime (ONNX) or pytorch (TorchScript); if unset, onnxruntime."""
     style: Annotated[int | None, Field(ge=0, lt=2**32)] = None
-    """Seed of the style vector that `sakuga export` bakes in; if unset, 0."""
+    """Seed of the style that becomes part of the exported network; if unset, 0."""
 
 
 class Rembg(RembgOptions, Block):
-    """For every model that removes backgrounds, unless the action's block says otherwise."""
+    """For every background-removal model; an action's block overrides it."""
 
 
 class ActionBlock(Block):
-    """A custom provider for an action, in place of Triton."""
+    """A custom provider for an action, instead of Triton."""
 
     provider: Annotated[
         str | None,
@@ -85,14 +85,15 @@ class ActionBlock(Block):
         ),
     ] = None
     """Import path of a custom provider, package.module:name: a class or an object with
-    `async process(image, action, config) -> bytes`. It may lie beside config.yaml."""
+    `async process(image, action, config) -> bytes`. Its module can be in the folder of
+    config.yaml."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Options that the provider gets with every picture; a request's override them."""
+    """Options that the provider gets with every picture; a request's options override them."""
 
     @model_validator(mode="after")
     def _options_are_for_a_provider(self) -> Self:
         if self.options and self.provider is None:
-            raise ValueError("'options' stands beside 'provider' alone")
+            raise ValueError("'options' is only allowed together with 'provider'")
         return self
 
 
@@ -100,13 +101,13 @@ def _action_block(action: actions.Action) -> Any:
     """The block of one action: its options, and those of a custom provider."""
     name = "".join(word.capitalize() for word in action.name.split("_"))
     bases: Any = (action.options, ActionBlock)
-    return create_model(f"{name}Block", __base__=bases, __doc__=f"Of `{action.name}`.")
+    return create_model(f"{name}Block", __base__=bases, __doc__=f"Options of `{action.name}`.")
 
 
 if TYPE_CHECKING:
 
     class ImageProviders(Block):
-        """Which model serves which action: a block an action."""
+        """The model and options of each action."""
 
         def __getattr__(self, action: str) -> Any: ...
 
@@ -114,7 +115,7 @@ else:
     ImageProviders = create_model(
         "ImageProviders",
         __base__=Block,
-        __doc__="Which model serves which action.",
+        __doc__="The model and options of each action.",
         **{
             action.name.value: (block, Field(default_factory=block))
             for action in ACTIONS.values()
@@ -124,13 +125,13 @@ else:
 
 
 class Providers(Block):
-    """Who does what."""
+    """The models and providers of the actions."""
 
     image: ImageProviders = Field(default_factory=ImageProviders)
 
 
 class Config(Block):
-    """The whole file."""
+    """config.yaml."""
 
     providers: Providers = Field(default_factory=Providers)
     realesrgan: RealESRGAN = Field(default_factory=RealESRGAN)

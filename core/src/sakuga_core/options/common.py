@@ -26,14 +26,14 @@ def _format(value: Any) -> Any:
 
 KeepMetadata = Annotated[
     bool,
-    Field(description="keep EXIF, XMP, IPTC, text, resolution and colour profile of the file"),
+    Field(description="keep the file's EXIF, XMP, IPTC, texts, resolution and colour profile"),
 ]
 FileFormat = Annotated[
     Format | None,
     BeforeValidator(_format),
     Field(
         description="file format of the result; auto: the input's, if it can hold the result; "
-        "raw: its pixels, without a file; default: png, for animated pictures auto"
+        "raw: the pixels, not a file; default: png, for animated pictures auto"
     ),
 ]
 Quality = Annotated[
@@ -48,18 +48,18 @@ Quality = Annotated[
 Lossless = Annotated[
     bool | None,
     Field(
-        description="WebP, JPEG XL, HEIC, and gray AVIF, without loss; default: of webp and jxl "
-        "where no quality is set"
+        description="lossless WebP, JPEG XL, HEIC or gray AVIF; default: on for webp and jxl if "
+        "quality isn't set"
     ),
 ]
 Animation = Annotated[
     Literal["all", "first"],
-    Field(description="of animated pictures and pages: all, or the first alone"),
+    Field(description="frames or pages to process: all, or only the first"),
 ]
 
 
 def _file(value: Any) -> Any:
-    """A file's bytes; text is base64."""
+    """A file's bytes; text is decoded as base64."""
     return base64.b64decode(value, validate=True) if isinstance(value, str) else value
 
 
@@ -98,5 +98,5 @@ class PictureOptions(BaseModel):
         """
         kind = cls.model_fields[str(info.field_name)].annotation
         if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
-            raise ValueError("true and false are no numbers")
+            raise ValueError("true and false aren't numbers")
         return value

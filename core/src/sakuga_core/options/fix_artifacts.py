@@ -1,4 +1,4 @@
-"""Options of `fix_artifacts`, and the regions that it finds or takes."""
+"""Options of `fix_artifacts`, and the regions that it detects or accepts."""
 
 from typing import Annotated, Any, Literal
 
@@ -17,8 +17,8 @@ class Region(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["jpeg", "banding", "speck", "user"] = "user"
-    """Kind of damage: JPEG blocks, banding of a gradient, a speck, or a region to inpaint that the
-    caller names."""
+    """Type of damage: JPEG blocks, banding of a gradient, a speck, or a region that the caller
+    wants to be inpainted."""
     box: Box
     """x, y, width, height."""
     score: Annotated[float, Field(ge=0, le=1)] = 1.0
@@ -44,7 +44,8 @@ class FixArtifactsOptions(UpscaleOptions):
     """Options of `fix_artifacts`: detection, restoration, inpainting, and those of `upscale`."""
 
     detector: Annotated[
-        Detectors, Field(description="damage to detect; none: only the regions in the request")
+        Detectors,
+        Field(description="damage to detect; none: only the request's regions and mask"),
     ] = "auto"
     regions: Annotated[
         list[Annotated[Region, BeforeValidator(_region)]] | None,
@@ -55,11 +56,14 @@ class FixArtifactsOptions(UpscaleOptions):
     ] = None
     mask: Annotated[
         Mask,
-        Field(examples=[MASK_ALLOWED], description="mask of the same size, white where to inpaint"),
+        Field(
+            examples=[MASK_ALLOWED],
+            description="mask of the same size; white areas are inpainted",
+        ),
     ] = None
     inpaint: Annotated[
         Inpainting,
-        Field(description="inpainting method; auto: a network for wide holes, OpenCV for thin"),
+        Field(description="inpainting method; auto: OpenCV for thin areas, else a network"),
     ] = "auto"
     restore: Annotated[
         bool, Field(description="remove JPEG blocks and banding before upscaling")

@@ -36,8 +36,8 @@ class RembgOptions(PictureOptions):
         Field(
             ge=0,
             le=300,
-            description="mask values above this are definite foreground; from 255 "
-            "on, only the network's maximum is",
+            description="mask values above this are definite foreground; at 255 "
+            "or more, only the network's maximum",
         ),
     ] = 240
     alpha_matting_background_threshold: Annotated[
@@ -64,8 +64,8 @@ class RembgOptions(PictureOptions):
         Mask,
         Field(
             examples=[MASK_ALLOWED],
-            description="corrections of the network's mask, of the picture's size: white is "
-            "foreground, black background, gray as the network has it",
+            description="corrections to the network's mask, in the picture's size: white is "
+            "foreground, black is background, gray is left to the network",
         ),
     ] = None
     only_mask: Annotated[bool, Field(description="return the mask instead of the foreground")] = (
@@ -93,7 +93,8 @@ class RembgOptions(PictureOptions):
         bool, Field(description="premultiply colours by alpha as the rembg library does")
     ] = False
     reference_thresholds: Annotated[
-        bool, Field(description="skip matting if no mask value exceeds the threshold, as rembg")
+        bool,
+        Field(description="skip matting if no mask value exceeds the threshold, like rembg"),
     ] = False
 
     @property

@@ -33,25 +33,28 @@ def _level(value: object) -> object:
 
 
 class UpscaleOptions(PictureOptions):
-    """Options of `upscale` and `enhance`. At most one of `scale`, `width` and `height`, `max_side`,
-    and `megapixels` says how large the result is."""
+    """Options of `upscale` and `enhance`. At most one of these sets the size: `scale`, `width` and
+    `height`, `max_side`, or `megapixels`."""
 
     scale: Annotated[
         float | None,
         Field(
             examples=[
-                f"a number from {SMALLEST} to {LARGEST}; this upscales, a picture is made smaller "
-                "by an image editor"
+                f"a number from {SMALLEST} to {LARGEST}; to make a picture smaller, use an image "
+                "editor"
             ],
             ge=SMALLEST,
             le=LARGEST,
-            description="scale factor, also fractional; over that of the network in several passes",
+            description="scale factor, also fractional; above the network's in several passes",
         ),
         BeforeValidator(_scale),
     ] = None
     width: Annotated[
         int | None,
-        Field(ge=1, description="width of the result in pixels; with height, the largest within"),
+        Field(
+            ge=1,
+            description="width of the result in pixels; with height: the largest within both",
+        ),
     ] = None
     height: Annotated[int | None, Field(ge=1, description="height of the result in pixels")] = None
     max_side: Annotated[
@@ -59,7 +62,7 @@ class UpscaleOptions(PictureOptions):
     ] = None
     megapixels: Annotated[
         float | None,
-        Field(gt=0, description="size of the result in millions of pixels, at most"),
+        Field(gt=0, description="maximum size of the result in millions of pixels"),
     ] = None
     denoise_strength: Annotated[
         float | None,
@@ -67,38 +70,38 @@ class UpscaleOptions(PictureOptions):
             ge=0,
             le=1,
             validation_alias=AliasChoices("denoise_strength", "denoise"),
-            description="0 keeps noise, 1 removes it; of realesr-general-x4v3; of waifu2x and "
-            "Real-CUGAN the nearest denoise_level",
+            description="0 keeps noise, 1 removes it, with realesr-general-x4v3; waifu2x and "
+            "Real-CUGAN use the nearest denoise_level",
         ),
     ] = None
     denoise_level: Annotated[
         DenoiseLevel | None,
         BeforeValidator(_level),
         Field(
-            description="waifu2x and Real-CUGAN: none keeps noise, 3 removes most; conservative "
-            "keeps detail; each scale has some of them"
+            description="waifu2x and Real-CUGAN: none keeps noise, 3 removes most, conservative "
+            "keeps detail; not every scale has every level"
         ),
     ] = None
     tile_size: Annotated[
         int | None,
-        Field(ge=32, le=2048, description="largest tile in input pixels, without padding"),
+        Field(ge=32, le=2048, description="largest tile side in input pixels, without padding"),
     ] = None
     overlapping_tiles: Annotated[
-        bool, Field(description="aura-sr-v2 only: overlap tiles to hide their seams")
+        bool, Field(description="aura-sr-v2 only: overlap tiles to avoid seams")
     ] = True
     overlap: Annotated[
         Literal["window", "reference"],
-        Field(description="one pass with a blending window, or AuraSR's two passes"),
+        Field(description="window: one pass with blended tiles; reference: AuraSR's two passes"),
     ] = "window"
     preserve_gray: Annotated[
-        bool, Field(description="keep a gray picture gray that is stored as RGB")
+        bool, Field(description="keep gray pictures gray if they are stored as RGB")
     ] = True
     reference_alpha: Annotated[
-        bool, Field(description="upscale alpha exactly as Real-ESRGAN does, with its fringes")
+        bool, Field(description="upscale alpha exactly as Real-ESRGAN does, including fringes")
     ] = False
     reference_flat: Annotated[
         bool,
-        Field(description="change the shade of pictures of one colour exactly as the network does"),
+        Field(description="let the network change the shade of single-colour pictures"),
     ] = False
     reference_resize: Annotated[
         bool, Field(description="downscale exactly as Real-ESRGAN does, without antialiasing")
@@ -114,8 +117,8 @@ class UpscaleOptions(PictureOptions):
 
 
 def overridden(*levels: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of several levels, of which a later one wins: name by name, and what says the same in
-    another way, as a size of any kind does, replaces all of its kind."""
+    """Options of several levels; later levels override earlier ones. An option also replaces its
+    alternatives: a size of any kind replaces all sizes."""
     merged: dict[str, Any] = {}
     for level in levels:
         for alike in (SIZES, DENOISING):

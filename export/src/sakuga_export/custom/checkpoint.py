@@ -78,7 +78,9 @@ def _refuse(name: str, descriptor: Any) -> None:
     if kind == "AuraSR":
         raise ExportError(f"{name} is AuraSR; `sakuga export aura-sr-v2` serves that")
     if channels not in ((3, 3), (1, 1)):
-        raise ExportError(f"{name} takes {channels[0]} channels and gives {channels[1]}; 3 or 1 do")
+        raise ExportError(
+            f"{name} takes {channels[0]} channels and gives {channels[1]}; allowed: 3 or 1"
+        )
 
 
 def reason(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-/** Every word of the page. */
+/** All texts of the page. */
 
 export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
@@ -57,7 +57,7 @@ export const text = {
       "mascot.webp": "Mascot",
       "sunset.webp": "Landscape",
       "lineart.webp": "Line art",
-      "heroine_q25.jpg": "Poor JPEG",
+      "heroine_q25.jpg": "Low-quality JPEG",
     },
     dropping: "Drop to add",
   },
@@ -80,7 +80,7 @@ export const text = {
     play: "Play",
     still: "Stop the animation",
     cannotShow:
-      "This browser can't show this file. If it is a picture, it can be worked on all the same.",
+      "This browser can't show this file. If it is a picture, it can still be processed.",
   },
 
   options: {
@@ -104,7 +104,7 @@ export const text = {
     foreseen: (from, to) => (from === to ? to : `${from} → ${to}`),
     memory: (amount) => `about ${amount} of memory`,
     takes: (seconds) => (seconds < 1 ? duration(seconds) : `about ${duration(seconds)}`),
-    unknown: "time is known after the first one",
+    unknown: "the first picture gives the time estimate",
   },
 
   result: {
@@ -113,7 +113,7 @@ export const text = {
     copy: "Copy",
     copied: "Copied",
     sendTo: "Send to",
-    expired: "The result isn't kept any more. Run it again.",
+    expired: "The result has been deleted. Run it again.",
     took: (seconds) => (seconds < 10 ? `${number.format(seconds)} s` : duration(seconds)),
     line: ({ input, output, model, frames, milliseconds }) =>
       [
@@ -140,7 +140,7 @@ export const text = {
       failed: "failed",
       cancelled: "cancelled",
     },
-    place: (place) => `${several(place, "picture")} before it`,
+    place: (place) => `${several(place, "picture")} ahead`,
     progress: (done, total, unit, rest) =>
       `${done} of ${several(total, unit.replace(/s$/, ""))}${rest && `, ${rest} left`}`,
     progressBar: "Progress",
@@ -149,17 +149,17 @@ export const text = {
     startAll: (count) => `Start ${several(count, "picture")}`,
     paused: "paused",
     pause: "Pause",
-    resume: "Go on",
+    resume: "Resume",
     zip: (count) => `Download ${several(count, "result")}`,
-    zipping: "Packing the zip",
-    lost: (names) => `No longer kept, so not in the zip: ${names.join(", ")}`,
+    zipping: "Creating the zip",
+    lost: (names) => `Not in the zip, because these results have been deleted: ${names.join(", ")}`,
     clear: "Remove all",
     remove: "Remove picture",
     earlier: "Move earlier",
     later: "Move later",
     sure: "Remove all pictures and their results?",
     sureAgain: (count) =>
-      `Replace ${several(count, "result")} that ${count === 1 ? "is" : "are"} there?`,
+      `Replace ${several(count, "existing result")}?`,
     sureOf: (name) => `Remove ${name} and its result?`,
     counts: ({ all, done }) => (all > 1 ? `${done} of ${all} done` : ""),
     zipName: "sakuga.zip",
@@ -168,8 +168,8 @@ export const text = {
   retouch: {
     title: { fix_artifacts: "Retouch", rembg: "Correct the edge" },
     help: {
-      fix_artifacts: "Paint over hands, text or specks that should be drawn anew.",
-      rembg: "Paint what to keep and what to remove, then run it again.",
+      fix_artifacts: "Paint over hands, text or specks that should be inpainted.",
+      rembg: "Paint what to keep and what to remove, then run again.",
     },
     modes: { repair: "Repair", keep: "Keep", remove: "Remove", erase: "Erase" },
     shapes: { brush: "Brush", lasso: "Lasso" },
@@ -183,11 +183,11 @@ export const text = {
     start: "Draw",
     stop: "Stop drawing",
     find: "Find damage",
-    finding: "Looking for damage",
+    finding: "Detecting damage",
     regions: "Regions to repair",
     region: ({ kind, box }) => `${KINDS[kind] ?? kind}, ${size(box[2], box[3])}`,
-    show: "Show what is drawn",
-    nothing: "No damage was detected. What you see, you can paint.",
+    show: "Show the mask",
+    nothing: "No damage was detected. Paint over damage that you see.",
     all: "Repair all",
     none: "Repair none",
   },
@@ -196,7 +196,7 @@ export const text = {
     open: "Compare models",
     title: "Compare models",
     stopped: "stopped",
-    help: "Drag over the part of the picture to compare, tick models, and look.",
+    help: "Drag over the part of the picture to compare, and select models.",
     crop: "Part to compare",
     run: "Compare",
     stop: "Stop",
@@ -221,7 +221,7 @@ export const text = {
   key: {
     title: "This gateway needs a key",
     label: "Key",
-    help: "It is kept in this browser alone.",
+    help: "The key is stored only in this browser.",
     save: "Use this key",
     allowed: "Letters, digits and signs, without spaces",
     wrong: "The gateway doesn't know this key.",
@@ -230,7 +230,7 @@ export const text = {
   help: {
     title: "Keyboard",
     open: "Keyboard shortcuts",
-    single: "Keys of a single letter or digit",
+    single: "Single-key shortcuts",
     close: "Close",
     keys: [
       ["?", "this list"],
@@ -247,7 +247,7 @@ export const text = {
       ["N  P", "next picture, previous picture"],
       ["Alt+← Alt+→", "move the selected picture within the queue"],
       ["D", "draw, or stop drawing"],
-      ["Space", "while drawing: lower the brush, or lift it; arrows move it"],
+      ["Space", "while drawing: start or end a stroke; arrow keys move the brush"],
       ["B  L", "brush, lasso"],
       ["Ctrl+Z  Ctrl+Shift+Z", "undo, redo"],
       ["S", "download the result"],
@@ -258,14 +258,14 @@ export const text = {
 
   errors: {
     unreachable: "The gateway doesn't answer. Is `sakuga web` running?",
-    away: "The gateway doesn't answer. Work goes on as soon as it does.",
+    away: "The gateway doesn't answer. Work continues when it does.",
     status: (status) => `The gateway answered with status ${status}.`,
-    expired: "The gateway has no such job any more.",
-    copy: "This browser can't copy the result, because it can't show it. Download it.",
-    mask: "The picture is too large for this browser to draw a mask for it.",
-    noPictures: "There was no picture among these files.",
+    expired: "The gateway has deleted this job.",
+    copy: "This browser can't copy a result of this format. Download it.",
+    mask: "The picture is too large to draw a mask in this browser.",
+    noPictures: "None of these files is a picture.",
     noModels: "No network is installed for this action. `sakuga export` installs one.",
-    shelf: "This browser can't keep the pictures, so a reload of the page loses them.",
+    shelf: "This browser can't store the pictures. They are lost when the page is reloaded.",
     advice: {
       BadImage: "The file is damaged or isn't a picture: choose another one.",
       TooLarge: "Choose a smaller scale, or a smaller picture.",
@@ -278,7 +278,7 @@ export const text = {
   },
 };
 
-/** What an option does where nothing is set. */
+/** The defaults of options. */
 const AUTOMATIC = { format: "PNG (default)" };
 
 const FORMATS = { auto: "as the input", webp: "WebP", jxl: "JPEG XL", raw: "raw pixels" };
@@ -290,15 +290,15 @@ const LABELS = {
   max_side: "Longer side",
   megapixels: "Megapixels",
   alpha_matting: "Refine the edge",
-  alpha_matting_foreground_threshold: "Certain foreground",
-  alpha_matting_background_threshold: "Certain background",
+  alpha_matting_foreground_threshold: "Foreground threshold",
+  alpha_matting_background_threshold: "Background threshold",
   alpha_matting_erode_size: "Width of the edge",
   background_color: "New background",
   only_mask: "Mask only",
   post_process_mask: "Clean the mask",
-  detector: "Look for",
+  detector: "Detect",
   restore: "Remove JPEG blocks and banding",
-  jpeg_consistency: "Stay true to the JPEG",
+  jpeg_consistency: "Keep consistent with the JPEG",
   inpaint: "Inpaint with",
   denoise_strength: "Remove noise",
 };

@@ -127,10 +127,10 @@ def _held(picture: Picture, format: str, keep_metadata: bool) -> tuple[Picture, 
     row, warnings = BY_NAME.get(format), picture.warnings
     colour, alpha = picture.colour, picture.alpha
     if row is not None and not row.deep and picture.deep:
-        warnings.append("the format holds 8 bits a sample; png keeps all 16")
+        warnings.append("the format has 8 bits per sample; png keeps 16")
         colour, alpha = to_8_bit(colour), None if alpha is None else to_8_bit(alpha)
     if row is not None and not row.alpha and alpha is not None:
-        warnings.append(f"{format} holds no transparency; the picture was laid over white")
+        warnings.append(f"{format} has no transparency; the picture was composited over white")
         colour, alpha = over_white(colour, alpha), None
     if format in _NO_GRAY or (format in _NO_GRAY_WITH_ALPHA and alpha is not None):
         colour = rgb(colour)
@@ -151,14 +151,14 @@ def _in_srgb(
     try:
         convert = to_srgb(metadata)
     except ValueError as error:
-        warnings.append(f"{error}; the colours were left as they are")
+        warnings.append(f"{error}; the colours weren't changed")
         convert = None
     if convert is not None:
         result = np.empty_like(colour)
         for rows in strips(colour):
             result[rows] = convert(colour[rows])
         colour = result
-        warnings.append(f"{format} holds no colour profile; the colours were converted to sRGB")
+        warnings.append(f"{format} stores no colour profile; the colours were converted to sRGB")
     return colour, replace(metadata, icc=None, color=None)
 
 

@@ -116,7 +116,7 @@ def _check(width: int, height: int, sizes: list[Size], native: int, most: int) -
         computed = before[0] * native, before[1] * native
         if max(computed[0] * computed[1], size[0] * size[1]) > most:
             raise TooLarge(
-                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} has more than {most} pixels on "
-                "the way, the most this server makes"
+                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} needs more than {most} pixels, "
+                "the server's limits.output_pixels"
             )
         before = size

@@ -47,8 +47,8 @@ def _of_wheel(folder: Path) -> Binary:
     folder.mkdir(parents=True, exist_ok=True)
     if os.statvfs(folder).f_flag & os.ST_NOEXEC:
         raise ConfigError(
-            f"nothing can be run from {folder}, on a file system without `exec`; XDG_CACHE_HOME "
-            "names another folder (a container takes --tmpfs /tmp:exec)"
+            f"nothing can be run from {folder}, on a file system without `exec`; set "
+            "XDG_CACHE_HOME to another folder (a container takes --tmpfs /tmp:exec)"
         )
     _assemble_backends(folder)
     libraries = (

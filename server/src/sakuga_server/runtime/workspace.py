@@ -127,8 +127,8 @@ def _parent() -> Path:
             return parent
         problems.append(f"{parent}: {problem}")
     raise ConfigError(
-        f"nowhere to put the server's files ({'; '.join(problems)}); "
-        "XDG_CACHE_HOME and TMPDIR name other folders"
+        f"no folder for the server's files ({'; '.join(problems)}); "
+        "set XDG_CACHE_HOME or TMPDIR to another folder"
     )
 
 

@@ -32,7 +32,7 @@ REPLACE, OVER = 0, 1  # how a frame is laid on
 MOST_PLAYS = 2**31 - 1
 NEEDED = (b"IHDR", b"PLTE", b"acTL", b"fcTL")
 
-_HIDDEN = "the APNG's still image, which is no part of the animation, was left out"
+_HIDDEN = "the APNG's still image, which isn't part of the animation, was dropped"
 
 
 class _DamagedError(Exception):

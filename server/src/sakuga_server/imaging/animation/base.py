@@ -100,7 +100,7 @@ class Writer(ABC):
         if picture.alpha is not None and not self.plan.alpha:
             raise ValueError("a frame with alpha for an animation without")
         if picture.deep and not self.deep:
-            self.warn("the format holds 8 bits a sample; png keeps all 16")
+            self.warn("the format has 8 bits per sample; png keeps 16")
         alpha = picture.alpha
         if alpha is None and self.plan.alpha:
             alpha = opaque(picture.colour)

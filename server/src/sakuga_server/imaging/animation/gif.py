@@ -95,7 +95,7 @@ def blocks(data: bytes, at: int, warnings: list[str]) -> Iterator[Block]:
     if at >= len(data):
         warnings.append("the GIF has no end")
     elif at + 1 < len(data):
-        warnings.append(f"{len(data) - at - 1} bytes behind the GIF's end were left out")
+        warnings.append(f"{len(data) - at - 1} bytes after the GIF's end were ignored")
 
 
 def after_blocks(data: bytes, at: int) -> int | None:

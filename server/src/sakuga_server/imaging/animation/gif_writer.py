@@ -69,10 +69,10 @@ class GifWriter(Writer):
         try:
             converter = to_srgb(metadata)
         except ValueError as error:
-            self.warn(f"{error}; the colours were left as they are")
+            self.warn(f"{error}; the colours weren't changed")
             return None
         if converter is not None:
-            self.warn("gif holds no colour profile; the colours were converted to sRGB")
+            self.warn("gif stores no colour profile; the colours were converted to sRGB")
         return converter
 
     def _add(self, picture: Picture) -> None:
@@ -81,7 +81,7 @@ class GifWriter(Writer):
             shown = picture.alpha >= OPAQUE
             if ((picture.alpha > 0) & (picture.alpha < 255)).any():
                 self.warn(
-                    "gif holds no half-transparent pixels; they were made opaque or transparent"
+                    "gif has no semi-transparent pixels; they were made opaque or transparent"
                 )
         self._transparent |= not shown.all()
         colour = self._into_srgb(picture.colour) if self._into_srgb else picture.colour

@@ -114,7 +114,7 @@ def _whole(container: Container, most: int | None = None) -> tuple[Container, li
             picture = _decoded(frame)
         except BadImage as error:
             which = f"frame {len(opaque) + 1} of {len(container.frames)}"
-            warnings.append(f"{which} is damaged, and left out with all that follow it: {error}")
+            warnings.append(f"{which} is damaged; it and all later frames were dropped: {error}")
             break
         opaque.append(_is_opaque(picture))
         warnings += [warning for warning in picture.warnings if warning not in warnings]

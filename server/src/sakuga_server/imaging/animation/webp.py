@@ -65,7 +65,7 @@ def _at_the_end(data: bytes, end: int) -> list[str]:
     if end > len(data):
         return [f"the WebP is truncated; {_ENDS}"]
     if end + (end & 1) < len(data):
-        return [f"{len(data) - end} bytes behind the WebP's end were left out"]
+        return [f"{len(data) - end} bytes after the WebP's end were ignored"]
     return []
 
 

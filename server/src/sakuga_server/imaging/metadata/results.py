@@ -103,7 +103,7 @@ def translated(metadata: Metadata, format: str) -> tuple[Metadata, list[str]]:
         lost = [_text_name(t) for t in result.text]
     lost += [name for kind, name in NAMES.items() if kind not in holds and getattr(result, kind)]
     if lost:
-        warnings.append(f"{format} has no place for {', '.join(lost)}; left out")
+        warnings.append(f"{format} can't store {', '.join(lost)}; dropped")
     kept = {kind: getattr(result, kind) for kind in NAMES if kind in holds}
     return Metadata(**kept), warnings
 

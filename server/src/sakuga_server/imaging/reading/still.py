@@ -46,4 +46,4 @@ def _format(data: bytes) -> str:
         return row.name
     if pillow.is_tga(data):
         return "tga"
-    raise BadImage(f"the image is of no known kind; allowed: {ALLOWED}")
+    raise BadImage(f"the image's format is unknown; allowed: {ALLOWED}")

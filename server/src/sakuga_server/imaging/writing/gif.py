@@ -18,7 +18,7 @@ def encoded(picture: Picture, metadata: Metadata) -> bytes:
     most = MOST if hidden is None else MOST - 1
     table = _table(colour, hidden, most)
     if table is None:
-        picture.warnings.append(f"gif holds {MOST} colours; the picture's were reduced to them")
+        picture.warnings.append(f"gif has at most {MOST} colours; the picture's were reduced")
         indices, palette = _reduced(colour, hidden, most)
     else:
         indices, palette = _looked_up(colour, table), _bytes_of(table)
@@ -41,7 +41,7 @@ def _hidden(picture: Picture) -> Array | None:
     partly = (picture.alpha > 0) & (picture.alpha < 255)
     if partly.any():
         picture.warnings.append(
-            "gif holds no half-transparent pixels; they were made opaque or transparent"
+            "gif has no semi-transparent pixels; they were made opaque or transparent"
         )
     return hidden if hidden.any() else None
 
