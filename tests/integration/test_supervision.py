@@ -118,6 +118,32 @@ async def test_what_the_dead_left_is_cleared_away_once_nobody_waits(serve: Serve
     assert models.count("upscale") == 4
 
 
+async def test_processes_started_later_have_none_of_tritons_connections(serve: Serve) -> None:
+    server, before = triton(serve), processes_of(serve, "rembg")
+    assert server
+    with httpx.Client() as client:  # whose connection stays open meanwhile
+        client.get(f"http://127.0.0.1:{SETTINGS['metrics_port']}/metrics").raise_for_status()
+        await serve.edit(VIDEO, **SETTINGS, matting_workers=2)
+        later = set(processes_of(serve, "rembg")) - set(before)
+        connections = sockets(server) & internet(server)
+        assert later
+        assert connections
+        assert not [pid for pid in later if sockets(pid) & connections]
+    await serve.edit(VIDEO, **SETTINGS)
+
+
+def sockets(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
+    links = (os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir())
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+
+
+def internet(pid: int) -> set[str]:
+    """The inodes of TCP sockets, ports and connections, as a process sees them."""
+    files = (Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    return {line.split()[9] for text in files for line in text.splitlines()[1:]}
+
+
 async def test_of_300_pictures_none_is_lost_or_wrong_whatever_dies(serve: Serve) -> None:
     data = encoded(gradient(40, 56))
     todo = zip(range(PICTURES), tasks(), strict=False)
