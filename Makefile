@@ -23,7 +23,7 @@ BENCHMARKS := upscale families quality animation matting background enhance fix 
 # core first: the others need it, and no registry has it.
 PROJECTS := $(foreach room,core client server export gateway,$(wildcard $(room)/pyproject.toml))
 
-.PHONY: run help setup test test-full check check-deploy lock sbom bench fuzz serve web docs docs-serve samples clean
+.PHONY: run help setup test test-full check check-deploy lock sbom bench soak fuzz serve web docs docs-serve samples clean
 .PHONY: version notes dist release images push
 .DELETE_ON_ERROR:
 
@@ -95,6 +95,12 @@ bench: $(DONE)/bench ## measure, side by side with the peer
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS) $(FAMILIES)
 	for each in $(BENCHMARKS); do \
 		PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/$$each.py || exit 1; done
+
+# Thousands of pictures while processes are killed; MINUTES=60 for an hour.
+soak: $(DONE)/bench ## process pictures while processes die, and see what is lost or left behind
+	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
+	PYTHONPATH=tests/support:samples/drawing $(BIN)/python benchmarks/soak.py \
+		$(if $(filter command line,$(origin MINUTES)),--minutes $(MINUTES))
 
 # One after the other; the first fault ends it, and its input is kept.
 MINUTES ?= 10
