@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
+IDLE = 1.0  # seconds without a request, after which memory is given back
 # The folder of control groups below /sys/fs/cgroup, and a group's limit and use, as version 2 of
 # cgroups and version 1 have them.
 VERSIONS = {
@@ -26,6 +28,20 @@ def trim() -> None:
     gigabytes, in a process that has held many large arrays."""
     with suppress(AttributeError):  # musl has none, and needs none
         ctypes.CDLL(None).malloc_trim(0)
+
+
+class TrimWhenIdle:
+    """Gives the system back what requests have freed, once none has ended for some seconds."""
+
+    def __init__(self) -> None:
+        self.timer: Timer | None = None
+
+    def request_ended(self) -> None:
+        if self.timer:
+            self.timer.cancel()
+        self.timer = Timer(IDLE, trim)
+        self.timer.daemon = True
+        self.timer.start()
 
 
 def available(root: Path = Path("/")) -> int:

@@ -19,6 +19,7 @@ from sakuga_core import logs, protocol
 from sakuga_core.errors import BadOption, Overloaded, SakugaError, ServerError, says_crowded
 from sakuga_server.cancellation import CallerWatch
 from sakuga_server.imaging.picture import Array
+from sakuga_server.memory import TrimWhenIdle
 from sakuga_server.parent_watch import end_with_parent
 from sakuga_server.stderr import Captured
 
@@ -43,6 +44,7 @@ class PictureModel(ABC):
         self.repository = Path(args["model_repository"]).parent
         logs.set_up_in_child(model=self.name)
         self.start(json.loads(args["model_config"])["parameters"])
+        self.memory = TrimWhenIdle()
         self.stderr = Captured.of_model(self.name)  # now, as who fails before is no supervisor's
 
     @abstractmethod
@@ -63,6 +65,7 @@ class PictureModel(ABC):
                 return await self._answered(request)
             finally:
                 self.stderr.log()
+                self.memory.request_ended()
 
     async def _answered(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
