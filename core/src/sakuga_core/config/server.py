@@ -93,7 +93,7 @@ class Server(Block):
     """Port of Prometheus metrics, Triton's and the server's own; if unset, there are none."""
     log_format: LogFormat = "text"
     """Format of the server's log: text, or json, one object per line with the request's id."""
-    start_timeout: Annotated[float, Field(gt=0)] = 120.0
+    start_timeout: Annotated[float, Field(gt=0)] = 300.0
     """Seconds within which all networks must be loaded."""
     exit_timeout: Annotated[int, Field(ge=1)] = 25
     """Seconds for in-flight pictures to finish when `sakuga serve` stops."""
