@@ -45,22 +45,6 @@ def test_the_examples_of_the_page_on_python_run(example: str, tmp_path: Path, ur
     assert done.stdout or "out/" in example
 
 
-def test_every_link_of_the_page_leads_somewhere() -> None:
-    for path, _, heading in re.findall(r"\]\(([^)#]+)(#([^)]+))?\)", PAGE):
-        target = PROJECT / "docs/guides" / path
-        assert target.exists()
-        assert not heading or heading in headings(target.read_text(encoding="utf-8"))
-
-
-def headings(page: str) -> set[str]:
-    """As links name them."""
-    return {
-        re.sub(r"[^\w -]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in page.splitlines()
-        if line.startswith("#")
-    }
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """The address of a Ray cluster of two workers, in processes of this machine."""
