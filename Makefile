@@ -44,7 +44,7 @@ run: setup ## set up, get the weights, process the samples: out/index.html
 	$(call step,5,networks$(comma) 250 MB of weights)
 	@$(BIN)/sakuga export $(DEFAULT_NETWORKS)
 	$(call step,6,networks that not every mirror has$(comma) 200 MB)
-	@$(BIN)/sakuga export isnet-anime || echo "Going on without isnet-anime: u2net removes backgrounds"
+	@$(BIN)/sakuga export isnet-anime || echo "Going on without isnet-anime: remove backgrounds with --model u2net, or set rembg: {model: u2net} in config.yaml"
 	@$(BIN)/sakuga export migan || echo "Going on without migan: OpenCV inpaints"
 	$(call step,7,samples)
 	@$(BIN)/python samples/showcase.py

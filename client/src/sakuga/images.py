@@ -17,8 +17,9 @@ from sakuga.streaming import OnProgress
 from sakuga.transport import Transport, is_http
 from sakuga_core import actions
 from sakuga_core.actions import ACTIONS, ImageAction
-from sakuga_core.config.file import load_config, refresh
+from sakuga_core.config.file import load_config
 from sakuga_core.config.schema import Config
+from sakuga_core.live import follow_edits
 
 # Actions whose provider does more than send a picture.
 PROVIDERS: Mapping[ImageAction, type[TritonProvider]] = {
@@ -93,7 +94,7 @@ class Images(ActionMethods[ActionCall]):
         """
         action = actions.find(action).name
         data = await asyncio.to_thread(file_bytes, image)
-        refresh(self.config)
+        follow_edits(self.config)
         provider = await self._custom_provider(action) or self._providers[action]
         with named(image):
             return await provider.run(data, action, config, on_progress=on_progress)

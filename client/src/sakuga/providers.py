@@ -16,9 +16,10 @@ from sakuga.transport import Transport, is_http
 from sakuga.triton import Triton
 from sakuga_core import actions
 from sakuga_core.actions import ImageAction
-from sakuga_core.config.file import load_config, refresh
+from sakuga_core.config.file import load_config
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import BadOption, DeadlineExceeded, ModelNotInstalled, ModelNotLoaded
+from sakuga_core.live import follow_edits
 
 # Seconds: how long after a change of config.yaml a client waits for the server to load the model
 # that it names now, and how often it tries.
@@ -140,7 +141,7 @@ class TritonProvider:
             name = type(self).__name__
             raise BadOption(f"action is {str(action)!r}; allowed for {name}: {self.row.name.value}")
         data = await asyncio.to_thread(file_bytes, image)
-        refresh(self.config)
+        follow_edits(self.config)
         options = await self._request(data, config or {})
         deadline = Deadline(self.config.server.timeout)
         with named(image):

@@ -11,10 +11,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sakuga_core.config.file import refresh
 from sakuga_core.config.gateway import Gateway
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import TooLarge
+from sakuga_core.live import follow_edits
 from sakuga_core.logs import request_id
 from sakuga_core.protocol import REQUEST_ID
 from sakuga_gateway import problems
@@ -120,7 +120,7 @@ class Following:
         self.app, self.config = app, config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refresh(self.config)
+        follow_edits(self.config)
         await self.app(scope, receive, send)
 
 

@@ -9,11 +9,10 @@ import click
 from sakuga.cli.errors import plain_errors
 from sakuga.cli.settings import Settings
 from sakuga_core.actions import ACTIONS
-from sakuga_core.config.check import missing_levels, unknown_networks
 from sakuga_core.config.provenance import settings as settings_of
 from sakuga_core.config.schema import Config, json_schema
 from sakuga_core.errors import SakugaError
-from sakuga_core.repository.writer import known
+from sakuga_core.repository.checks import problems
 
 
 @click.group()
@@ -27,19 +26,15 @@ def check(settings: Settings) -> None:
     """Check config.yaml; exit with 1 if it has errors."""
     config = settings.config
     with plain_errors():
-        problems = list(_problems(config))
-    if problems:
-        raise click.ClickException("\n".join(problems))
+        found = list(_problems(config))
+    if found:
+        raise click.ClickException("\n".join(found))
     click.echo(f"{config.source.file if config.source else 'the defaults'}: good")
 
 
 def _problems(config: Config) -> Iterator[str]:
     """What reading the file can't see: networks, levels and providers that don't exist."""
-    place = config.source.place if config.source else str
-    networks = known(config)
-    found = (*unknown_networks(config, networks), *missing_levels(config, networks))
-    for path, problem in found:
-        yield f"{place(path)}: {problem}"
+    yield from problems(config)
     for action in ACTIONS:
         if config.block(action).provider:
             try:

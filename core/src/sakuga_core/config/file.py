@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,14 @@ def load_config(path: str | Path | None = None) -> Config:
     return _resolved(config, file)
 
 
-def refresh(config: Config) -> bool:
+def refresh(config: Config, problems: Callable[[Config], Iterable[str]] | None = None) -> bool:
     """Updates a configuration from its file, if that changed; assigned values stay.
 
     An invalid file changes nothing; the reason is logged.
+
+    Args:
+        problems: says what else is wrong with a configuration, if anything; see
+            `sakuga_core.repository.checks`.
 
     Returns:
         Whether the file was read again.
@@ -83,6 +87,8 @@ def refresh(config: Config) -> bool:
     source.stamp = stamp
     try:
         new = _resolved(_read(source.file), source.file)
+        if found := list(problems(new) if problems else ()):
+            raise ConfigError("\n".join(found))
     except ConfigError as error:
         log.warning("%s\nNothing was changed.", error)
         return False

@@ -114,9 +114,11 @@ def _check(width: int, height: int, sizes: list[Size], native: int, most: int) -
     before = (width, height)
     for size in sizes:
         computed = before[0] * native, before[1] * native
-        if max(computed[0] * computed[1], size[0] * size[1]) > most:
+        largest = max(computed, size, key=math.prod)
+        if math.prod(largest) > most:
             raise TooLarge(
-                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} needs more than {most} pixels, "
-                "the server's limits.output_pixels"
+                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} takes a picture of "
+                f"{largest[0]}x{largest[1]} = {math.prod(largest)} pixels, as the network's scale "
+                f"is {native}; allowed: {most}, the server's limits.output_pixels"
             )
         before = size

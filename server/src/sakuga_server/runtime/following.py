@@ -16,6 +16,7 @@ from sakuga_core.config.file import is_stable, refresh
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import SakugaError, ServerUnavailable
 from sakuga_core.protocol import NETWORKS, PIPELINES
+from sakuga_core.repository.checks import problems
 from sakuga_server.runtime.control import Control
 from sakuga_server.runtime.placement import is_public, optional, servable, wanted
 from sakuga_server.runtime.repository import bring_up, exports
@@ -107,7 +108,7 @@ class Follower:
             SakugaError: the server doesn't answer, or a custom network is wrongly described.
             OSError: the runtime repository can't be written.
         """
-        if refresh(self.config):
+        if refresh(self.config, problems):
             self.unwritten = self.due = True
             self._hold_what_needs_a_start()
         self._write_changes()

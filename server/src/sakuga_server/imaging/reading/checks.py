@@ -28,7 +28,10 @@ def check_bytes(data: bytes, limits: Limits) -> None:
     if not data:
         raise BadImage("the image is empty (0 bytes)")
     if len(data) > limits.input_bytes:
-        raise TooLarge(f"the file has {len(data)} bytes; allowed: {limits.input_bytes}")
+        raise TooLarge(
+            f"the file has {len(data)} bytes; "
+            f"allowed: {limits.input_bytes}, the server's limits.input_bytes"
+        )
 
 
 def check_size(width: int, height: int, limits: Limits, title: str) -> None:
@@ -42,7 +45,7 @@ def check_size(width: int, height: int, limits: Limits, title: str) -> None:
     if width * height > limits.input_pixels:
         raise TooLarge(
             f"the image has {width}x{height} = {width * height} pixels; "
-            f"allowed: {limits.input_pixels}"
+            f"allowed: {limits.input_pixels}, the server's limits.input_pixels"
         )
 
 
