@@ -49,6 +49,19 @@ def test_what_can_not_be_loaded_is_an_error(inventory: Inventory) -> None:
         inventory.check_loadable(VIDEO)
 
 
+def test_what_is_there_instead_is_named(inventory: Inventory) -> None:
+    for name in ("u2netp", "waifu2x-cunet-2x-denoise0"):
+        inventory.file(name).parent.mkdir(parents=True)
+        inventory.file(name).touch()
+    for model, others in (
+        ("u2net", "u2netp"),
+        ("realesrgan-x4plus", f"{VIDEO}, waifu2x-cunet"),
+        ("waifu2x-cunet-2x-denoise3", VIDEO),
+    ):
+        with pytest.raises(ModelNotInstalled, match=f"or name one that is there: {others}$"):
+            inventory.check_loadable(model)
+
+
 def test_memory_is_that_of_a_models_processes(tmp_path: Path) -> None:
     # Two processes called as Triton's are, one of which holds 64 MB.
     stub = tmp_path / "triton_python_backend_stub"

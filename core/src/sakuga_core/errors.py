@@ -23,6 +23,7 @@ Triton's short list of statuses, and a client in any language can tell errors ap
 """
 
 import re
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Self
 
@@ -89,11 +90,17 @@ class ModelNotInstalled(ModelNotLoaded):
     remedy = "Run `sakuga export NAME` where the server has its repository."
 
     @classmethod
-    def exportable(cls, model: str) -> Self:
-        """For a model that hasn't been exported into the server's repository."""
+    def exportable(cls, model: str, others: Iterable[str] = ()) -> Self:
+        """For a model that hasn't been exported into the server's repository.
+
+        Args:
+            others: models of the same kind that have been.
+        """
+        listed = ", ".join(others)
         return cls(
             f"model {model!r} isn't in this server's repository; "
             f"export it with `sakuga export {model}`"
+            + (f", or name one that is there: {listed}" if listed else "")
         )
 
 

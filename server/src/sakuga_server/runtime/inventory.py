@@ -70,9 +70,16 @@ class Inventory:
         """
         file = self.file(canonical(model))
         if not (file.exists() or take_over(file)):
-            raise ModelNotInstalled.exportable(model)
+            raise ModelNotInstalled.exportable(model, self._exported_like(canonical(model)))
         if not self.on_demand:
             raise ModelNotLoaded.loadable(model)
+
+    def _exported_like(self, model: str) -> list[str]:
+        """Networks and other families that do the same, and are exported."""
+        this = self.networks[model]
+        exported = {n: row for n, row in self.networks.items() if self.file(n).exists()}
+        names = (row.family or n for n, row in exported.items() if row.kind == this.kind)
+        return [name for name in dict.fromkeys(names) if name != this.family]
 
     def listed(self, ready: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
         """Each network's row, and its state."""
