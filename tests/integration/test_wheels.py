@@ -101,7 +101,8 @@ def installed(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     environment = made(tmp_path_factory.mktemp("installed"), "--without-pip")
     pip = [sys.executable, "-m", "pip", "--python", environment.bin / "python"]
     options = ["--no-deps", "--no-index", "--disable-pip-version-check", "--quiet"]
-    subprocess.run([*pip, "install", *options, *wheels.values()], check=True)
+    command = [*pip, "install", *options, *wheels.values()]
+    subprocess.run(command, check=True, env=environment.variables())
     (own,) = (environment.folder / "venv").glob("lib/python*/site-packages")
     others = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
     (own / "others.pth").write_text("\n".join(others))
