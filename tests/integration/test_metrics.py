@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,17 @@ class Serving:
     url: str
     log: Path
 
+    def wait(self) -> None:
+        """Until it has metrics, whose port Triton opens after that of gRPC."""
+        end = time.monotonic() + LONGEST
+        while True:
+            try:
+                self.read()
+                return
+            except httpx.ConnectError:
+                assert time.monotonic() < end
+                time.sleep(0.02)
+
     def read(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.config.server.metrics_port}/metrics").text
 
@@ -75,7 +87,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         (folder / "log").open("w") as log,
         run_triton(config, models=MODELS, log=log) as running,
     ):
-        yield Serving(config, running.url, folder / "log")
+        serving = Serving(config, running.url, folder / "log")
+        serving.wait()
+        yield serving
 
 
 @pytest.fixture(scope="module")
