@@ -61,7 +61,7 @@ def test_the_python_examples_run(page: str, folder: Path, url: str) -> None:
 def test_the_commands_run(command: str, folder: Path, url: str) -> None:
     environment = {**os.environ, "SAKUGA_URL": url}
     subprocess.run([SAKUGA, *shlex.split(command)], cwd=folder, env=environment, check=True)
-    (written,) = (folder / "out").iterdir()
+    (written,) = (folder / command.partition(" -o ")[2].split()[0]).iterdir()
     assert Image.open(written).width == (60 if command.startswith("rembg") else 120)
 
 
