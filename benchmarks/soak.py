@@ -49,7 +49,8 @@ FORMATS = (".png", ".jpg", ".webp", ".bmp", ".png")
 NOTES = [
     f"{CLIENTS} clients. Each picture, but for bursts, has a size that none before it had, from 24 "
     f"to 200 pixels a side; {', '.join(sorted(set(FORMATS)))}; upscale at 2x, rembg by "
-    f"u2net, fix_artifacts at 2x. One in {CANCEL_EVERY} is cancelled, half of them follow their progress.",
+    f"u2net, fix_artifacts at 2x. One in {CANCEL_EVERY} is cancelled, half of them follow their "
+    "progress.",
     f"A fault every {FAULT_EVERY} pictures: a process of a random model is killed, Triton is, "
     f"config.yaml is edited, or {BURST} more pictures come at once, of which those beyond a queue "
     f"of {QUEUE} may be refused.",
