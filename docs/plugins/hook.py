@@ -8,6 +8,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from pymdownx.slugs import slugify
 
 from sitepages import benchmarks, links, root_files
 from sitepages.commands import commands_page
@@ -42,7 +43,9 @@ def _copied() -> dict[str, str]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Adds the pages of results to the navigation, after the index of the benchmarks."""
+    """Adds the pages of results to the navigation, after the index of the benchmarks. Anchors are
+    made as GitHub makes them, so that they are the same in the repository and here."""
+    config.mdx_configs["toc"]["slugify"] = slugify(case="lower")
     nav: list[Any] = config.nav or []
     for item in nav:
         if isinstance(item, dict) and benchmarks.INDEX in item.get("Benchmarks", ()):

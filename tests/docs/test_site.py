@@ -252,7 +252,7 @@ def test_every_result_of_a_benchmark_has_its_page(site: Site, file: Path) -> Non
 
 @pytest.mark.parametrize("block", blocks("python", "py"), ids=str)
 def test_programs_compile(block: Block) -> None:
-    compile(block.text, str(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    assert compile(block.text, str(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT).co_code
 
 
 @pytest.mark.parametrize("block", blocks("sh", "bash", "shell", "console"), ids=str)

@@ -73,6 +73,17 @@ def test_edits_of_keys_are_followed_and_never_open_the_gateway(new_web: NewWeb) 
         assert client.get("/v1/actions").status_code == 401
 
 
+def test_what_needs_a_restart_is_said_and_stays(new_web: NewWeb) -> None:
+    web = new_web()
+    with web.client() as client:
+        web.settings |= {"port": web.port + 1, "log_format": "json", "origins": ["*"]}
+        web.write()
+        until(lambda: client.options("/v1/upscale", headers=PREFLIGHT).status_code == 200)
+    for name in ("port", "log_format"):
+        assert f"gateway.{name} takes effect when the gateway is started again" in web.log.text
+    assert "gateway.origins takes" not in web.log.text
+
+
 def test_without_keys_names_and_origins_are_checked(new_web: NewWeb) -> None:
     web = new_web(settings={"host": "0.0.0.0", "hosts": ["a.example"]}, flags=("--no-auth",))
     with web.client() as client:

@@ -21,7 +21,8 @@ from sakuga_export.output import ONNX
 from sakuga_server import memory
 from sakuga_server.backends import engines, openvino_engine
 from sakuga_server.backends.engines import EngineOptions, OnnxRuntime, engine
-from sakuga_server.backends.openvino_engine import Idle, OpenVINO, tail_strips
+from sakuga_server.backends.openvino_engine import OpenVINO, tail_strips
+from sakuga_server.memory import Idle
 from slow import some
 
 CPU: engines.Providers = ["CPUExecutionProvider"]
@@ -152,9 +153,8 @@ def test_memory_goes_back_when_nothing_comes(monkeypatch: pytest.MonkeyPatch, pl
 
 def test_memory_goes_back_after_what_failed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 0)
-    monkeypatch.setattr(openvino_engine, "IDLE", 0.05)
     released = Event()
-    idle = Idle(released.set)
+    idle = Idle(released.set, 0.05, 60)
     with pytest.raises(RuntimeError, match="cancelled"), idle.use():
         raise RuntimeError("cancelled")
     assert released.wait(60)
@@ -168,8 +168,7 @@ def test_memory_stays_as_long_as_there_is_plenty(monkeypatch: pytest.MonkeyPatch
         return 10**15
 
     monkeypatch.setattr(memory, "available", plenty)
-    monkeypatch.setattr(openvino_engine, "IDLE", 0.05)
-    idle = Idle(released.set)
+    idle = Idle(released.set, 0.05, 60)
     for _ in range(2):
         with idle.use():
             looked.clear()

@@ -112,7 +112,7 @@ def test_a_size_that_upscaling_cant_give_is_refused(options: dict[str, float], t
 
 def test_no_pass_gives_more_than_the_limit() -> None:
     with pytest.raises(
-        TooLarge, match="300x201 to 4800x3216 takes a picture of 4800x3216 = 15436800 pixels"
+        TooLarge, match="300x201 to 4800x3216 needs a picture of 4800x3216 = 15436800 pixels"
     ):
         plan(300, 201, UpscaleOptions(scale=16), 4, 15_000_000)
     # A picture is computed at the network's scale first, also for a smaller result.

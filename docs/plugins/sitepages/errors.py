@@ -18,7 +18,7 @@ details](https://www.rfc-editor.org/rfc/rfc9457) whose `error` is the name of th
 
 *Retried*: the client sends the picture again by itself, up to
 [`server.retries`](config.md#server.retries) times within
-[`server.timeout`](config.md#server.timeout). A class that stands indented is a kind of the one
+[`server.timeout`](config.md#server.timeout). An indented class is a subclass of the one
 above it."""
 
 HTTP = """## HTTP statuses {#http}

@@ -165,7 +165,8 @@ def _in_query(also: list[str], in_body: set[str]) -> str:
         return ""
     left_out = sorted(in_body - set(also))
     return (
-        f"All fields but {codes(left_out)} may stand in the query as well, as with a picture alone."
+        f"All fields but {codes(left_out)} can also be in the query, for example if the body is "
+        "only the picture."
     )
 
 

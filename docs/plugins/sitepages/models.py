@@ -23,7 +23,7 @@ SUPER_RESOLUTION: tuple[Upscaler | Enhancer, ...] = (*UPSCALERS, *MEMBERS, *ENHA
 
 ABOUT = """# All models
 
-Every network that Sakuga serves, as the code has it. `sakuga models` lists those of a server, with
+Every network that Sakuga serves. `sakuga models` lists those of a server, with
 what they need there; `sakuga export NAME` adds one. [Which network to take](quality.md) compares
 them by [figures](benchmarks/quality.md) on drawings that the [gallery](../benchmarks/gallery)
 draws. Your own are [custom models](guides/custom-models.md)."""
@@ -33,7 +33,7 @@ default's. *Receptive field* is its radius in pixels of the input: the padding w
 gives exactly what the whole picture gives. Networks of one tile size see overlapping tiles,
 which are blended. *bf16* and *fp16* say what `server.precision: auto` may run it in."""
 
-PURPOSE = """*Good for* are the words of `sakuga models --for`."""
+PURPOSE = """*Good for* lists the values of `sakuga models --for`."""
 
 
 def models_page() -> str:
@@ -47,7 +47,7 @@ def models_page() -> str:
         WORK,
         _facts(),
         "### Families {#families}",
-        "[Families](guides/families.md) stand for a network for each scale and denoise level.",
+        "A [family](guides/families.md) has one network for each scale and denoise level.",
         table(("family", "denoise levels", "default level", "networks"), map(_family, FAMILIES)),
         "## Background removal {#segment}",
         _segmenting(),
@@ -56,7 +56,7 @@ def models_page() -> str:
         _inpainting(),
         "## Where weights come from {#sources}",
         table(
-            ("network", "source", "for machines that reach a package index alone"),
+            ("network", "source", "package with the same weights"),
             map(_source, NETWORKS),
         ),
     )

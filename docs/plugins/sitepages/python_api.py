@@ -9,8 +9,8 @@ ABOUT = """# Python API
 What `import sakuga` gives, and the modules of `sakuga_core` that programs may use beside it.
 [Python](../guides/python.md) explains it by examples."""
 
-PICTURES = """A picture is an encoded file, as bytes or by its path, wherever nothing else is
-said. The methods named after actions also take arrays and images of Pillow: NumPy arrays are
+PICTURES = """A picture is an encoded file, as bytes or by its path, unless stated otherwise.
+The methods named after actions also take NumPy arrays and Pillow images: NumPy arrays are
 uint8 in 0…255 or uint16 in 0…65535, (H, W) or (H, W, C) with 1 to 4 channels (gray, gray and
 alpha, RGB, RGB and alpha; alpha isn't premultiplied). Sizes and regions are in pixels of the
 picture after its EXIF orientation is applied, times in seconds."""

@@ -39,8 +39,10 @@ def web(
             click.echo(_new_key(new_key))
             return
         config = settings.config if settings else load_config()
-        config.gateway.host = host or config.gateway.host
-        config.gateway.port = port or config.gateway.port
+        if host:
+            config.gateway.host = host
+        if port:
+            config.gateway.port = port
         _check_keys(config, no_auth)
         _serve(config, _has_desktop() if browser is None else browser)
     except SakugaError as error:

@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sakuga_core.config import restart
 from sakuga_core.config.gateway import Gateway
 from sakuga_core.config.schema import Config
 from sakuga_core.errors import TooLarge
@@ -118,9 +119,12 @@ class Following:
 
     def __init__(self, app: ASGIApp, config: Config) -> None:
         self.app, self.config = app, config
+        self.held = restart.Held(config, restart.GATEWAY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        follow_edits(self.config)
+        if follow_edits(self.config):
+            for name in self.held.restore():
+                log.warning("%s takes effect when the gateway is started again", name)
         await self.app(scope, receive, send)
 
 

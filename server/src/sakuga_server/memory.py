@@ -3,12 +3,12 @@
 import ctypes
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 
-IDLE = 1.0  # seconds without a request, after which memory is given back
 # The folder of control groups below /sys/fs/cgroup, and a group's limit and use, as version 2 of
 # cgroups and version 1 have them.
 VERSIONS = {
@@ -30,18 +30,54 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class TrimWhenIdle:
-    """Gives the system back what requests have freed, once none has ended for some seconds."""
+class Idle:
+    """Has memory given back once nothing was in use for some time.
 
-    def __init__(self) -> None:
+    Args:
+        release: gives it back.
+        seconds: without use.
+        with_plenty: the same, where others could have twice what this process has; if unset, as
+            `seconds`.
+    """
+
+    def __init__(
+        self, release: Callable[[], None], seconds: float, with_plenty: float | None = None
+    ) -> None:
+        self.release, self.seconds = release, seconds
+        self.with_plenty = seconds if with_plenty is None else with_plenty
+        self.lock = Lock()
+        self.last = 0.0
         self.timer: Timer | None = None
 
-    def request_ended(self) -> None:
-        if self.timer:
-            self.timer.cancel()
-        self.timer = Timer(IDLE, trim)
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """While this lasts, nothing is released."""
+        with self.lock:
+            try:
+                yield
+            finally:  # what was cancelled has its memory, too
+                self.last = time.monotonic()
+                if self.timer is None:
+                    self._wait(self.seconds)
+
+    def _wait(self, seconds: float) -> None:
+        self.timer = Timer(seconds, self._look)
         self.timer.daemon = True
         self.timer.start()
+
+    def _look(self) -> None:
+        with self.lock:
+            idle = time.monotonic() - self.last
+            if idle >= (self.with_plenty if _is_plenty() else self.seconds):
+                self.timer = None
+                self.release()
+            else:
+                self._wait(max(self.seconds - idle, self.seconds / 5))
+
+
+def _is_plenty() -> bool:
+    """Whether others could have twice what this process has."""
+    return available() > 2 * resident()
 
 
 def available(root: Path = Path("/")) -> int:

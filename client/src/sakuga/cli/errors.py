@@ -74,7 +74,7 @@ def nearest(value: str, allowed: list[str]) -> str:
     """`; did you mean 'x'?`, where an allowed value is near; else nothing."""
     lower = {name.lower(): name for name in reversed(allowed)}
     found = difflib.get_close_matches(value.lower().replace("_", "-"), lower, n=1, cutoff=0.6)
-    # A colour's name stands among the examples of what isn't a name.
+    # Some messages list the value itself, as an example of what isn't allowed.
     return f"; did you mean {lower[found[0]]!r}?" if found and lower[found[0]] != value else ""
 
 

@@ -3,13 +3,12 @@
 import hashlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Lock, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +54,7 @@ class OpenVINO:
         self.tail = Compiled(tail, threads, bf16, cache) if in_parts else None
         self.parts = [part for part in (self.network, self.tail) if part]
         self.cancelled = False
-        self.idle = Idle(self._release)
+        self.idle = memory.Idle(self._release, IDLE, IDLE_WITH_PLENTY)
 
     def __call__(self, names: Iterable[str], feed: Mapping[str, Array]) -> dict[str, Array]:
         with self.idle.use():
@@ -149,46 +148,6 @@ def tail_strips(rows: int, inner: protocol.Inner) -> Iterator[Strip]:
         above, below = top or start > first, bottom or stop < last
         seen = slice(start - padding * above, stop + padding * below)
         yield Strip(seen, (above, below, left, right), start - first, stop - first)
-
-
-class Idle:
-    """Has memory released once nothing was in use for some time."""
-
-    def __init__(self, release: Callable[[], None]) -> None:
-        self.release = release
-        self.lock = Lock()
-        self.last = 0.0
-        self.timer: Timer | None = None
-
-    @contextmanager
-    def use(self) -> Iterator[None]:
-        """While this lasts, nothing is released."""
-        with self.lock:
-            try:
-                yield
-            finally:  # what was cancelled has its memory, too
-                self.last = time.monotonic()
-                if self.timer is None:
-                    self._wait(IDLE)
-
-    def _wait(self, seconds: float) -> None:
-        self.timer = Timer(seconds, self._look)
-        self.timer.daemon = True
-        self.timer.start()
-
-    def _look(self) -> None:
-        with self.lock:
-            idle = time.monotonic() - self.last
-            if idle >= (IDLE_WITH_PLENTY if _is_plenty() else IDLE):
-                self.timer = None
-                self.release()
-            else:
-                self._wait(max(IDLE - idle, IDLE / 5))
-
-
-def _is_plenty() -> bool:
-    """Whether others could have twice what this process has."""
-    return memory.available() > 2 * memory.resident()
 
 
 class Variant(NamedTuple):

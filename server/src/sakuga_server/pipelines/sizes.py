@@ -117,7 +117,7 @@ def _check(width: int, height: int, sizes: list[Size], native: int, most: int) -
         largest = max(computed, size, key=math.prod)
         if math.prod(largest) > most:
             raise TooLarge(
-                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} takes a picture of "
+                f"{width}x{height} to {sizes[-1][0]}x{sizes[-1][1]} needs a picture of "
                 f"{largest[0]}x{largest[1]} = {math.prod(largest)} pixels, as the network's scale "
                 f"is {native}; allowed: {most}, the server's limits.output_pixels"
             )

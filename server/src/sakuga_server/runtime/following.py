@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from operator import attrgetter
 from pathlib import Path
 
 from watchfiles import awatch
@@ -49,11 +48,7 @@ class Follower:
     ) -> None:
         self.config, self.control, self.repository, self.say = config, control, repository, say
         self.is_restarting = is_restarting
-        self.started = {
-            (block, name): getattr(attrgetter(block)(config), name)
-            for block, names in restart.SERVER
-            for name in names
-        }
+        self.held = restart.Held(config, restart.SERVER)
         self.exported = set(exports(config.server.repository))
         self.stamps = _stamps(repository)
         self.unwritten = self.due = False
@@ -110,7 +105,8 @@ class Follower:
         """
         if refresh(self.config, problems):
             self.unwritten = self.due = True
-            self._hold_what_needs_a_start()
+            for name in self.held.restore():
+                self.say(f"{name} takes effect when the server is started again")
         self._write_changes()
         stamps, images = _stamps(self.repository), await self.control.images()
         is_changed = stamps != self.stamps and _is_stable(stamps)
@@ -128,13 +124,6 @@ class Follower:
         if self.unwritten or exported != self.exported:
             bring_up(self.repository, self.config)
             self.unwritten, self.exported = False, exported
-
-    def _hold_what_needs_a_start(self) -> None:
-        for (block, name), value in self.started.items():
-            settings = attrgetter(block)(self.config)
-            if getattr(settings, name) != value:
-                settings.set_default(name, value)
-                self.say(f"{block}.{name} takes effect when the server is started again")
 
     async def _load(self, stamps: dict[str, Stamp], loaded: Iterable[str]) -> bool:
         """Loads what is needed or has changed, and unloads what is gone; whether all of it went

@@ -19,11 +19,13 @@ from sakuga_core import logs, protocol
 from sakuga_core.errors import BadOption, Overloaded, SakugaError, ServerError, says_crowded
 from sakuga_server.cancellation import CallerWatch
 from sakuga_server.imaging.picture import Array
-from sakuga_server.memory import TrimWhenIdle
+from sakuga_server.memory import Idle, trim
 from sakuga_server.parent_watch import end_with_parent
 from sakuga_server.stderr import Captured
 
 log = logging.getLogger("sakuga")
+
+IDLE = 1.0  # seconds without a request, after which freed memory goes back to the system
 
 # gRPC's names and pb.TritonError's. They are looked up late: the stub fills `pb` after this import.
 STATUSES = {"INVALID_ARGUMENT": "INVALID_ARG", "NOT_FOUND": "NOT_FOUND", "CANCELLED": "CANCELLED"}
@@ -44,7 +46,7 @@ class PictureModel(ABC):
         self.repository = Path(args["model_repository"]).parent
         logs.set_up_in_child(model=self.name)
         self.start(json.loads(args["model_config"])["parameters"])
-        self.memory = TrimWhenIdle()
+        self.idle = Idle(trim, IDLE)
         self.stderr = Captured.of_model(self.name)  # now, as who fails before is no supervisor's
 
     @abstractmethod
@@ -60,12 +62,11 @@ class PictureModel(ABC):
 
     async def _response(self, request: Any) -> Any:
         self.stderr.log()  # what belongs to no request
-        with logs.request_id(request.request_id()):
+        with self.idle.use(), logs.request_id(request.request_id()):
             try:
                 return await self._answered(request)
             finally:
                 self.stderr.log()
-                self.memory.request_ended()
 
     async def _answered(self, request: Any) -> Any:
         # Whatever escaped from here would reach the caller as a traceback with the server's paths.
